@@ -1,0 +1,61 @@
+/**
+ * Every way in which a step can fail: one table. The code is the failure's type in Temporal; a retryable one is
+ * tried again with back-off, another is final. `docs/failures.md` is generated from this table.
+ */
+export interface FailureKind {
+  /** Would another try help without a person's doing? */
+  readonly retryable: boolean;
+  readonly family: 'input' | 'package' | 'compose' | 'image' | 'test' | 'signing' | 'publish' | 'machine';
+  /** What happened, in general. */
+  readonly meaning: string;
+  /** What a person does about it. */
+  readonly remedy: string;
+}
+
+const kind = (
+  family: FailureKind['family'],
+  retryable: boolean,
+  meaning: string,
+  remedy: string,
+): FailureKind => ({ family, retryable, meaning, remedy });
+
+export const failureKinds = {
+  StreamInvalid: kind('input', false, 'The stream file or its treefile is not valid.', 'Mend the field that the message names, then start the nightly again.'),
+  TreefileUnsupported: kind('input', false, 'The treefile uses what the chosen composer does not do.', 'Remove the key or choose `composer: rpm-ostree`.'),
+  PackageNotFound: kind('package', false, 'A package that the treefile names is in none of the repos.', 'Correct the name in the treefile or add the repo that carries it.'),
+  DepsolveFailed: kind('package', false, 'The packages cannot be installed together.', 'Read the problem list in the log of step `resolve`; mend the repos or the treefile.'),
+  PackageSignature: kind('package', false, 'A package or repo metadata is unsigned, damaged or signed with another key.', 'Find out who made it. If the key is new and right, add it to `repos.<id>.gpgKeys`.'),
+  PackageChecksum: kind('package', false, 'A downloaded package is not the one that the lockfile names.', 'The repo changed under the same name: have it repaired, then start again.'),
+  RepoUnreachable: kind('package', true, 'A package repo does not answer.', 'Check the repo\'s URL and the network; the step goes on by itself when it is back.'),
+  RepoChanged: kind('package', false, 'A package repo changed during the run, more often than the run starts over.', 'Start the nightly when the repo is quiet.'),
+  ComposeFailed: kind('compose', false, 'The composer ended with an error.', 'Read the log of step `compose`.'),
+  PostprocessFailed: kind('compose', false, 'A post-process script of the treefile failed.', 'Read the log of step `compose` and mend the script.'),
+  CommitInvalid: kind('compose', false, 'The commit is not what it must be (version, parent or content).', 'Nothing was published. Report it with the log of step `commit`.'),
+  ParentInvalid: kind('compose', false, 'The last published commit does not verify.', 'The published repo was damaged or tampered with: compare it with its backups before anything is published on top.'),
+  ImageFailed: kind('image', false, 'An image could not be made.', 'Read the log of the image\'s step.'),
+  BootTestFailed: kind('test', false, 'The image did not boot into the commit that it was made from.', 'Read the console log of the boot test; nothing was published.'),
+  SigningFailed: kind('signing', false, 'A signature could not be made.', 'Check the key: `treeline doctor --roles signing`.'),
+  KeyMissing: kind('signing', false, 'A key that the stream names is missing, expired or unusable.', 'Import the key or renew it; `treeline doctor --roles signing` shows its state.'),
+  PublishConflict: kind('publish', false, 'The target already has something else under this name.', 'A build is immutable: find out who wrote there. Nothing was overwritten.'),
+  TargetUnreachable: kind('publish', true, 'The publish target does not answer.', 'Check the target; the push goes on by itself when it is back.'),
+  VerificationFailed: kind('publish', false, 'An independent client could not pull what was pushed.', 'Readers were returned to the former build. Read the log of step `verify`.'),
+  DiskFull: kind('machine', true, 'Too little free space.', 'Free space or lower `retention`; the step goes on by itself.'),
+  ToolMissing: kind('machine', false, 'A program that the step needs is not installed.', 'Run `treeline doctor`: it names the package.'),
+  CommandFailed: kind('machine', true, 'A command failed in a way that Treeline does not know.', 'Read the step\'s log.'),
+  Busy: kind('machine', true, 'Another process holds a lock.', 'Wait; the step goes on by itself.'),
+} as const satisfies Record<string, FailureKind>;
+
+export type FailureCode = keyof typeof failureKinds;
+
+/** A failure with a place in the table. Its message is short; whole outputs are in the step's log. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  constructor(
+    readonly code: FailureCode,
+    message: string,
+    /** The last lines of the command's output, bounded. */
+    readonly tail: readonly string[] = [],
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What an instance of Treeline is told by its environment. Read once at the start of a process and handed on;
+ * nothing below the entry points reads `process.env`.
+ */
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The folder of the checkout or installed package (the one with package.json). */
+export const packageRoot = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+export interface Settings {
+  /** Folder of everything that the instance keeps (`TREELINE_STATE`, default `.treeline` in the checkout). */
+  readonly state: string;
+  /** Folder of the stream declarations (`TREELINE_STREAMS`, default `streams` in the checkout). */
+  readonly streams: string;
+  /** `host:port` of the Temporal frontend (`TEMPORAL_ADDRESS`, default `127.0.0.1:7233`). */
+  readonly temporalAddress: string;
+  /** Temporal namespace (`TEMPORAL_NAMESPACE`, default `default`). */
+  readonly temporalNamespace: string;
+  /** Port of the embedded server's web UI (`TREELINE_TEMPORAL_UI_PORT`, default `8233`). */
+  readonly temporalUiPort: number;
+  /** Loopback port of `treeline serve` (`TREELINE_WEB_PORT`, default `8470`). */
+  readonly webPort: number;
+  /** Address of a Prometheus endpoint, such as `127.0.0.1:9464` (`TREELINE_METRICS`, default none). */
+  readonly metrics: string | undefined;
+  /** PATH of every shell step (`TREELINE_PATH`, default the system's folders only: a user's own tools never leak in). */
+  readonly path: string;
+  /** Name of this host in the queues of pinned steps (`TREELINE_HOST`, default the host name). */
+  readonly host: string;
+}
+
+export const systemPath = '/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin';
+
+/** Reads the settings; an empty variable counts as unset. */
+export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+  const get = (name: string) => env[name]?.trim() || undefined;
+  const port = (name: string, fallback: number) => {
+    const text = get(name);
+    const value = text === undefined ? fallback : Number(text);
+    if (!Number.isInteger(value) || value < 1 || value > 65535)
+      throw new Error(`${name}=${text}: not a port. Give a number from 1 to 65535, or unset it.`);
+    return value;
+  };
+  return {
+    state: resolve(get('TREELINE_STATE') ?? join(packageRoot, '.treeline')),
+    streams: resolve(get('TREELINE_STREAMS') ?? join(packageRoot, 'streams')),
+    temporalAddress: get('TEMPORAL_ADDRESS') ?? '127.0.0.1:7233',
+    temporalNamespace: get('TEMPORAL_NAMESPACE') ?? 'default',
+    temporalUiPort: port('TREELINE_TEMPORAL_UI_PORT', 8233),
+    webPort: port('TREELINE_WEB_PORT', 8470),
+    metrics: get('TREELINE_METRICS'),
+    path: get('TREELINE_PATH') ?? systemPath,
+    host: (get('TREELINE_HOST') ?? hostname()).replace(/[^A-Za-z0-9.-]/g, '-'),
+  };
+}
+
+/** The web address under which this instance serves its pages, repos and the sample's packages. */
+export const webUrl = (settings: Settings) => `http://127.0.0.1:${settings.webPort}`;

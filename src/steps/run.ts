@@ -1,0 +1,158 @@
+import { execa, type Options } from 'execa';
+import type { Writable } from 'node:stream';
+import { Failure } from '../domain/failures.js';
+import type { Progress, RunOptions, RunResult, Step } from './step.js';
+
+/**
+ * Puts a command into namespaces of its own. `setpriv` makes the kernel kill `unshare` when the worker dies, even by
+ * SIGKILL; `--kill-child` then ends the PID namespace with all that is in it; the mount namespace goes with its last
+ * process, and its mounts and auto-clear loop devices with it.
+ */
+const contained = (argv: readonly string[]): [string, ...string[]] => [
+  'setpriv', '--pdeathsig', 'KILL', '--',
+  'unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--',
+  ...argv,
+];
+
+const tailBytes = 64 * 1024;
+const allBytes = 64 * 1024 * 1024;
+const tailLines = 20;
+/** Time between SIGTERM and SIGKILL of a cancelled step's process group. */
+const graceMs = 2000;
+
+export interface StepHost {
+  signal: AbortSignal;
+  /** Where output goes as it comes, with a line for each command before it. */
+  log: Writable;
+  /** PATH of the commands. */
+  path: string;
+  /** HOME of the commands: a folder of the instance, so that no dot file of the user's counts. */
+  home: string;
+  onProgress?: (progress: Progress) => void;
+  /** False where a command is already inside a contained step (a step program) or needs no root. Default true for root. */
+  contain?: boolean;
+}
+
+/** Makes a `Step` that runs commands on this host. */
+export function createStep(host: StepHost): Step {
+  const contain = host.contain ?? process.getuid?.() === 0;
+  return {
+    signal: host.signal,
+    note: (line) => void host.log.write(`${line}\n`),
+    progress: (progress) => host.onProgress?.(progress),
+    run: (argv, options = {}) => runCommand(host, contain, argv, options),
+  };
+}
+
+async function runCommand(
+  host: StepHost,
+  contain: boolean,
+  argv: readonly [string, ...string[]],
+  options: RunOptions,
+): Promise<RunResult> {
+  host.signal.throwIfAborted();
+  host.log.write(`+ ${argv.map(quoted).join(' ')}\n`);
+  const [file, ...args] = contain ? contained(argv) : argv;
+  const execaOptions = {
+    env: { PATH: host.path, HOME: host.home, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', ...options.env },
+    extendEnv: false,
+    detached: true,
+    cleanup: true,
+    reject: false,
+    stripFinalNewline: false,
+    maxBuffer: options.capture === 'all' ? allBytes : { stdout: allBytes, stderr: allBytes },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    stdout: 'pipe',
+    stderr: 'pipe',
+    buffer: false,
+  } satisfies Options;
+  const child = execa(file, args, execaOptions);
+  const stdout = new Tail(options.capture === 'all' ? allBytes : tailBytes);
+  const stderr = new Tail(tailBytes);
+  const lines = new Lines(options.onLine);
+  child.stdout.on('data', (chunk: Buffer) => (host.log.write(chunk), stdout.push(chunk), lines.push(chunk)));
+  child.stderr.on('data', (chunk: Buffer) => (host.log.write(chunk), stderr.push(chunk), lines.push(chunk)));
+
+  const kill = (signal: NodeJS.Signals) => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      // Already gone.
+    }
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    kill('SIGTERM');
+    timer = setTimeout(() => kill('SIGKILL'), graceMs);
+  };
+  host.signal.addEventListener('abort', onAbort, { once: true });
+  const onExit = () => kill('SIGKILL');
+  process.once('exit', onExit);
+  const result = await child.finally(() => {
+    clearTimeout(timer);
+    host.signal.removeEventListener('abort', onAbort);
+    process.removeListener('exit', onExit);
+    kill('SIGKILL');
+  });
+  lines.end();
+  // Cancellation first: a command that traps SIGTERM ends with an exit code of its own.
+  host.signal.throwIfAborted();
+  const exitCode = result.exitCode;
+  if (exitCode !== undefined && (options.okCodes ?? [0]).includes(exitCode))
+    return { stdout: stdout.text(), stderr: stderr.text(), exitCode };
+  throw failureOf(argv, exitCode, result.signal, result.code, stdout.text(), stderr.text());
+}
+
+function failureOf(
+  argv: readonly string[],
+  exitCode: number | undefined,
+  signal: string | undefined,
+  code: string | undefined,
+  stdout: string,
+  stderr: string,
+): Failure {
+  const name = argv[0] ?? '';
+  const tail = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '').slice(-tailLines);
+  const cut = tail.map((line) => (line.length > 500 ? `${line.slice(0, 500)}…` : line));
+  const missing =
+    code === 'ENOENT' || (exitCode === 127 && /failed to execute|No such file/.test(stderr));
+  if (missing) return new Failure('ToolMissing', `${name}: not installed. Run \`treeline doctor\`.`, cut);
+  if (/No space left on device|Disk quota exceeded|cannot allocate .*: No space/i.test(stderr + stdout))
+    return new Failure('DiskFull', `${name}: no space left on the disk`, cut);
+  const how = signal !== undefined ? `was ended by ${signal}` : `ended with exit code ${exitCode ?? '?'}`;
+  const last = stderr.split('\n').filter((line) => line.trim() !== '').at(-1) ?? '';
+  return new Failure('CommandFailed', `${name} ${how}${last ? `: ${last.slice(0, 300)}` : ''}`, cut);
+}
+
+const quoted = (argument: string) =>
+  /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
+
+/** The last bytes of an output. */
+class Tail {
+  #chunks: Buffer[] = [];
+  #size = 0;
+  constructor(readonly limit: number) {}
+  push(chunk: Buffer) {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    while (this.#size - (this.#chunks[0]?.length ?? 0) > this.limit) this.#size -= this.#chunks.shift()?.length ?? 0;
+  }
+  text = () => Buffer.concat(this.#chunks).toString('utf8').slice(-this.limit);
+}
+
+/** Splits an output into lines, also at the carriage returns of progress displays. */
+class Lines {
+  #rest = '';
+  constructor(readonly onLine: ((line: string) => void) | undefined) {}
+  push(chunk: Buffer) {
+    if (!this.onLine) return;
+    const parts = (this.#rest + chunk.toString('utf8')).split(/[\r\n]+/);
+    this.#rest = (parts.pop() ?? '').slice(-4096);
+    for (const line of parts) if (line) this.onLine(line);
+  }
+  end() {
+    if (this.onLine && this.#rest) this.onLine(this.#rest);
+  }
+}
