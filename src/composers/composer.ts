@@ -1,0 +1,56 @@
+/**
+ * What a composer does: from a treefile and package repos to a commit in the staging repo. Two implement it: `dnf`
+ * (embedded) and `rpm-ostree`. All four steps are idempotent: a second try after a crash gives the same result.
+ */
+import type { Lockfile } from '../domain/lockfile.js';
+import type { Step } from '../steps/step.js';
+
+export interface RepoInput {
+  readonly id: string;
+  /** `http://`, `https://` or `file://`. */
+  readonly baseurl: string;
+  /** Absolute paths of the ASCII-armoured public keys that may sign packages and metadata. */
+  readonly gpgKeys: readonly string[];
+  /** Is repomd.xml signed (detached, `repomd.xml.asc`) and to be verified? Packages always are. */
+  readonly metadataSigned: boolean;
+}
+
+export interface ComposeInput {
+  /** Absolute path of the treefile. */
+  readonly treefile: string;
+  readonly arch: 'x86_64' | 'aarch64';
+  readonly releasever: string;
+  readonly repos: readonly RepoInput[];
+  /** Scratch folder of this run on a local disk; exists. */
+  readonly work: string;
+  /** Cache folder of this stream and architecture, kept between runs; exists. */
+  readonly cache: string;
+  /** The staging ostree repo (archive mode), initialised. */
+  readonly repo: string;
+}
+
+export interface CommitInput {
+  readonly ref: string;
+  /** The build id; becomes the commit's `version`. */
+  readonly version: string;
+  /** Checksum of the parent commit, or none for a first build. */
+  readonly parent: string | undefined;
+  /** String metadata to add, by key. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Seconds since the epoch: the commit's time stamp and SOURCE_DATE_EPOCH of what is made. */
+  readonly timestamp: number;
+}
+
+export interface Composer {
+  /**
+   * Depsolves against fresh, verified repo metadata and keeps a copy of that metadata in `work`.
+   * Fails with PackageNotFound, DepsolveFailed, PackageSignature, RepoUnreachable, StreamInvalid, TreefileUnsupported.
+   */
+  resolve(step: Step, input: ComposeInput): Promise<Lockfile>;
+  /** Fetches the locked packages and verifies digest and signature of each. Fails with PackageChecksum, PackageSignature, RepoUnreachable. */
+  download(step: Step, input: ComposeInput, lockfile: Lockfile): Promise<void>;
+  /** Makes the tree in `work` from the locked packages and from nothing else. */
+  compose(step: Step, input: ComposeInput, lockfile: Lockfile): Promise<void>;
+  /** Commits the tree, without moving any ref; answers the checksum. */
+  commit(step: Step, input: ComposeInput, commit: CommitInput): Promise<string>;
+}

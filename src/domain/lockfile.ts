@@ -1,0 +1,29 @@
+/**
+ * The exact packages of a build, in the shape of rpm-ostree's lockfile (`--ex-write-lockfile-to`), with two keys more
+ * per package (`sourcerpm`, `repo`), which rpm-ostree ignores.
+ */
+import { z } from 'zod';
+
+export const lockedPackage = z.object({
+  /** `[epoch:]version-release.arch` */
+  evra: z.string(),
+  /** `sha256:<hex>` of the RPM file, as the repo metadata says. */
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  /** File name of the source RPM; absent where the composer does not tell. */
+  sourcerpm: z.string().optional(),
+  /** Id of the repo that it comes from. */
+  repo: z.string().optional(),
+});
+export type LockedPackage = z.infer<typeof lockedPackage>;
+
+export const lockfile = z.object({
+  metadata: z.object({
+    /** ISO 8601, UTC. */
+    generated: z.string(),
+    /** State of each repo at that time. `repomd` (sha256 of repomd.xml) is Treeline's own. */
+    rpmmd_repos: z.record(z.string(), z.object({ generated: z.string(), repomd: z.string().optional() })),
+  }),
+  /** By package name. */
+  packages: z.record(z.string(), lockedPackage),
+});
+export type Lockfile = z.infer<typeof lockfile>;
