@@ -1,0 +1,141 @@
+/**
+ * The stream file, `streams/<name>/stream.yaml`: what a stream is made from, when, and where it goes. This schema is
+ * the one source of the editor's JSON Schema (`streams/stream.schema.json`) and of `docs/stream-reference.md`.
+ *
+ * Strings may use `${web}` (address of this instance's web server) and `${state}` (its state folder); `ref` may use
+ * `${arch}`. A relative path is relative to the stream's folder.
+ */
+import { z } from 'zod';
+import { duration, size } from './units.js';
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, {
+  error: 'use lower-case letters, digits and `-`, starting with a letter',
+});
+/** Paths, locations and URLs go into argv arrays: a leading `-` would be read as an option. */
+const plain = z.string().regex(/^[^\s-][^\s]*$/, { error: 'no spaces, and not starting with `-`' });
+const httpUrl = plain.regex(/^https?:\/\/[^/]+/, { error: 'write an `http://` or `https://` URL' });
+
+export const target = z
+  .strictObject({
+    location: plain
+      .regex(/^(\/|rsync:\/\/[^/]+\/|ssh:\/\/[^/]+\/)/, {
+        error: 'write an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`',
+      })
+      .describe('Where it is written: an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`.'),
+    url: httpUrl.describe('Where readers find it: the address that clients pull from.'),
+    identityFile: plain.optional().describe('Private key file for `ssh://`. Default: ssh’s own.'),
+    knownHostsFile: plain.optional().describe('Known-hosts file for `ssh://`. Default: ssh’s own.'),
+  })
+  .describe('A publish target.');
+export type Target = z.infer<typeof target>;
+
+export const architecture = z.enum(['x86_64', 'aarch64']);
+export type Architecture = z.infer<typeof architecture>;
+
+const repo = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, { error: 'use letters, digits, `_`, `.` and `-`' })
+    .describe('Id of the repo, as the treefile’s `repos` names it.'),
+  baseurl: plain
+    .regex(/^(https?|file):\/\//, { error: 'write an `http://`, `https://` or `file://` URL' })
+    .describe('The folder that holds `repodata/`.'),
+  gpgKeys: z
+    .array(plain)
+    .min(1, { error: 'name at least one key: unsigned packages are never used' })
+    .describe('Files of the ASCII-armoured public keys that may sign its packages.'),
+  metadataSigned: z.boolean().default(false).describe('Is `repomd.xml` signed too? Then it is verified.'),
+});
+
+const image = z.strictObject({
+  kind: z.string().describe('One of the image kinds that `treeline doctor` lists, such as `qcow2`.'),
+  size: size.default(4 * 2 ** 30).describe('Virtual disk size, such as `4GiB`; the root grows at first boot where the disk is larger.'),
+  options: z.record(z.string(), z.unknown()).default({}).describe('Options of the kind; see “Image kinds”.'),
+  bootTest: z.boolean().default(true).describe('Boot it before publication?'),
+});
+
+const bootTest = z.strictObject({
+  timeout: duration.default(600).describe('Time from power-on to the login prompt.'),
+  memory: size.default(2 ** 30).describe('Memory of the guest.'),
+  cpus: z.int().min(1).max(64).default(2).describe('CPUs of the guest.'),
+  attempts: z.int().min(1).max(5).default(2).describe('Bounded retry; a build that needed more than one is shown as flaky.'),
+  probe: z
+    .enum(['console', 'cloud-init'])
+    .default('console')
+    .describe('How the booted commit is learnt: the tree prints `treeline: booted commit <checksum>` itself, or a cloud-init seed asks for it.'),
+});
+
+const schedule = z.strictObject({
+  cron: z
+    .string()
+    .regex(/^(\S+\s+){4}\S+$/, { error: 'write five fields, such as `30 2 * * *`' })
+    .describe('Five cron fields: minute, hour, day of month, month, day of week.'),
+  timezone: z
+    .string()
+    .refine(isTimeZone, { error: 'write a time zone of the IANA list, such as `UTC` or `Europe/Berlin`' })
+    .default('UTC')
+    .describe('IANA time zone of the cron fields.'),
+  catchUp: duration.default(6 * 3600).describe('A start that was missed for longer than this is left out.'),
+  paused: z.boolean().default(false).describe('Keep the schedule, but start nothing.'),
+});
+
+const notification = z.strictObject({
+  webhook: httpUrl.optional().describe('POSTs a JSON object for each outcome.'),
+  on: z
+    .array(z.enum(['published', 'no-change', 'failed', 'cancelled']))
+    .default(['published', 'failed'])
+    .describe('The outcomes that are told.'),
+});
+
+export const streamSchema = z.strictObject({
+  name: name.describe('Name of the stream; the same as its folder’s.'),
+  title: z.string().min(1).max(80).describe('Name for people.'),
+  description: z.string().max(400).default('').describe('One paragraph for the build pages.'),
+  treefile: plain.describe('The treefile, beside the stream file.'),
+  ref: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]+(\/([A-Za-z0-9._-]+|\$\{arch\}))*$/, {
+      error: 'write an ostree ref such as `sample/${arch}/standard`',
+    })
+    .describe('The ostree ref; `${arch}` stands for the architecture.'),
+  osname: name.describe('Name of the ostree remote and of the deployment’s OS in images.'),
+  releasever: z.string().regex(/^[A-Za-z0-9._-]+$/).describe('`$releasever` of the package repos.'),
+  architectures: z.array(architecture).min(1).default(['x86_64']).describe('Architectures, built side by side.'),
+  composer: z.enum(['dnf', 'rpm-ostree']).describe('`rpm-ostree` on CentOS and Fedora builders; `dnf` where there is none.'),
+  repos: z.array(repo).min(1).describe('Package repos.'),
+  images: z.array(image).default([]).describe('Images made from each commit.'),
+  bootTest: bootTest.prefault({}).describe('The boot test of the images.'),
+  signingKey: plain.describe('File of the public key that commits, summaries and images are signed with; only the signing role has its private part.'),
+  schedule: schedule.optional().describe('When the nightly starts; without it only by hand.'),
+  publish: z
+    .strictObject({
+      buildlogs: target.describe('Nightly and testing builds.'),
+      release: target.optional().describe('Promoted builds of a stream that is released by copy.'),
+      mirror: target.optional().describe('The ostree repo of signed releases.'),
+      cloud: target.optional().describe('The images of signed releases.'),
+    })
+    .describe('Publish targets.'),
+  retention: z
+    .strictObject({
+      builds: z.int().min(2).default(14).describe('Builds kept at buildlogs, newest first.'),
+      runs: z.int().min(2).default(30).describe('Runs kept in the build store, with their logs.'),
+    })
+    .prefault({})
+    .describe('What is kept.'),
+  freeSpace: size.default(3 * 2 ** 30).describe('Free disk space that a run needs before it starts.'),
+  notify: z.array(notification).default([]).describe('Who is told of outcomes.'),
+});
+
+/** A stream as declared, defaults filled in: sizes in bytes, durations in seconds, paths absolute. */
+export type Stream = z.infer<typeof streamSchema>;
+
+export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) => stream.ref.replaceAll('${arch}', arch);
+
+function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
