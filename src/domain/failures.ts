@@ -38,6 +38,7 @@ export const failureKinds = {
   KeyMissing: kind('signing', false, 'A key that the stream names is missing, expired or unusable.', 'Import the key or renew it; `treeline doctor --roles signing` shows its state.'),
   PublishConflict: kind('publish', false, 'The target already has something else under this name.', 'A build is immutable: find out who wrote there. Nothing was overwritten.'),
   TargetUnreachable: kind('publish', true, 'The publish target does not answer.', 'Check the target; the push goes on by itself when it is back.'),
+  PublishRefused: kind('publish', false, 'The publish target refuses us.', 'Check the account, key or module that `publish` names.'),
   VerificationFailed: kind('publish', false, 'An independent client could not pull what was pushed.', 'Readers were returned to the former build. Read the log of step `verify`.'),
   DiskFull: kind('machine', true, 'Too little free space.', 'Free space or lower `retention`; the step goes on by itself.'),
   ToolMissing: kind('machine', false, 'A program that the step needs is not installed.', 'Run `treeline doctor`: it names the package.'),

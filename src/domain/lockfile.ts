@@ -1,6 +1,6 @@
 /**
- * The exact packages of a build, in the shape of rpm-ostree's lockfile (`--ex-write-lockfile-to`), with two keys more
- * per package (`sourcerpm`, `repo`), which rpm-ostree ignores.
+ * The exact packages of a build, in the shape of rpm-ostree's lockfile (`--ex-write-lockfile-to`), with keys of our own
+ * (`sourcerpm`, `repo`, `repomd`). rpm-ostree refuses unknown keys: its composer strips them.
  */
 import { z } from 'zod';
 

@@ -78,7 +78,7 @@ export const buildMeta = z.object({
     steps: z.array(z.object({ name: z.string(), seconds: z.number() })),
     /** Files beside meta.json: lockfile, checksums, logs. */
     lockfile: z.string(),
-    checksums: z.string(),
+    checksums: z.string().optional(),
     logs: z.array(z.string()),
   }),
 });

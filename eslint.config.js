@@ -1,0 +1,42 @@
+import js from '@eslint/js';
+import importX from 'eslint-plugin-import-x';
+import tseslint from 'typescript-eslint';
+
+export default tseslint.config(
+  { ignores: ['dist', '.treeline', 'node_modules', 'test/recorded', 'eslint.config.js'] },
+  js.configs.recommended,
+  tseslint.configs.strictTypeChecked,
+  {
+    plugins: { 'import-x': importX },
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-deprecated': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-confusing-void-expression': 'off',
+      // Object destructuring to leave a key out is the plain way to do that.
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
+      'no-control-regex': 'off',
+    },
+  },
+  {
+    // Workflows are replayed: no I/O, no clock, no environment but the workflow's own.
+    files: ['src/workflows/**'],
+    ignores: ['src/workflows/bundle.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { group: ['node:*', 'execa', '**/steps/*', '**/store/*', '**/settings.js'], message: 'Workflows do no I/O: make it an activity.' },
+            { group: ['**/activities/*', '!./activities.js'], message: 'Import activities as types only.', allowTypeImports: true },
+          ],
+        },
+      ],
+      'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer'],
+    },
+  },
+  { files: ['src/domain/**'], rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['node:*', 'execa', '../*'], message: 'The domain is pure and stands alone.' }] }] } },
+  { files: ['test/**'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },
+  { files: ['bin/*', '**/*.js', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },
+);

@@ -1,0 +1,190 @@
+/** From the package repos to a commit in the staging repo. These steps of a run share a host's disk and are pinned to it. */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { z } from 'zod';
+import type { ComposeInput } from '../composers/composer.js';
+import { composerOf } from '../composers/index.js';
+import { Failure } from '../domain/failures.js';
+import { lockfile, type Lockfile } from '../domain/lockfile.js';
+import { refOf, type Architecture, type Stream } from '../domain/stream.js';
+import { fetchPublished } from '../publish/target.js';
+import { packageDifference } from '../rpm/difference.js';
+import type { Step } from '../steps/step.js';
+import { exists, needJson, writeJson, type Run } from '../store/store.js';
+import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
+import { commitFacts, commitMetadata, initRepo, ostree, remoteCommands, resolveRef } from './ostree.js';
+
+/** Key of a commit's metadata: hash of everything that it was made from. */
+export const inputHashKey = 'treeline.input-hash';
+/** Bumped when the same inputs would give another tree. */
+const composeFormat = '1';
+
+export interface Parent {
+  readonly commit: string;
+  readonly version: string | undefined;
+  readonly inputHash: string | undefined;
+}
+
+export const commitRecord = z.object({
+  commit: z.string(),
+  parent: z.string().optional(),
+  timestamp: z.string(),
+  inputHash: z.string(),
+});
+
+export const composeActivities = (host: Host) => {
+  const { store } = host;
+  const file = (run: Run, arch: Architecture, name: string) => join(store.archDir(run, arch), name);
+  const readLockfile = (args: ArchStepArgs) => needJson(file(args, args.arch, 'lockfile.json'), lockfile);
+
+  async function composeInput(stream: Stream, args: ArchStepArgs): Promise<ComposeInput> {
+    const work = store.work(args, 'compose', args.arch);
+    const cache = store.cache(stream.name, args.arch);
+    await Promise.all([mkdir(work, { recursive: true }), mkdir(cache, { recursive: true }), mkdir(store.archDir(args, args.arch), { recursive: true })]);
+    const { treefile, releasever, repos } = stream;
+    return { treefile, releasever, repos, arch: args.arch, work, cache, repo: store.repo(stream.name) };
+  }
+
+  return {
+    /**
+     * Pulls the last published commit into the staging repo, verifying summary and commit signatures. Answers nothing if there
+     * is none yet. Fails with ParentInvalid, TargetUnreachable.
+     */
+    parent: asStep(host, async (step, args: ArchStepArgs): Promise<Parent | undefined> => {
+      const stream = await frozenStream(host, args);
+      const repo = store.repo(stream.name);
+      await mkdir(store.streamDir(stream.name), { recursive: true });
+      await initRepo(step, repo);
+      const target = stream.publish.buildlogs;
+      if ((await fetchPublished(step, target, 'repo/summary')) === undefined) {
+        if (await exists(join(store.published(stream.name), 'builds.json')))
+          throw new Failure('ParentInvalid', `${target.url}/repo: has no summary, although builds were published there`);
+        return undefined;
+      }
+      const remote = `published-${args.arch}`;
+      const ref = refOf(stream, args.arch);
+      for (const command of remoteCommands(repo, remote, `${target.url}/repo`, stream.signingKey)) await step.run(command);
+      if (!(await pullVerified(step, ostree(repo, 'pull', remote, ref)))) return undefined;
+      const commit = await resolveRef(step, repo, `${remote}:${ref}`);
+      if (commit === undefined) return undefined;
+      const [version, inputHash] = await Promise.all([
+        commitMetadata(step, repo, commit, 'version'),
+        commitMetadata(step, repo, commit, inputHashKey),
+      ]);
+      return { commit, version, inputHash };
+    }),
+
+    /** Depsolves; writes the lockfile. Answers the hash of all inputs, by which an unchanged nightly is known. */
+    resolve: asStep(host, async (step, args: ArchStepArgs): Promise<{ packages: number; inputHash: string }> => {
+      const stream = await frozenStream(host, args);
+      const locked = await composerOf(stream.composer).resolve(step, await composeInput(stream, args));
+      await writeJson(file(args, args.arch, 'lockfile.json'), locked);
+      const inputHash = await hashInputs(stream, args.arch, join(store.runDir(args), 'source'), locked);
+      await writeJson(file(args, args.arch, 'inputs.json'), { inputHash });
+      return { packages: Object.keys(locked.packages).length, inputHash };
+    }),
+
+    /** Fetches and verifies the locked packages. */
+    download: asStep(host, async (step, args: ArchStepArgs): Promise<void> => {
+      const stream = await frozenStream(host, args);
+      await composerOf(stream.composer).download(step, await composeInput(stream, args), await readLockfile(args));
+    }),
+
+    /** Makes the tree. */
+    compose: asStep(host, async (step, args: ArchStepArgs): Promise<void> => {
+      const stream = await frozenStream(host, args);
+      await composerOf(stream.composer).compose(step, await composeInput(stream, args), await readLockfile(args));
+    }),
+
+    /** Have the package repos stayed as they were when the lockfile was made? Answers the ids of those that have not. */
+    inputs: asStep(host, async (step, args: ArchStepArgs): Promise<{ changed: string[] }> => {
+      const stream = await frozenStream(host, args);
+      const { metadata } = await readLockfile(args);
+      const changed: string[] = [];
+      for (const repo of stream.repos) {
+        const before = metadata.rpmmd_repos[repo.id]?.repomd;
+        if (before === undefined) continue;
+        const now = createHash('sha256').update(await readRepomd(step, repo.baseurl)).digest('hex');
+        step.note(`${repo.id}: repomd.xml was ${before}, is ${now}`);
+        if (now !== before) changed.push(repo.id);
+      }
+      return { changed };
+    }),
+
+    /** Commits the tree with parent and version, and checks what came out. */
+    commit: asStep(
+      host,
+      async (step, args: ArchStepArgs & { build: string; parent?: string; date: string }): Promise<{ commit: string }> => {
+        const stream = await frozenStream(host, args);
+        const input = await composeInput(stream, args);
+        const { inputHash } = await needJson(file(args, args.arch, 'inputs.json'), z.object({ inputHash: z.string() }));
+        const commit = await composerOf(stream.composer).commit(step, input, {
+          ref: refOf(stream, args.arch),
+          version: args.build,
+          parent: args.parent,
+          metadata: { [inputHashKey]: inputHash, 'treeline.stream': stream.name },
+          timestamp: Math.floor(new Date(args.date).getTime() / 1000),
+        });
+        const [version, facts] = await Promise.all([
+          commitMetadata(step, input.repo, commit, 'version'),
+          commitFacts(step, input.repo, commit),
+        ]);
+        if (version !== args.build || facts.parent !== args.parent)
+          throw new Failure('CommitInvalid', `${commit}: version ${version ?? 'none'} and parent ${facts.parent ?? 'none'}, but wanted ${args.build} and ${args.parent ?? 'none'}`);
+        await writeJson(file(args, args.arch, 'commit.json'), { commit, ...facts, inputHash });
+        return { commit };
+      },
+    ),
+
+    /** The packages of the commit, and their difference to the parent's. */
+    diff: asStep(host, async (step, args: ArchStepArgs & { commit: string; parent?: string }): Promise<{ changes: number }> => {
+      const work = store.work(args, 'diff', args.arch);
+      const record = await packageDifference(step, store.repo(args.stream), args.commit, args.parent, work);
+      await writeJson(file(args, args.arch, 'pkgdiff.json'), record);
+      return { changes: record.pkgdiff?.length ?? 0 };
+    }),
+  };
+};
+
+/**
+ * Runs a pull that verifies signatures. Between a publisher's renames a reader may see a summary with another's signature, so a bad
+ * signature counts only when it is still bad a little later. False if the remote has no such ref.
+ */
+async function pullVerified(step: Step, command: [string, ...string[]]): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    const { exitCode, stderr } = await step.run(command, { okCodes: [0, 1] });
+    if (exitCode === 0) return true;
+    if (/No such branch|Refspec .* not found/.test(stderr)) return false;
+    const last = stderr.trim().split('\n').at(-1) ?? '';
+    if (!/GPG|signature|[Cc]orrupt|[Cc]hecksum/.test(stderr)) throw new Failure('TargetUnreachable', last);
+    if (attempt === 3) throw new Failure('ParentInvalid', `the last published commit does not verify: ${last}`);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+async function readRepomd(step: Step, baseurl: string): Promise<Buffer> {
+  const path = 'repodata/repomd.xml';
+  if (baseurl.startsWith('file://')) return readFile(new URL(`${baseurl.replace(/\/?$/, '/')}${path}`));
+  const content = await fetchPublished(step, { location: '/', url: baseurl }, path).catch((error: unknown) => {
+    throw error instanceof Failure ? new Failure('RepoUnreachable', error.message) : error;
+  });
+  if (content === undefined) throw new Failure('RepoUnreachable', `${baseurl}/${path}: HTTP status 404`);
+  return content;
+}
+
+/** Hash of what decides how the commit and its images look: packages, the stream's files but for the stream file, and parts of that. */
+async function hashInputs(stream: Stream, arch: Architecture, source: string, locked: Lockfile): Promise<string> {
+  const hash = createHash('sha256');
+  const { ref, osname, composer, releasever, images } = stream;
+  hash.update(JSON.stringify([composeFormat, arch, ref, osname, composer, releasever, images]));
+  const entries = await readdir(source, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  for (const name of files.sort()) {
+    const path = relative(source, name);
+    if (path !== 'stream.yaml') hash.update(JSON.stringify([path, createHash('sha256').update(await readFile(name)).digest('hex')]));
+  }
+  for (const [name, { digest }] of Object.entries(locked.packages).sort(([a], [b]) => (a < b ? -1 : 1)))
+    hash.update(JSON.stringify([name, digest]));
+  return hash.digest('hex');
+}

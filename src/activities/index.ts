@@ -1,0 +1,26 @@
+/** All activities, by the family that they belong to. Workflows import only the types of these. */
+import { composeActivities } from './compose.js';
+import type { Host } from './host.js';
+import { imageActivities } from './images.js';
+import { notifyActivities } from './notify.js';
+import { prepareActivities } from './prepare.js';
+import { publishActivities } from './publish.js';
+import { signActivities } from './sign.js';
+
+/** The activities of each role. A role is a task queue; compose and images have one per architecture. */
+export const activitiesOf = {
+  control: (host: Host) => ({ ...prepareActivities(host), ...notifyActivities(host) }),
+  compose: (host: Host) => ({ ...composeActivities(host), preflight: prepareActivities(host).preflight, cleanUp: prepareActivities(host).cleanUp }),
+  images: imageActivities,
+  signing: signActivities,
+  publish: publishActivities,
+} as const;
+
+export type Role = keyof typeof activitiesOf;
+export const roles = Object.keys(activitiesOf) as Role[];
+
+export type ControlActivities = ReturnType<(typeof activitiesOf)['control']>;
+export type ComposeActivities = ReturnType<(typeof activitiesOf)['compose']>;
+export type ImageActivities = ReturnType<(typeof activitiesOf)['images']>;
+export type SigningActivities = ReturnType<(typeof activitiesOf)['signing']>;
+export type PublishActivities = ReturnType<(typeof activitiesOf)['publish']>;

@@ -1,0 +1,120 @@
+/** Before anything is made: freeze the stream's declaration, look at the machine, take a build id, record runs. */
+import { cp, mkdir, rm, statfs, access } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { idsOfDay } from '../domain/build-id.js';
+import { Failure } from '../domain/failures.js';
+import { buildIndex } from '../domain/metadata.js';
+import { runRecord, type RunRecord } from '../domain/run.js';
+import type { Architecture } from '../domain/stream.js';
+import { formatBytes } from '../domain/units.js';
+import { readKey } from '../keys/gpg.js';
+import { reachTarget } from '../publish/target.js';
+import { createExclusive, exists, readJson, writeJson, type Run } from '../store/store.js';
+import { readStreamFile, streamFolder } from '../streams/load.js';
+import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { composerTools } from '../composers/index.js';
+import { missingTools } from '../steps/tools.js';
+
+/** What the workflow needs to know of the stream; everything else stays in the build store. */
+export interface ChainPlan {
+  readonly architectures: readonly Architecture[];
+  readonly images: readonly { kind: string; bootTest: boolean }[];
+  readonly bootAttempts: number;
+  /** Longest time of a boot test, in seconds. */
+  readonly bootTimeout: number;
+}
+
+export const prepareActivities = (host: Host) => ({
+  /** Freezes the stream's files for the run. Fails with StreamInvalid. */
+  load: asStep(host, async (step, args: StepArgs): Promise<ChainPlan> => {
+    const folder = host.store.runDir(args);
+    const frozen = join(folder, 'stream.json');
+    if (!(await exists(frozen))) {
+      const source = join(folder, 'source');
+      await rm(source, { recursive: true, force: true });
+      await mkdir(folder, { recursive: true });
+      const original = streamFolder(host.settings, args.stream);
+      await cp(original, source, { recursive: true }).catch(() => {
+        throw new Failure('StreamInvalid', `${args.stream}: no such stream in ${host.settings.streams}`);
+      });
+      const stream = await readStreamFile(host.settings, join(source, 'stream.yaml'), args.stream);
+      const commit = await sourceCommit(step.run, original);
+      await writeJson(join(folder, 'source.json'), commit === undefined ? {} : { commit });
+      await writeJson(frozen, stream);
+    }
+    const stream = await frozenStream(host, args);
+    return {
+      architectures: stream.architectures,
+      images: stream.images.map(({ kind, bootTest }) => ({ kind, bootTest })),
+      bootAttempts: stream.bootTest.attempts,
+      bootTimeout: stream.bootTest.timeout,
+    };
+  }),
+
+  /**
+   * Looks whether the run can succeed here: space, tools, keys, publish target. Answers the queue of this host, to which
+   * the steps that share its disk are pinned.
+   */
+  preflight: asStep(host, async (step, args: ArchStepArgs): Promise<{ hostQueue: string }> => {
+    const stream = await frozenStream(host, args);
+    await requireSpace(host.settings.state, stream.freeSpace);
+    const missing = await missingTools(host.settings.path, composerTools(stream.composer));
+    if (missing.length > 0)
+      throw new Failure('ToolMissing', `not installed: ${missing.map((tool) => tool.command).join(', ')}. Run \`treeline doctor\`.`);
+    for (const repo of stream.repos)
+      for (const key of repo.gpgKeys)
+        await access(key).catch(() => {
+          throw new Failure('KeyMissing', `repos.${repo.id}.gpgKeys: ${key}: no such file`);
+        });
+    await readKey(step, stream.signingKey);
+    await reachTarget(step, stream.publish.buildlogs);
+    return { hostQueue: `compose-${args.arch}@${host.settings.host}` };
+  }),
+
+  /**
+   * Takes the next build id of the day. Never gives one twice: it is taken by creating a file exclusively, and ids that are
+   * published already are left out. The same run gets the same id again.
+   */
+  reserve: asStep(host, async (step, args: StepArgs & { date: string }): Promise<{ build: string }> => {
+    const ids = host.store.idsDir(args.stream);
+    for (const id of await host.store.ids(args.stream))
+      if ((await host.store.runOf(args.stream, id)) === args.run) return { build: id };
+    const index = await readJson(join(host.store.published(args.stream), 'builds.json'), buildIndex);
+    const used = new Set([...(index?.builds ?? []), ...(index?.['tombstone-builds'] ?? [])].map((build) => build.id));
+    for (const id of idsOfDay(new Date(args.date)))
+      if (!used.has(id) && (await createExclusive(join(ids, id), `${args.run}\n`))) {
+        step.note(`reserved ${id}`);
+        return { build: id };
+      }
+    throw new Failure('PublishConflict', `${args.stream}: all 99 build ids of ${args.date.slice(0, 10)} are used`);
+  }),
+
+  /** Writes the run's record. */
+  record: async (record: RunRecord): Promise<void> => {
+    await writeJson(join(host.store.runDir(record), 'run.json'), runRecord.parse(record));
+  },
+
+  /** Removes the run's scratch folder. */
+  cleanUp: async (run: Run): Promise<void> => {
+    await rm(host.store.work(run), { recursive: true, force: true });
+  },
+});
+
+async function requireSpace(folder: string, needed: number): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize < needed)
+    throw new Failure('DiskFull', `${folder}: ${formatBytes(bavail * bsize)} free, ${formatBytes(needed)} needed (\`freeSpace\`)`);
+}
+
+/** Commit of the repository that the stream's files are in; with `-dirty` where they differ from it. */
+async function sourceCommit(
+  run: (argv: [string, ...string[]], options: { okCodes: readonly number[] }) => Promise<{ stdout: string; exitCode: number }>,
+  folder: string,
+): Promise<string | undefined> {
+  const git = (...args: string[]) => run(['git', '-C', dirname(folder), '-c', 'safe.directory=*', ...args], { okCodes: [0, 128] });
+  const head = await git('rev-parse', 'HEAD').catch(() => undefined);
+  if (head?.exitCode !== 0) return undefined;
+  const status = await git('status', '--porcelain', '--', folder);
+  return `${head.stdout.trim()}${status.stdout.trim() === '' ? '' : '-dirty'}`;
+}

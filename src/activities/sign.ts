@@ -1,0 +1,97 @@
+/** The signing role: the only one that sees private keys. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Failure } from '../domain/failures.js';
+import { imageMeta } from '../domain/metadata.js';
+import { clearSignCommand, detachSignCommand, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
+import type { Step } from '../steps/step.js';
+import { needJson, writeJson } from '../store/store.js';
+import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { ostree } from './ostree.js';
+
+/** Name of the checksums file; its clear-signed form has `.asc` behind it. */
+export const checksumsFile = 'sha256sum.txt';
+
+export const signActivities = (host: Host) => {
+  const home = signingHome(host.settings.state);
+
+  async function signingKey(step: Step, args: StepArgs) {
+    const stream = await frozenStream(host, args);
+    const key = await readKey(step, stream.signingKey);
+    await requirePrivateKey(step, home, key);
+    return { key: key.fingerprint, stream };
+  }
+
+  return {
+    /**
+     * Signs the commit in the staging repo and, per image, the file (`<image>.asc`), and writes the checksums file with its
+     * clear-signed form. Verifies each image against its record first.
+     */
+    sign: asStep(host, async (step, args: ArchStepArgs & { commit: string; images: string[] }): Promise<{ key: string }> => {
+      const { key } = await signingKey(step, args);
+      const repo = host.store.repo(args.stream);
+      await signCommit(step, repo, args.commit, key, home);
+      const folder = join(host.store.archDir(args, args.arch), 'build');
+      const lines: string[] = [];
+      for (const kind of args.images) {
+        const meta = await needJson(join(host.store.archDir(args, args.arch), `image-${kind}.json`), imageMeta);
+        const file = join(folder, meta.path);
+        const digest = await sha256(file);
+        if (digest !== meta.sha256) throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
+        await signing(step.run(detachSignCommand(home, key, file)));
+        lines.push(`${digest}  ${meta.path}\n`);
+      }
+      if (lines.length > 0) {
+        const file = join(folder, checksumsFile);
+        await writeFile(file, lines.sort().join(''));
+        await signing(step.run(clearSignCommand(home, key, file)));
+      }
+      await writeJson(join(host.store.archDir(args, args.arch), 'signed.json'), { key });
+      return { key };
+    }),
+
+    /** Writes and signs the summary of the snapshot that is going to be pushed. */
+    signSummary: asStep(host, async (step, args: StepArgs): Promise<void> => {
+      const { key } = await signingKey(step, args);
+      await signing(step.run(summaryCommand(host.store.snapshot(args.stream), key, home)));
+    }),
+  };
+};
+
+export const signCommitCommand = (repo: string, commit: string, key: string, home: string) =>
+  ostree(repo, 'gpg-sign', `--gpg-homedir=${home}`, commit, key);
+
+export const summaryCommand = (repo: string, key: string, home: string) =>
+  ostree(repo, 'summary', '--update', `--gpg-sign=${key}`, `--gpg-homedir=${home}`);
+
+/** Signs a commit once: a signature of this key that is there already is dropped and made anew. */
+async function signCommit(step: Step, repo: string, commit: string, key: string, home: string): Promise<void> {
+  await step.run(ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, commit, key), { okCodes: [0, 1] });
+  await signing(step.run(signCommitCommand(repo, commit, key, home)));
+}
+
+async function signing<T>(command: Promise<T>): Promise<T> {
+  return command.catch((error: unknown) => {
+    if (error instanceof Failure && error.code === 'CommandFailed') throw new Failure('SigningFailed', error.message, error.tail);
+    throw error;
+  });
+}
+
+/** Hex sha256 of a file. */
+export async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+/** Regular files directly in a folder, sorted. */
+export async function filesOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name)
+    .sort();
+}

@@ -1,0 +1,75 @@
+/** What the command line reads of builds and runs: from the build store, so it works without a server. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buildId } from '../domain/build-id.js';
+import { buildIndex, buildMeta, type BuildMeta } from '../domain/metadata.js';
+import { runRecord, type RunRecord } from '../domain/run.js';
+import { readJson, type Run, type Store } from '../store/store.js';
+import { CliError, exitCodes } from './output.js';
+
+/** A published build: its metadata per architecture. */
+export interface Build {
+  readonly id: string;
+  readonly run: Run;
+  readonly metas: readonly BuildMeta[];
+}
+
+/** Published builds of a stream, newest first. */
+export async function publishedBuilds(store: Store, stream: string): Promise<Build[]> {
+  const index = await readJson(join(store.published(stream), 'builds.json'), buildIndex);
+  const builds: Build[] = [];
+  for (const { id, arches } of index?.builds ?? []) {
+    const run = await store.runOf(stream, id);
+    if (run === undefined) continue;
+    const metas = await Promise.all(
+      arches.map((arch) => readJson(join(store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta)),
+    );
+    builds.push({ id, run: { stream, run }, metas: metas.filter((meta) => meta !== undefined) });
+  }
+  return builds;
+}
+
+/** Records of a stream's runs, newest first. */
+export async function runRecords(store: Store, stream: string): Promise<RunRecord[]> {
+  const runs = await readdir(store.runsDir(stream)).catch(() => []);
+  const records = await Promise.all(runs.map((run) => readJson(join(store.runDir({ stream, run }), 'run.json'), runRecord)));
+  return records.filter((record) => record !== undefined).sort((a, b) => b.started.localeCompare(a.started));
+}
+
+/** Streams that the build store knows. */
+export const storedStreams = (store: Store) => readdir(join(store.state, 'store')).catch((): string[] => []);
+
+/**
+ * The run that a name means: `BUILD` or `STREAM/BUILD`; with `runs` also a stream's name (its last run) and a run's id.
+ * Throws `CliError` (not found, or in several streams).
+ */
+export async function findRun(store: Store, name: string, { runs = false } = {}): Promise<Run & { build?: string }> {
+  const [first = '', second] = name.split('/');
+  const streams = second === undefined ? await storedStreams(store) : [first];
+  const wanted = second ?? first;
+  if (buildId.safeParse(wanted).success) {
+    const found: (Run & { build: string })[] = [];
+    for (const stream of streams) {
+      const run = await store.runOf(stream, wanted);
+      if (run !== undefined) found.push({ stream, run, build: wanted });
+    }
+    if (found.length > 1)
+      throw new CliError(`${name}: a build of several streams. Write one of: ${found.map((f) => `${f.stream}/${wanted}`).join(', ')}.`, exitCodes.usage);
+    if (found[0]) return found[0];
+  } else if (runs) {
+    for (const stream of streams) {
+      const records = await runRecords(store, stream);
+      const record = stream === wanted ? records[0] : records.find(({ run }) => run.startsWith(wanted));
+      if (record) return { stream, run: record.run, ...(record.build === undefined ? {} : { build: record.build }) };
+    }
+  }
+  throw new CliError(`${name}: no such build. \`treeline builds STREAM\` lists them.`, exitCodes.notFound);
+}
+
+/** A published build by name. Throws `CliError`. */
+export async function findBuild(store: Store, name: string): Promise<Build> {
+  const { stream, build } = await findRun(store, name);
+  const found = (await publishedBuilds(store, stream)).find(({ id }) => id === build);
+  if (!found) throw new CliError(`${name}: was not published, or is pruned. See \`treeline logs ${name}\`.`, exitCodes.notFound);
+  return found;
+}

@@ -1,0 +1,130 @@
+/** `doctor`: what is there, what is missing and how to get it, for each role. */
+import type { Command } from 'commander';
+import { execa } from 'execa';
+import { mkdir, statfs } from 'node:fs/promises';
+import { roles, type Role } from '../../activities/index.js';
+import { composerTools } from '../../composers/index.js';
+import { formatBytes } from '../../domain/units.js';
+import { imageKinds } from '../../images/index.js';
+import { imageTools } from '../../images/tools.js';
+import { instanceKeyFile, readKey, requirePrivateKey, signingHome } from '../../keys/gpg.js';
+import type { Settings } from '../../settings.js';
+import { findTool, tool, type Tool } from '../../steps/tools.js';
+import { listStreams, loadStream } from '../../streams/load.js';
+import { connect } from '../../temporal/connect.js';
+import { findTemporal } from '../../temporal/server.js';
+import { CliError, exitCodes, paint, printJson, printTable } from '../output.js';
+import { commandStep } from '../step.js';
+import { parseRoles } from './servers.js';
+
+interface Check {
+  readonly role: string;
+  readonly what: string;
+  readonly ok: boolean;
+  /** What was found, or how to mend it. */
+  readonly detail: string;
+  /** Missing, but nothing that is declared needs it here. */
+  readonly optional?: boolean;
+}
+
+const gpg = tool('gpg', 'gnupg', 'gnupg2');
+const namespaces = [tool('setpriv', 'util-linux'), tool('unshare', 'util-linux')];
+
+/** Tools of each role; of the composers, those that a declared stream uses are needed. */
+async function toolsOf(role: Role, settings: Settings): Promise<readonly Tool[]> {
+  if (role === 'control') return [...namespaces, tool('git', 'git')];
+  if (role === 'images') return [...namespaces, ...imageTools];
+  if (role === 'signing') return [...namespaces, gpg, tool('ostree', 'ostree')];
+  if (role === 'publish') return [...namespaces, tool('rsync', 'rsync'), tool('ssh', 'openssh-client', 'openssh-clients'), tool('ostree', 'ostree'), gpg];
+  const streams = await Promise.all((await listStreams(settings)).map((name) => loadStream(settings, name).catch(() => undefined)));
+  const composers = new Set(streams.filter((stream) => stream?.schedule).map((stream) => stream?.composer));
+  return [...namespaces, ...[...composers].flatMap((name) => (name ? composerTools(name) : []))];
+}
+
+async function checkTools(role: Role, settings: Settings): Promise<Check[]> {
+  const packager = (await findTool(settings.path, 'apt-get')) ? 'debian' : 'fedora';
+  const unique = [...new Map((await toolsOf(role, settings)).map((one) => [one.command, one])).values()];
+  return Promise.all(
+    unique.map(async (one) => {
+      const found = await findTool(settings.path, one.command);
+      const install = packager === 'debian' ? `apt-get install ${one.debian}` : `dnf install ${one.fedora}`;
+      // Not every builder runs every composer: `sample` needs dnf, the CentOS streams rpm-ostree.
+      return { role, what: one.command, ok: found !== undefined, detail: found ?? install };
+    }),
+  );
+}
+
+async function checkKeys(settings: Settings): Promise<Check[]> {
+  const step = await commandStep(settings, 'doctor');
+  const files = new Map([[instanceKeyFile(settings.state), 'instance']]);
+  for (const name of await listStreams(settings)) {
+    const stream = await loadStream(settings, name).catch(() => undefined);
+    if (stream && !files.has(stream.signingKey)) files.set(stream.signingKey, name);
+  }
+  return Promise.all(
+    [...files].map(async ([file, of]) => {
+      const what = `signing key of ${of}`;
+      try {
+        const key = await readKey(step, file);
+        await requirePrivateKey(step, signingHome(settings.state), key);
+        const expires = key.expires ? `, expires ${key.expires.toISOString().slice(0, 10)}` : '';
+        return { role: 'signing', what, ok: true, detail: `${key.fingerprint}${expires}` };
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        return { role: 'signing', what, ok: false, detail: of === 'instance' ? `${message}; \`treeline init\` makes it` : `${message}; import it`, optional: of !== 'instance' };
+      }
+    }),
+  );
+}
+
+async function checkMachine(settings: Settings): Promise<Check[]> {
+  await mkdir(settings.state, { recursive: true });
+  const { bavail, bsize } = await statfs(settings.state);
+  const free = bavail * bsize;
+  const root = process.getuid?.() === 0;
+  const spaces = await execa('unshare', ['--mount', '--pid', '--fork', 'true'], { reject: false });
+  return [
+    { role: 'compose', what: 'root', ok: root, detail: root ? 'yes' : 'composes and images need root: run the worker as root' },
+    { role: 'compose', what: 'namespaces', ok: spaces.exitCode === 0, detail: spaces.exitCode === 0 ? 'mount and PID namespaces work' : 'unshare(2) is refused: allow it in the container or service' },
+    { role: 'compose', what: 'free space', ok: free > 5 * 2 ** 30, detail: `${formatBytes(free)} in ${settings.state}` },
+  ];
+}
+
+async function checkServer(settings: Settings): Promise<Check[]> {
+  const cli = await findTemporal();
+  const server = await connect(settings).then(
+    async (client) => (await client.connection.close(), true),
+    () => false,
+  );
+  return [
+    { role: 'control', what: 'temporal', ok: cli !== undefined, detail: cli ?? 'bin/setup builds it' },
+    { role: 'control', what: 'Temporal server', ok: server, detail: server ? settings.temporalAddress : `none at ${settings.temporalAddress}: \`treeline up\` starts one`, optional: true },
+  ];
+}
+
+export function addDoctor(program: Command, settings: Settings): void {
+  program
+    .command('doctor')
+    .description('show what is there, what is missing and how to get it, for each role')
+    .option('--roles <roles>', 'only these', parseRoles, roles)
+    .option('--json', 'print JSON')
+    .action(async ({ roles: of, json }: { roles: Role[]; json?: boolean }) => {
+      const all = [
+        ...(await checkServer(settings)),
+        ...(await checkMachine(settings)),
+        ...(await checkKeys(settings)),
+        ...(await Promise.all(roles.map((role) => checkTools(role, settings)))).flat(),
+      ];
+      const checks = all.filter(({ role }) => (of as string[]).includes(role)).sort((a, b) => of.indexOf(a.role as Role) - of.indexOf(b.role as Role));
+      if (json) printJson(checks);
+      else {
+        printTable(
+          ['ROLE', '', 'WHAT', ''],
+          checks.map(({ role, what, ok, detail, optional }) => [role, ok ? paint('green', '✓') : optional ? paint('yellow', '–') : paint('red', '✗'), what, detail]),
+        );
+        console.log(`\nimage kinds: ${Object.keys(imageKinds).join(', ')}`);
+      }
+      const missing = checks.filter(({ ok, optional }) => !ok && !optional);
+      if (missing.length > 0) throw new CliError(`${missing.length} missing: ${missing.map(({ what }) => what).join(', ')}`, exitCodes.failed);
+    });
+}

@@ -1,0 +1,41 @@
+/** `init`: what an instance needs once: its signing key and the sample distribution. */
+import type { Command } from 'commander';
+import { mkdir, readlink, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { instanceKeyFile, makeInstanceKey } from '../../keys/gpg.js';
+import { makeSample } from '../../sample/make.js';
+import type { Settings } from '../../settings.js';
+import { Store } from '../../store/store.js';
+import { formatSeconds } from '../../domain/units.js';
+import { commandStep } from '../step.js';
+
+/** Folder of the sample distribution. */
+export const sampleDir = (settings: Settings) => join(settings.state, 'sample');
+
+export function addInit(program: Command, settings: Settings): void {
+  program
+    .command('init')
+    .description('make the instance’s signing key and the sample distribution, where they are missing')
+    .action(async () => {
+      const started = Date.now();
+      const step = await commandStep(settings, 'init', ({ done, total, unit }) => {
+        if (process.stdout.isTTY) process.stdout.write(`\r  ${done} of ${total} ${unit}  `);
+      });
+      await mkdir(settings.state, { recursive: true });
+      await makeInstanceKey(step, settings.state);
+      await makeSample(step, sampleDir(settings), { commitKey: instanceKeyFile(settings.state) });
+      await serveSample(settings);
+      const seconds = (Date.now() - started) / 1000;
+      if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
+      if (seconds > 3) console.log(`made the signing key and the sample distribution in ${formatSeconds(seconds)}`);
+    });
+}
+
+/** Puts the sample's package repo under the web root; its private key stays outside of it. */
+async function serveSample(settings: Settings): Promise<void> {
+  const folder = join(new Store(settings.state).www(), 'sample');
+  const link = join(folder, 'rpms');
+  await mkdir(folder, { recursive: true });
+  const target = join(sampleDir(settings), 'rpms');
+  if ((await readlink(link).catch(() => undefined)) !== target) await symlink(target, link);
+}

@@ -1,0 +1,89 @@
+/** `nightly STREAM`: starts a nightly and shows it. */
+import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
+import type { Command } from 'commander';
+import type { ChainResult } from '../../domain/run.js';
+import { startInstance } from '../../instance.js';
+import { webUrl, type Settings } from '../../settings.js';
+import { loadStream } from '../../streams/load.js';
+import { connect } from '../../temporal/connect.js';
+import { nightlyId, type NightlyInput } from '../../workflows/nightly-messages.js';
+import { printPlan } from '../dry-run.js';
+import { onInterrupt } from '../interrupt.js';
+import { CliError, exitCodes, printJson } from '../output.js';
+import { failureOf } from '../failure.js';
+import { watch } from '../watch.js';
+
+interface Options {
+  force?: boolean;
+  dryRun?: boolean;
+  detach?: boolean;
+  here?: boolean;
+  json?: boolean;
+}
+
+export function addNightly(program: Command, settings: Settings): void {
+  program
+    .command('nightly')
+    .argument('<stream>')
+    .description('run the nightly of a stream: from the package repos to a published, tested build')
+    .option('--force', 'build even if nothing has changed')
+    .option('--dry-run', 'print every step with its commands, run nothing')
+    .option('--detach', 'start it and return')
+    .option('--here', 'also run server, worker and web pages in this process, where they are not up')
+    .option('--json', 'print the result as JSON, and no progress')
+    .action(async (stream: string, options: Options) => {
+      const declared = await loadStream(settings, stream);
+      if (options.dryRun) return printPlan(settings, declared, options.json ?? false);
+      const signal = onInterrupt();
+      if (!options.here) {
+        const client = await connect(settings);
+        return run(client, settings, { stream, force: options.force ?? false }, options, signal).finally(() => client.connection.close());
+      }
+      const instance = await startInstance(settings);
+      if (!options.json) for (const line of instance.started) console.log(line);
+      try {
+        await Promise.race([
+          run(instance.client, settings, { stream, force: options.force ?? false }, options, signal),
+          instance.workers.ended,
+        ]);
+      } finally {
+        await instance.close();
+      }
+    });
+}
+
+async function run(client: Client, settings: Settings, input: NightlyInput, options: Options, signal: AbortSignal): Promise<void> {
+  const workflowId = nightlyId(input.stream);
+  const quiet = options.json ?? false;
+  const handle = await client.workflow
+    .start('nightly', {
+      workflowId,
+      taskQueue: 'control',
+      args: [input],
+      staticSummary: `Nightly of ${input.stream}`,
+      workflowIdConflictPolicy: 'FAIL',
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      if (!quiet) console.log(`A nightly of ${input.stream} is running already: watching that one.`);
+      return client.workflow.getHandle(workflowId);
+    });
+  const { runId } = await handle.describe();
+  if (options.detach) return console.log(`started; \`treeline watch ${input.stream}\` shows it`);
+  if (!quiet && !(await watch(client, workflowId, runId, signal))) return sayDetached(input.stream, options.here ?? false);
+  const result = (await client.workflow
+    .getHandle(workflowId, runId)
+    .result()
+    .catch((error: unknown) => {
+      throw failureOf(error, input.stream);
+    })) as ChainResult;
+  if (quiet) return printJson(result);
+  if (result.outcome === 'no-change') console.log(`${input.stream}: no change since the last published build. \`--force\` builds anyway.`);
+  else console.log(`${input.stream} ${result.build}: published. ${webUrl(settings)}/buildlogs/${input.stream}/\n\`treeline show ${result.build}\` shows it.`);
+}
+
+/** After Ctrl-C: the run itself goes on, as it says. */
+export function sayDetached(stream: string, here = false): never {
+  const goesOn = here ? 'goes on where it was at the next `npm run nightly` or `treeline up`' : 'goes on';
+  throw new CliError(`detached: the nightly of ${stream} ${goesOn}. \`treeline cancel ${stream}\` ends it.`, exitCodes.detached);
+}

@@ -1,0 +1,62 @@
+/** `watch` and `cancel`. */
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Command } from 'commander';
+import type { Settings } from '../../settings.js';
+import { connect } from '../../temporal/connect.js';
+import { nightlyId } from '../../workflows/nightly-messages.js';
+import { failureOf } from '../failure.js';
+import { onInterrupt } from '../interrupt.js';
+import { CliError, exitCodes } from '../output.js';
+import { watch } from '../watch.js';
+import { sayDetached } from './nightly.js';
+
+const noRun = (stream: string) => (error: unknown) => {
+  if (error instanceof WorkflowNotFoundError)
+    throw new CliError(`${stream}: no nightly has run. Start one with \`treeline nightly ${stream}\`.`, exitCodes.notFound);
+  throw error;
+};
+
+export function addRuns(program: Command, settings: Settings): void {
+  program
+    .command('watch')
+    .argument('<stream>')
+    .description('show the running (or last) nightly of a stream; Ctrl-C detaches')
+    .action(async (stream: string) => {
+      const signal = onInterrupt();
+      const client = await connect(settings);
+      try {
+        const handle = client.workflow.getHandle(nightlyId(stream));
+        const { runId } = await handle.describe().catch(noRun(stream));
+        if (!(await watch(client, nightlyId(stream), runId, signal))) sayDetached(stream);
+        await client.workflow
+          .getHandle(nightlyId(stream), runId)
+          .result()
+          .catch((error: unknown) => {
+            throw failureOf(error, stream);
+          });
+      } finally {
+        await client.connection.close();
+      }
+    });
+
+  program
+    .command('cancel')
+    .argument('<stream>')
+    .description('cancel the running nightly of a stream and wait until all that it started has ended')
+    .action(async (stream: string) => {
+      const client = await connect(settings);
+      try {
+        const handle = client.workflow.getHandle(nightlyId(stream));
+        const { status } = await handle.describe().catch(noRun(stream));
+        if (status.name !== 'RUNNING') throw new CliError(`${stream}: no nightly is running`, exitCodes.notFound);
+        await handle.cancel();
+        await handle.result().catch(() => undefined);
+        const after = await handle.describe();
+        if (after.status.name === 'COMPLETED')
+          return console.log(`${stream}: was being published already and is complete`);
+        console.log(`${stream}: cancelled`);
+      } finally {
+        await client.connection.close();
+      }
+    });
+}

@@ -1,0 +1,69 @@
+/** Long-running commands: `up`, `worker`, `serve`. */
+import { InvalidArgumentError, type Command } from 'commander';
+import { mkdir } from 'node:fs/promises';
+import { once } from 'node:events';
+import { roles, type Role } from '../../activities/index.js';
+import { startInstance } from '../../instance.js';
+import type { Settings } from '../../settings.js';
+import { Store } from '../../store/store.js';
+import { serve } from '../../web/serve.js';
+import { installRuntime, queuesOf, startWorkers } from '../../worker.js';
+import { onInterrupt } from '../interrupt.js';
+
+/** Parses `--roles compose,images`. */
+export function parseRoles(text: string): Role[] {
+  const names = text.split(',').map((name) => name.trim());
+  for (const name of names)
+    if (!(roles as string[]).includes(name)) throw new InvalidArgumentError(`no role ${name}; there are: ${roles.join(', ')}`);
+  return names as Role[];
+}
+
+const interrupted = async (signal: AbortSignal) => {
+  if (!signal.aborted) await once(signal, 'abort');
+};
+
+export function addServers(program: Command, settings: Settings): void {
+  program
+    .command('up')
+    .description('run Temporal server (SQLite file), worker and web pages on this machine until Ctrl-C')
+    .action(async () => {
+      const signal = onInterrupt();
+      const instance = await startInstance(settings);
+      for (const line of instance.started) console.log(line);
+      console.log('Ctrl-C stops it; running builds go on where they were at the next start.');
+      try {
+        await Promise.race([interrupted(signal), instance.workers.ended]);
+      } finally {
+        await instance.close();
+      }
+    });
+
+  program
+    .command('worker')
+    .description('run a worker for a Temporal server that runs elsewhere (TEMPORAL_ADDRESS)')
+    .option('--roles <roles>', `comma-separated: ${roles.join(', ')}`, parseRoles, roles)
+    .action(async ({ roles: of }: { roles: Role[] }) => {
+      const signal = onInterrupt();
+      installRuntime(settings, 2);
+      const workers = await startWorkers(settings, of);
+      console.log(`serving ${of.flatMap((role) => queuesOf(role, settings)).join(', ')}`);
+      try {
+        await Promise.race([interrupted(signal), workers.ended]);
+      } finally {
+        await workers.close();
+      }
+    });
+
+  program
+    .command('serve')
+    .description('serve the build pages, repos and images on loopback')
+    .action(async () => {
+      const signal = onInterrupt();
+      const root = new Store(settings.state).www();
+      await mkdir(root, { recursive: true });
+      const server = await serve({ root, port: settings.webPort });
+      console.log(`serving ${root} at ${server.url}`);
+      await interrupted(signal);
+      await server.close();
+    });
+}

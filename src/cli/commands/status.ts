@@ -1,0 +1,64 @@
+/** `status`: each stream at a glance. */
+import type { Command } from 'commander';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { ChainProgress } from '../../domain/run.js';
+import { describeSchedule } from '../../schedules/schedules.js';
+import type { Settings } from '../../settings.js';
+import { Store } from '../../store/store.js';
+import { listStreams } from '../../streams/load.js';
+import { connect } from '../../temporal/connect.js';
+import { nightlyId } from '../../workflows/nightly-messages.js';
+import { publishedBuilds, runRecords } from '../builds.js';
+import { printJson, printTable } from '../output.js';
+
+const minute = (time: string | Date | undefined) =>
+  time === undefined ? '' : (typeof time === 'string' ? time : time.toISOString()).slice(0, 16).replace('T', ' ');
+
+export function addStatus(program: Command, settings: Settings): void {
+  program
+    .command('status')
+    .description('show each stream: what runs, the last run, the last build, the next start')
+    .option('--json', 'print JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const client = await connect(settings);
+      const store = new Store(settings.state);
+      const rows = [];
+      try {
+        for (const stream of await listStreams(settings)) {
+          const handle = client.workflow.getHandle(nightlyId(stream));
+          const description = await handle.describe().catch((error: unknown) => {
+            if (error instanceof WorkflowNotFoundError) return undefined;
+            throw error;
+          });
+          const running =
+            description?.status.name === 'RUNNING'
+              ? await handle.query<ChainProgress>('progress').catch(() => ({ phase: 'waiting for a worker', build: undefined, trouble: undefined }))
+              : undefined;
+          const [last] = await runRecords(store, stream);
+          const [build] = await publishedBuilds(store, stream);
+          const schedule = await describeSchedule(client, stream);
+          rows.push({
+            stream,
+            running: running && { phase: running.phase, build: running.build, trouble: running.trouble },
+            lastRun: last && { started: last.started, outcome: last.outcome, build: last.build, failure: last.failure },
+            lastBuild: build?.id,
+            next: schedule?.info.nextActionTimes[0]?.toISOString(),
+            paused: schedule?.state.paused ?? false,
+          });
+        }
+      } finally {
+        await client.connection.close();
+      }
+      if (json) return printJson(rows);
+      printTable(
+        ['STREAM', 'NOW', 'LAST RUN', 'LAST BUILD', 'NEXT START'],
+        rows.map((row) => [
+          row.stream,
+          row.running ? `${row.running.phase}${row.running.trouble === undefined ? '' : ` ⚠ ${row.running.trouble}`}` : 'idle',
+          row.lastRun ? `${minute(row.lastRun.started)} ${row.lastRun.outcome}${row.lastRun.failure ? ` (${row.lastRun.failure.code})` : ''}` : 'none',
+          row.lastBuild ?? 'none',
+          row.paused ? 'paused' : (minute(row.next) || 'not scheduled: `treeline apply`'),
+        ]),
+      );
+    });
+}

@@ -1,0 +1,163 @@
+/** The live view of a run: finished steps as lines, running ones with a bar where progress is known. */
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { MultiBar, type SingleBar } from 'cli-progress';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Beat } from '../activities/host.js';
+import type { ChainProgress, StepRecord } from '../domain/run.js';
+import { formatBytes, formatSeconds } from '../domain/units.js';
+import type { Progress } from '../steps/step.js';
+import { clean, paint } from './output.js';
+
+const pollMs = 400;
+
+/** What the view shows of one running step beside its record. */
+interface Live {
+  readonly progress?: Progress;
+  readonly attempt: number;
+}
+
+/**
+ * Shows a run until it ends (also one that has ended already) or `signal` is aborted. Answers false if it was aborted:
+ * the run itself goes on.
+ */
+export async function watch(client: Client, workflowId: string, runId: string, signal: AbortSignal): Promise<boolean> {
+  const handle = client.workflow.getHandle(workflowId, runId);
+  const view = process.stdout.isTTY ? new TerminalView() : new PlainView();
+  try {
+    for (;;) {
+      const description = await handle.describe();
+      const progress = await queryProgress(handle);
+      if (progress) view.show(progress, liveSteps(description));
+      else view.waiting();
+      if (description.status.name !== 'RUNNING') return true;
+      await sleep(pollMs, undefined, { signal });
+    }
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  } finally {
+    view.close();
+  }
+}
+
+/** Undefined while no worker answers. */
+async function queryProgress(handle: WorkflowHandle): Promise<ChainProgress | undefined> {
+  return handle.query<ChainProgress>('progress').catch(() => undefined);
+}
+
+/** The steps' heartbeats, by step. */
+function liveSteps({ raw }: WorkflowExecutionDescription): Map<string, Live> {
+  const live = new Map<string, Live>();
+  for (const { activityId, attempt, heartbeatDetails } of raw.pendingActivities ?? []) {
+    const payload = heartbeatDetails?.payloads?.[0];
+    const beat = payload ? defaultPayloadConverter.fromPayload<Beat>(payload) : undefined;
+    live.set(activityId ?? '', { attempt: attempt ?? 1, ...(beat?.progress ? { progress: beat.progress } : {}) });
+  }
+  return live;
+}
+
+interface View {
+  show(progress: ChainProgress, live: Map<string, Live>): void;
+  waiting(): void;
+  close(): void;
+}
+
+const marks: Record<StepRecord['state'], string> = { running: '▶', done: '✓', failed: '✗', cancelled: '–' };
+const colours = { running: 'cyan', done: 'green', failed: 'red', cancelled: 'yellow' } as const;
+
+const seconds = (step: StepRecord) => ((step.ended === undefined ? Date.now() : Date.parse(step.ended)) - Date.parse(step.started)) / 1000;
+
+function stepLine(step: StepRecord): string {
+  const text = `${step.id.padEnd(24)} ${step.title.padEnd(44)} ${formatSeconds(seconds(step)).padStart(11)}  ${step.result ?? ''}`;
+  return `${paint(colours[step.state], marks[step.state])} ${clean(text).trimEnd()}`;
+}
+
+function counted({ done, total, unit }: Progress): string {
+  return unit === 'bytes' ? `${formatBytes(done)} of ${formatBytes(total)}` : `${done} of ${total} ${unit}`;
+}
+
+/** For pipes and logs: a line when a step begins to be tried again, and one when it ends. */
+class PlainView implements View {
+  #printed = 0;
+  #trouble: string | undefined;
+  #waited = false;
+  show({ steps, trouble }: ChainProgress): void {
+    if (trouble !== undefined && trouble !== this.#trouble) console.log(`⚠ ${clean(trouble)}`);
+    this.#trouble = trouble;
+    // Steps that run side by side end in any order: print in the order in which they end.
+    const ended = steps.filter((step) => step.ended !== undefined).sort((a, b) => (a.ended ?? '').localeCompare(b.ended ?? ''));
+    for (const step of ended.slice(this.#printed)) console.log(stepLine(step));
+    this.#printed = Math.max(this.#printed, ended.length);
+  }
+  waiting(): void {
+    if (!this.#waited) console.log('waiting for a worker');
+    this.#waited = true;
+  }
+  close(): void {
+    // Nothing is open.
+  }
+}
+
+/** For terminals: ended steps scroll up as lines, running ones stay below, each with a bar or a clock. */
+class TerminalView implements View {
+  readonly #bars = new Map<string, SingleBar>();
+  readonly #multi = new MultiBar({
+    hideCursor: true,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    linewrap: false,
+    gracefulExit: false,
+    format: '{line}',
+  });
+  #printed = 0;
+  #trouble: string | undefined;
+
+  show({ steps, trouble }: ChainProgress, live: Map<string, Live>): void {
+    if (trouble !== undefined && trouble !== this.#trouble) this.#multi.log(`${paint('yellow', '⚠')} ${clean(trouble)}\n`);
+    this.#trouble = trouble;
+    const ended = steps.filter((step) => step.ended !== undefined).sort((a, b) => (a.ended ?? '').localeCompare(b.ended ?? ''));
+    for (const step of ended.slice(this.#printed)) {
+      this.#remove(step.id);
+      this.#multi.log(`${stepLine(step)}\n`);
+    }
+    this.#printed = Math.max(this.#printed, ended.length);
+    for (const step of steps) if (step.ended === undefined) this.#update(step, live.get(step.id));
+    this.#multi.update();
+  }
+
+  waiting(): void {
+    this.#line('', 'waiting for a worker …');
+    this.#multi.update();
+  }
+
+  close(): void {
+    for (const id of [...this.#bars.keys()]) this.#remove(id);
+    this.#multi.stop();
+  }
+
+  #update(step: StepRecord, live: Live | undefined): void {
+    this.#remove('');
+    const again = live && live.attempt > 1 ? paint('yellow', ` attempt ${live.attempt}`) : '';
+    const progress = live?.progress;
+    const bar = progress ? `${drawBar(progress)} ${counted(progress)}` : '';
+    this.#line(step.id, `${stepLine(step)}  ${bar}${again}`);
+  }
+
+  #line(id: string, line: string): void {
+    const bar = this.#bars.get(id);
+    if (bar) bar.update({ line });
+    else this.#bars.set(id, this.#multi.create(1, 0, { line }));
+  }
+
+  #remove(id: string): void {
+    const bar = this.#bars.get(id);
+    if (bar) this.#multi.remove(bar);
+    this.#bars.delete(id);
+  }
+}
+
+const drawBar = ({ done, total }: Progress) => {
+  const full = total > 0 ? Math.min(20, Math.round((done / total) * 20)) : 0;
+  return `${'█'.repeat(full)}${'░'.repeat(20 - full)}`;
+};

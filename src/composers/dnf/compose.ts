@@ -1,0 +1,112 @@
+/** From downloaded packages to a tree that ostree can commit. */
+import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../../domain/failures.js';
+import type { Lockfile } from '../../domain/lockfile.js';
+import { packageRoot } from '../../settings.js';
+import type { Step } from '../../steps/step.js';
+import type { ComposeInput } from '../composer.js';
+import { runAround, runInside } from './inside.js';
+import { toOstreeLayout } from './layout.js';
+import { packagesDir } from './packages.js';
+import { readTreefile, type Treefile } from './treefile.js';
+
+export const treeDir = (input: ComposeInput) => join(input.work, 'tree');
+/** Where rpm-ostree has it too: part of the commit, read-only. */
+const rpmDb = 'usr/share/rpm';
+/** Install times in the RPM database: no one's clock, so that the same packages give the same tree. */
+const installTime = '1700000000';
+
+/** See `Composer.compose`. A half-made tree of an earlier try is removed first; needs no network. */
+export async function compose(step: Step, input: ComposeInput, lockfile: Lockfile): Promise<void> {
+  const treefile = await readTreefile(input.treefile, input.arch);
+  const tree = treeDir(input);
+  await rm(tree, { recursive: true, force: true });
+  await makeSkeleton(tree);
+  await install(step, input, lockfile, treefile);
+  await removePackaged(step, tree, treefile);
+  if (treefile.units.length > 0)
+    await runInside(step, tree, ['systemctl', 'enable', '--', ...treefile.units]).catch(asFailure('ComposeFailed', '`units`'));
+  if (treefile.defaultTarget !== undefined)
+    await runInside(step, tree, ['systemctl', 'set-default', '--', treefile.defaultTarget]).catch(asFailure('ComposeFailed', '`default-target`'));
+  for (const { name, text } of treefile.postprocess) await postprocess(step, tree, name, text);
+  for (const path of treefile.removeFiles) await removeInside(step, tree, [path]);
+  await makeInitramfs(step, tree, treefile);
+  await step.run(['python3', '-I', join(packageRoot, 'src/composers/dnf/rpmdb.py'), join(tree, rpmDb)]);
+  await toOstreeLayout(step, tree, { tmpIsDir: treefile.tmpIsDir });
+}
+
+/** What must be there before the first package: mount points and the links of the merged /usr. */
+async function makeSkeleton(tree: string): Promise<void> {
+  for (const folder of ['dev', 'proc', 'sys', 'run', 'tmp', rpmDb]) await mkdir(join(tree, folder), { recursive: true });
+  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
+    await mkdir(join(tree, 'usr', name), { recursive: true });
+    await symlink(`usr/${name}`, join(tree, name));
+  }
+}
+
+async function install(step: Step, input: ComposeInput, lockfile: Lockfile, treefile: Treefile): Promise<void> {
+  const tree = treeDir(input);
+  const names = Object.keys(lockfile.packages).sort();
+  const total = names.length;
+  let done = 0;
+  const argv = [
+    'rpm', '--install', '-v', '--root', tree, '--define', `_dbpath /${rpmDb}`,
+    // Digest and signature were verified at download, against each repo's own keys.
+    '--nosignature',
+    ...(treefile.documentation ? [] : ['--excludedocs']),
+    '--', ...names.map((name) => join(packagesDir(input), `${name}.rpm`)),
+  ];
+  const labels = new Set(Object.entries(lockfile.packages).map(([name, { evra }]) => `${name}-${evra}`));
+  await runAround(step, tree, argv, {
+    env: { SOURCE_DATE_EPOCH: installTime, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    onLine: (line) => {
+      if (labels.has(line.trim())) step.progress({ done: ++done, total, unit: 'packages' });
+    },
+  }).catch(asFailure('ComposeFailed', 'the packages were not installed'));
+}
+
+async function removePackaged(step: Step, tree: string, treefile: Treefile): Promise<void> {
+  for (const { name, patterns } of treefile.removeFromPackages) {
+    const { stdout } = await step
+      .run(['rpm', '--root', tree, '--define', `_dbpath /${rpmDb}`, '--query', '--list', '--', name], { capture: 'all' })
+      .catch(asFailure('ComposeFailed', `\`remove-from-packages\`: ${name}`));
+    const paths = stdout.split('\n').filter((path) => path.startsWith('/') && patterns.some((pattern) => pattern.test(path)));
+    if (paths.length > 0) await removeInside(step, tree, paths);
+  }
+}
+
+/** By the tree's own `rm`: a link in the tree can lead nowhere else. */
+const removeInside = (step: Step, tree: string, paths: readonly string[]) =>
+  runInside(step, tree, ['rm', '-rf', '--', ...paths.map((path) => join('/', path))]);
+
+async function postprocess(step: Step, tree: string, name: string, text: string): Promise<void> {
+  const script = join(tree, 'usr/.treeline-postprocess');
+  await writeFile(script, text.startsWith('#!') ? text : `#!/usr/bin/bash\nset -e\n${text}`);
+  await chmod(script, 0o700);
+  step.note(`post-process: ${name}`);
+  await runInside(step, tree, ['/usr/.treeline-postprocess']).catch(asFailure('PostprocessFailed', name));
+  await rm(script, { force: true });
+}
+
+/** dracut inside the tree, next to the kernel, where ostree takes both from. */
+async function makeInitramfs(step: Step, tree: string, treefile: Treefile): Promise<void> {
+  const releases = await readdir(join(tree, 'usr/lib/modules')).catch(() => []);
+  const [release] = releases;
+  if (release === undefined || releases.length > 1)
+    throw new Failure('ComposeFailed', `the tree must have one kernel in usr/lib/modules, not ${releases.length}: ${releases.join(', ')}`);
+  await runInside(step, tree, ['depmod', release]);
+  await runInside(
+    step,
+    tree,
+    ['dracut', '--quiet', '--reproducible', '--force', ...treefile.initramfsArgs, '--tmpdir', '/tmp', '--kver', release, `/usr/lib/modules/${release}/initramfs.img`],
+    { env: { SOURCE_DATE_EPOCH: installTime } },
+  ).catch(asFailure('ComposeFailed', 'the initramfs was not made'));
+  await chmod(join(tree, 'usr/lib/modules', release, 'initramfs.img'), 0o600);
+}
+
+/** Gives a command that failed its meaning here. A full disk, a missing tool or a cancellation stays what it is. */
+const asFailure = (code: 'ComposeFailed' | 'PostprocessFailed', what: string) => (error: unknown): never => {
+  if (error instanceof Failure && error.code === 'CommandFailed') throw new Failure(code, `${what}: ${error.message}`, error.tail);
+  throw error;
+};

@@ -1,0 +1,154 @@
+/** Resolve and download: TypeScript's side of resolve.py. */
+import { createHash } from 'node:crypto';
+import { access, link, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Failure, failureKinds, type FailureCode } from '../../domain/failures.js';
+import { lockedPackage, type Lockfile } from '../../domain/lockfile.js';
+import { packageRoot } from '../../settings.js';
+import type { Step } from '../../steps/step.js';
+import type { ComposeInput, RepoInput } from '../composer.js';
+import { readTreefile } from './treefile.js';
+
+const program = join(packageRoot, 'src/composers/dnf/resolve.py');
+
+const failed = z.object({ failure: z.string(), message: z.string(), details: z.array(z.string()) });
+const resolved = z.object({
+  packages: z.record(z.string(), lockedPackage),
+  repos: z.record(z.string(), z.object({ timestamp: z.number(), repomd: z.string() })),
+});
+const downloaded = z.object({ downloaded: z.record(z.string(), z.string()) });
+
+/** Where the RPMs of a run are, by package name. */
+export const packagesDir = (input: ComposeInput) => join(input.work, 'packages');
+
+/** See `Composer.resolve`. One Python process; metadata that did not change is not fetched again. */
+export async function resolve(step: Step, input: ComposeInput): Promise<Lockfile> {
+  const treefile = await readTreefile(input.treefile, input.arch);
+  const answer = await ask(step, input, resolved, {
+    action: 'resolve',
+    repos: chosenRepos(input, treefile.repos),
+    packages: treefile.packages,
+    exclude: treefile.excludePackages,
+  });
+  // A copy of the metadata: what this run was resolved against stays the same while the cache goes on.
+  const metadata = join(input.work, 'metadata');
+  await rm(metadata, { recursive: true, force: true });
+  await step.run(['cp', '-a', '--', await metadataCache(input), metadata]);
+  return {
+    metadata: {
+      generated: new Date().toISOString(),
+      rpmmd_repos: Object.fromEntries(
+        Object.entries(answer.repos).map(([id, { timestamp, repomd }]) => [
+          id,
+          { generated: new Date(timestamp * 1000).toISOString(), repomd },
+        ]),
+      ),
+    },
+    packages: answer.packages,
+  };
+}
+
+/** See `Composer.download`. Packages are cached by digest; digest and signature are verified in every run. */
+export async function download(step: Step, input: ComposeInput, lockfile: Lockfile): Promise<void> {
+  const out = join(input.cache, 'packages');
+  await mkdir(out, { recursive: true });
+  const wanted = Object.entries(lockfile.packages).map(([name, locked]) => ({ name, ...locked }));
+  const frozen = join(input.work, 'metadata');
+  const there = await access(frozen).then(() => true, () => false);
+  const { downloaded: files } = await ask(step, input, downloaded, {
+    action: 'download',
+    repos: chosenRepos(input, (await readTreefile(input.treefile, input.arch)).repos),
+    wanted,
+    out,
+    ...(there ? { cachedir: frozen } : {}),
+  });
+  for (const repo of input.repos) {
+    const own = wanted.filter((one) => (one.repo ?? input.repos[0]?.id) === repo.id);
+    await verifySignatures(step, input, repo, own.map((one) => ({ name: `${one.name}-${one.evra}`, file: files[one.name] ?? '' })));
+  }
+  const unsigned = wanted.filter((one) => one.repo !== undefined && !input.repos.some(({ id }) => id === one.repo));
+  if (unsigned.length > 0)
+    throw new Failure('StreamInvalid', `the lockfile names repos that the stream has not: ${unsigned.map((one) => `${one.name} (${one.repo})`).join(', ')}`);
+  const folder = packagesDir(input);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(`${folder}.new`, { recursive: true });
+  for (const one of wanted) {
+    const target = join(`${folder}.new`, `${one.name}.rpm`);
+    await rm(target, { force: true });
+    // A hard link: the cache may be cleaned while the run goes on.
+    await link(files[one.name] ?? '', target).catch(() => step.run(['cp', '--', files[one.name] ?? '', target]));
+  }
+  await rename(`${folder}.new`, folder);
+}
+
+/** Checks RPM files against a repo's keys and no others. */
+async function verifySignatures(
+  step: Step,
+  input: ComposeInput,
+  repo: RepoInput,
+  packages: readonly { name: string; file: string }[],
+): Promise<void> {
+  if (packages.length === 0) return;
+  const keyring = join(input.work, 'keys', repo.id);
+  await rm(keyring, { recursive: true, force: true });
+  await mkdir(keyring, { recursive: true });
+  await step.run(['rpmkeys', '--dbpath', keyring, '--import', '--', ...repo.gpgKeys]);
+  const { stdout } = await step.run(
+    ['rpmkeys', '--dbpath', keyring, '--define', '_pkgverify_level all', '--checksig', '--', ...packages.map(({ file }) => file)],
+    // The exit code counts the bad ones.
+    { okCodes: Array.from({ length: 256 }, (_, code) => code), capture: 'all' },
+  );
+  const good = new Set(stdout.split('\n').filter((line) => line.endsWith(': digests signatures OK')).map((line) => line.slice(0, -': digests signatures OK'.length)));
+  const bad = packages.filter(({ file }) => !good.has(file)).map(({ name }) => name);
+  if (bad.length > 0)
+    throw new Failure('PackageSignature', `not signed by a key of repo ${repo.id}: ${bad.slice(0, 20).join(', ')}${bad.length > 20 ? ` and ${bad.length - 20} more` : ''}`);
+}
+
+/** Runs resolve.py; its failures become ours. */
+async function ask<Schema extends z.ZodType>(
+  step: Step,
+  input: ComposeInput,
+  schema: Schema,
+  request: { readonly action: 'resolve' | 'download'; readonly [key: string]: unknown },
+): Promise<z.infer<Schema>> {
+  const persistdir = join(input.work, 'dnf');
+  const cachedir = await metadataCache(input);
+  await Promise.all([persistdir, cachedir].map((folder) => mkdir(folder, { recursive: true })));
+  const { arch, releasever } = input;
+  const { stdout } = await step.run(['python3', '-I', program], {
+    input: JSON.stringify({ cachedir, persistdir, arch, releasever, ...request }),
+    capture: 'all',
+    onLine: (line) => {
+      const [, done, total] = /^progress (\d+) (\d+)$/.exec(line) ?? [];
+      if (done !== undefined) step.progress({ done: Number(done), total: Number(total), unit: 'packages' });
+    },
+  });
+  const answer: unknown = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+  const failure = failed.safeParse(answer);
+  if (failure.success) {
+    const { failure: code, message, details } = failure.data;
+    throw new Failure(code in failureKinds ? (code as FailureCode) : 'CommandFailed', message, details);
+  }
+  return schema.parse(answer);
+}
+
+/**
+ * The metadata cache of these repos under these keys: with a key changed, or its verification switched on, nothing that
+ * was accepted before counts.
+ */
+async function metadataCache(input: ComposeInput): Promise<string> {
+  const hash = createHash('sha256');
+  for (const repo of input.repos) {
+    hash.update(JSON.stringify([repo.id, repo.baseurl, repo.metadataSigned]));
+    for (const key of repo.gpgKeys) hash.update(await readFile(key));
+  }
+  return join(input.cache, `metadata-${hash.digest('hex').slice(0, 16)}`);
+}
+
+function chosenRepos(input: ComposeInput, ids: readonly string[]): readonly RepoInput[] {
+  const unknown = ids.filter((id) => !input.repos.some((repo) => repo.id === id));
+  if (unknown.length > 0)
+    throw new Failure('StreamInvalid', `${input.treefile}: \`repos\`: the stream declares no repo ${unknown.join(', ')}`);
+  return ids.length === 0 ? input.repos : input.repos.filter((repo) => ids.includes(repo.id));
+}

@@ -1,0 +1,173 @@
+/**
+ * The subset of rpm-ostree's treefile that the dnf composer does. A key that it does not know is refused, never
+ * ignored: a tree that silently lacks something is worse than none.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
+import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import { z } from 'zod';
+import { Failure } from '../../domain/failures.js';
+
+const names = z.array(z.string()).default([]);
+/** Package lists may hold several names per entry, as rpm-ostree allows it. */
+const packages = names.transform((entries) => entries.flatMap((entry) => entry.trim().split(/\s+/)));
+
+const fileSchema = z.strictObject({
+  include: z.union([z.string(), z.array(z.string())]).optional(),
+  packages,
+  'packages-x86_64': packages,
+  'packages-aarch64': packages,
+  'exclude-packages': names,
+  repos: names,
+  documentation: z.boolean().optional(),
+  'initramfs-args': names,
+  units: names,
+  'default-target': z.string().optional(),
+  postprocess: names,
+  'postprocess-script': z.string().optional(),
+  'remove-files': names,
+  'remove-from-packages': z.array(z.array(z.string()).min(2)).default([]),
+  'tmp-is-dir': z.boolean().optional(),
+  // What this composer does anyway, or leaves to the stream file; here so that one file serves both composers.
+  ref: z.string().optional(),
+  osname: z.string().optional(),
+  releasever: z.union([z.string(), z.number()]).optional(),
+  comment: z.string().optional(),
+  'automatic-version-prefix': z.string().optional(),
+  recommends: z.literal(false).optional(),
+  selinux: z.literal(false).optional(),
+  'boot-location': z.literal('modules').optional(),
+  'machineid-compat': z.literal(true).optional(),
+  rpmdb: z.enum(['host', 'sqlite']).optional(),
+  'preserve-passwd': z.literal(false).optional(),
+});
+type TreefileFile = z.infer<typeof fileSchema>;
+
+export interface Treefile {
+  /** Ids of the repos, or none if the treefile leaves them to the stream. */
+  readonly repos: readonly string[];
+  /** Names or NEVRAs, for this architecture. */
+  readonly packages: readonly string[];
+  readonly excludePackages: readonly string[];
+  readonly documentation: boolean;
+  readonly initramfsArgs: readonly string[];
+  readonly units: readonly string[];
+  readonly defaultTarget: string | undefined;
+  /** Scripts in the order in which they run: inline text of included files first. */
+  readonly postprocess: readonly { readonly name: string; readonly text: string }[];
+  /** Paths below the root. */
+  readonly removeFiles: readonly string[];
+  /** Per package: patterns of paths that are removed from the tree. */
+  readonly removeFromPackages: readonly { readonly name: string; readonly patterns: readonly RegExp[] }[];
+  /** Is /tmp a folder of the tree (true) or a link to `sysroot/tmp`? */
+  readonly tmpIsDir: boolean;
+}
+
+/**
+ * Reads a treefile with its includes (an including file's scalars win, lists are joined).
+ * Fails with `TreefileUnsupported` (unknown key, or a value that this composer cannot do) and `StreamInvalid`
+ * (not readable, not YAML, a value of the wrong type); the message names file, line and key.
+ */
+export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Promise<Treefile> {
+  const files = await readWithIncludes(path, []);
+  const last = <K extends keyof TreefileFile>(key: K) =>
+    files.map(({ content }) => content[key]).findLast((value) => value !== undefined);
+  const joined = <T>(pick: (content: TreefileFile) => readonly T[]) => files.flatMap(({ content }) => pick(content));
+  const scripts = await Promise.all(files.map(({ path, content }) => scriptsOf(path, content)));
+  return {
+    repos: [...new Set(joined((content) => content.repos))],
+    packages: [...new Set(joined((content) => [...content.packages, ...content[`packages-${arch}`]]))],
+    excludePackages: joined((content) => content['exclude-packages']),
+    documentation: last('documentation') ?? true,
+    initramfsArgs: joined((content) => content['initramfs-args']),
+    units: joined((content) => content.units),
+    defaultTarget: last('default-target'),
+    postprocess: scripts.flat(),
+    removeFiles: joined((content) => content['remove-files']),
+    removeFromPackages: files.flatMap(({ path, content }) =>
+      content['remove-from-packages'].map(([name = '', ...patterns]) => ({
+        name,
+        patterns: patterns.map((pattern) => regularExpression(path, pattern)),
+      })),
+    ),
+    tmpIsDir: last('tmp-is-dir') ?? false,
+  };
+}
+
+interface ReadFile {
+  readonly path: string;
+  readonly content: TreefileFile;
+}
+
+async function readWithIncludes(path: string, including: readonly string[]): Promise<ReadFile[]> {
+  if (including.includes(path)) throw new Failure('StreamInvalid', `${path}: includes itself`);
+  const content = parseTreefile(path, await read(path));
+  const includes = typeof content.include === 'string' ? [content.include] : (content.include ?? []);
+  const files: ReadFile[] = [];
+  for (const include of includes)
+    files.push(...(await readWithIncludes(resolve(dirname(path), include), [...including, path])));
+  return [...files, { path, content }];
+}
+
+/** Checks one file's text against the subset. All issues are in the one message, in the order of their lines. */
+export function parseTreefile(path: string, text: string): TreefileFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false });
+  const [error] = document.errors;
+  if (error) throw new Failure('StreamInvalid', `${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message.split('\n')[0] ?? ''}`);
+  const lineOf = (key: string) => lines.linePos(keyOffset(document, key)).line;
+  const value: unknown = document.toJS();
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Failure('StreamInvalid', `${path}: a treefile is a map of keys`);
+  // Old treefiles write `default_target` and `automatic_version_prefix`.
+  const spelling = new Map(Object.keys(value).map((key) => [key.startsWith('packages-') ? key : key.replaceAll('_', '-'), key]));
+  const renamed = Object.fromEntries([...spelling].map(([key, written]) => [key, (value as Record<string, unknown>)[written]]));
+  const parsed = fileSchema.safeParse(renamed);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.flatMap((issue) => {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [String(issue.path[0])];
+    return keys.map((key) => {
+      const written = spelling.get(key) ?? key;
+      const unsupported = issue.code === 'unrecognized_keys' || (issue.code === 'invalid_value' && issue.path.length === 1);
+      const what =
+        issue.code === 'unrecognized_keys'
+          ? 'the dnf composer does not do this: remove it, or choose `composer: rpm-ostree`'
+          : unsupported
+            ? `the dnf composer cannot do this value (${issue.message}): change it, or choose \`composer: rpm-ostree\``
+            : issue.message;
+      return { line: lineOf(written), unsupported, text: `\`${written}\`: ${what}` };
+    });
+  });
+  issues.sort((a, b) => a.line - b.line);
+  throw new Failure(
+    issues.some((issue) => issue.unsupported) ? 'TreefileUnsupported' : 'StreamInvalid',
+    issues.map((issue) => `${path}:${issue.line}: ${issue.text}`).join('\n'),
+  );
+}
+
+function keyOffset(document: Document, key: string): number {
+  if (!isMap(document.contents)) return 0;
+  const pair = document.contents.items.find((item) => isScalar(item.key) && item.key.value === key);
+  return pair && isScalar(pair.key) ? (pair.key.range?.[0] ?? 0) : 0;
+}
+
+async function scriptsOf(path: string, content: TreefileFile): Promise<Treefile['postprocess']> {
+  const inline = content.postprocess.map((text, index) => ({ name: `postprocess[${index}]`, text }));
+  const named = content['postprocess-script'];
+  if (named === undefined) return inline;
+  const script = resolve(dirname(path), named);
+  return [...inline, { name: relative(dirname(path), script), text: await read(script) }];
+}
+
+const read = (path: string) =>
+  readFile(path, 'utf8').catch((error: unknown) => {
+    throw new Failure('StreamInvalid', `${path}: cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  });
+
+function regularExpression(path: string, pattern: string): RegExp {
+  try {
+    return new RegExp(pattern, 'u');
+  } catch {
+    throw new Failure('StreamInvalid', `${path}: \`remove-from-packages\`: not a regular expression: ${pattern}`);
+  }
+}

@@ -1,0 +1,75 @@
+/** The `*.repo` files that rpm-ostree reads beside the treefile, and the cache folder that belongs to their keys. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Failure } from '../../domain/failures.js';
+import type { RepoInput } from '../composer.js';
+
+/** One line without white space or control characters, so that a value can add neither a key nor a section. */
+const oneWord = /^[^\s\p{C}]+$/u;
+
+/**
+ * A repo's INI file. Packages are always verified; its name is the id.
+ * Fails with StreamInvalid for a value that does not fit into a line, for `file://` and for a repo without a key.
+ */
+export function repoFile(repo: RepoInput): string {
+  const { id, baseurl, gpgKeys, metadataSigned } = repo;
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(id))
+    throw new Failure(
+      'StreamInvalid',
+      `repos: \`${JSON.stringify(id)}\` is no repo id: use letters, digits, \`_\`, \`.\` and \`-\``,
+    );
+  const invalid = (field: string, why: string) =>
+    new Failure('StreamInvalid', `repos.${id}.${field}: ${why}`);
+  if (!oneWord.test(baseurl)) throw invalid('baseurl', 'no spaces, line ends or control characters');
+  // rpm-ostree never imports the keys of a file:// repo, and then refuses every package of it.
+  if (!/^https?:\/\//.test(baseurl))
+    throw invalid(
+      'baseurl',
+      'rpm-ostree verifies packages from `http://` and `https://` only: serve the folder',
+    );
+  if (gpgKeys.length === 0)
+    throw invalid('gpgKeys', 'name at least one key: unsigned packages are never used');
+  for (const key of gpgKeys)
+    if (!key.startsWith('/') || !oneWord.test(key) || key.includes(','))
+      throw invalid('gpgKeys', `\`${JSON.stringify(key)}\` is no absolute path without spaces and commas`);
+  return [
+    `[${id}]`,
+    `name=${id}`,
+    `baseurl=${baseurl}`,
+    'enabled=1',
+    'gpgcheck=1',
+    `repo_gpgcheck=${metadataSigned ? 1 : 0}`,
+    `gpgkey=${gpgKeys.map((key) => `file://${key}`).join(' ')}`,
+    '',
+  ].join('\n');
+}
+
+/**
+ * Names the set of keys and what they must have signed, 16 hex digits. rpm-ostree does not verify again what is in its
+ * cache, so each set has a cache of its own. Fails with StreamInvalid where a key file cannot be read.
+ */
+export async function keySet(repos: readonly RepoInput[]): Promise<string> {
+  const parts = await Promise.all(
+    repos.map(async ({ id, gpgKeys, metadataSigned }) => ({
+      id,
+      metadataSigned,
+      keys: (await Promise.all(gpgKeys.map((key) => keyDigest(id, key)))).sort(),
+    })),
+  );
+  parts.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return sha256(JSON.stringify(parts)).slice(0, 16);
+}
+
+async function keyDigest(id: string, path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Failure(
+      'StreamInvalid',
+      `repos.${id}.gpgKeys: \`${path}\` cannot be read (${error.code ?? 'unknown'})`,
+    );
+  });
+  if (!text.includes('-----BEGIN PGP PUBLIC KEY BLOCK-----'))
+    throw new Failure('StreamInvalid', `repos.${id}.gpgKeys: \`${path}\` is no ASCII-armoured public key`);
+  return sha256(text);
+}
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');

@@ -1,0 +1,85 @@
+/** A build's files to download, and how to check them. */
+import type { BuildMeta, ImageMeta } from '../domain/metadata.js';
+import { formatBytes } from '../domain/units.js';
+import { fileLink, shellWord } from './facts.js';
+import { Columns, Commands, Table } from './layout.js';
+
+/** The images of a build. */
+export function Images({ meta }: { meta: BuildMeta }) {
+  const images = Object.entries(meta.images);
+  return (
+    <section aria-labelledby="images">
+      <h2 id="images">Images</h2>
+      {images.length === 0 ? (
+        <p>This build has no images.</p>
+      ) : (
+        <Table caption="Images of this build">
+          <Columns names={['Kind', 'File', 'Size', 'SHA-256']} />
+          <tbody>
+            {images.map(([kind, image]) => (
+              <Image kind={kind} image={image} key={kind} />
+            ))}
+          </tbody>
+        </Table>
+      )}
+    </section>
+  );
+}
+
+const Image = ({ kind, image }: { kind: string; image: ImageMeta }) => (
+  <tr>
+    <th scope="row">{kind}</th>
+    <td class="file">
+      <a href={fileLink(image.path)}>{image.path}</a>
+      {image.signature && (
+        <div>
+          <a href={fileLink(image.signature)}>signature</a>
+        </div>
+      )}
+    </td>
+    <td class="size">
+      {formatBytes(image.size)}
+      {image['uncompressed-size'] !== undefined && (
+        <div class="quiet">{formatBytes(image['uncompressed-size'])} uncompressed</div>
+      )}
+    </td>
+    <td class="checksum">
+      <code>{image.sha256}</code>
+      {image['uncompressed-sha256'] && (
+        <div class="quiet">
+          uncompressed <code>{image['uncompressed-sha256']}</code>
+        </div>
+      )}
+    </td>
+  </tr>
+);
+
+/** Metadata, package list and checksums, with the command that verifies a download. */
+export const Downloads = ({ meta: { treeline } }: { meta: BuildMeta }) => (
+  <section aria-labelledby="downloads">
+    <h2 id="downloads">Metadata</h2>
+    <ul class="files">
+      {['meta.json', treeline.lockfile, ...(treeline.checksums ? [treeline.checksums] : [])].map((file) => (
+        <li key={file}>
+          <a href={fileLink(file)}>{file}</a>
+        </li>
+      ))}
+    </ul>
+    {treeline.checksums && <Check checksums={treeline.checksums} />}
+  </section>
+);
+
+function Check({ checksums }: { checksums: string }) {
+  const list = shellWord(checksums.replace(/\.asc$/, ''));
+  return (
+    <>
+      <p>To check a download, take the list out of its signature first, so that only signed lines count:</p>
+      <Commands
+        label="Check a download"
+        lines={[
+          `gpg --output ${list} --verify ${shellWord(checksums)} && sha256sum --check --ignore-missing ${list}`,
+        ]}
+      />
+    </>
+  );
+}

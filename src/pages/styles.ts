@@ -1,0 +1,100 @@
+/** The stylesheet of all pages, written as `treeline.css`. Colours keep WCAG AA (4.5:1) on their ground, light and dark. */
+export const stylesheet = `:root {
+  color-scheme: light dark;
+  --ground: #ffffff; --raised: #f4f6f5; --line: #d5dbd8;
+  --text: #1b211e; --quiet: #56615b; --link: #17623c;
+  --good: #17623c; --good-ground: #e3f3ea;
+  --warn: #7a4b00; --warn-ground: #fdf0d5;
+  --bad: #a31621; --bad-ground: #fde8e8;
+  --bar: #5aa37c;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ground: #121614; --raised: #1b211e; --line: #343d38;
+    --text: #e3e8e5; --quiet: #9faca5; --link: #7fd3a5;
+    --good: #8fdcb1; --good-ground: #16301f;
+    --warn: #f2c46d; --warn-ground: #35280c;
+    --bad: #ffa3a3; --bad-ground: #3d1719;
+    --bar: #3f8a62;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
+body {
+  margin: 0 auto; padding: 0 1rem 3rem; max-width: 72rem;
+  background: var(--ground); color: var(--text);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word;
+}
+header, footer { padding: .75rem 0; color: var(--quiet); font-size: .875rem; }
+header { border-bottom: 1px solid var(--line); }
+footer { margin-top: 3rem; border-top: 1px solid var(--line); }
+header ol { display: flex; flex-wrap: wrap; gap: .25rem .5rem; margin: 0; padding: 0; list-style: none; }
+header li + li::before { content: '/'; margin-right: .5rem; }
+main:focus { outline: none; }
+h1 { margin: 1.5rem 0 .5rem; font-size: 1.75rem; line-height: 1.2; }
+h1 small { color: var(--quiet); font-size: 1rem; font-weight: 400; }
+h2 { margin: 2rem 0 .5rem; font-size: 1.25rem; line-height: 1.3; }
+p { margin: .5rem 0; max-width: 44rem; }
+a { color: var(--link); text-underline-offset: .15em; }
+a:hover { text-decoration-thickness: 2px; }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; border-radius: 2px; }
+code, pre { font: .8125rem/1.5 ui-monospace, monospace; }
+code { overflow-wrap: anywhere; }
+pre { margin: .5rem 0; padding: .75rem 1rem; overflow-x: auto; background: var(--raised); border: 1px solid var(--line); border-radius: 6px; }
+pre code { overflow-wrap: normal; }
+.lead { font-size: 1.0625rem; }
+.quiet { color: var(--quiet); }
+.unseen, .skip:not(:focus) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.skip:focus { position: absolute; top: .5rem; left: .5rem; z-index: 1; padding: .5rem 1rem; background: var(--ground); }
+[hidden] { display: none !important; }
+
+.scroll { margin: .5rem 0 1rem; overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; position: relative; }
+table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+caption { padding: .5rem .75rem; text-align: left; color: var(--quiet); }
+th, td { padding: .4rem .75rem; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
+thead th { background: var(--raised); color: var(--quiet); font-weight: 600; white-space: nowrap; }
+tbody th { font-weight: 600; }
+tbody tr:hover { background: var(--raised); }
+time, .size, .number, .badge, .version { white-space: nowrap; }
+.number { text-align: right; }
+.file { min-width: 14rem; overflow-wrap: anywhere; }
+.checksum code { display: block; width: 32ch; }
+.name { min-width: 10rem; }
+.kinds { min-width: 11rem; }
+.group { background: var(--raised); color: var(--quiet); font-weight: 400; }
+.reason { min-width: 12rem; }
+del { color: var(--quiet); text-decoration: none; }
+ins { text-decoration: none; }
+
+.badge { padding: .05rem .5rem; border-radius: 1rem; background: var(--raised); color: var(--quiet); font-size: .8125rem; font-weight: 600; }
+.passed { background: var(--good-ground); color: var(--good); }
+.flaky { background: var(--warn-ground); color: var(--warn); }
+.failed { background: var(--bad-ground); color: var(--bad); }
+.counts { display: inline-flex; gap: .6rem; white-space: nowrap; }
+.added { color: var(--good); }
+.removed { color: var(--bad); }
+
+.streams { padding: 0; list-style: none; }
+.streams li { margin: 1rem 0; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: 6px; }
+.streams h2 { margin: 0; }
+.streams code { color: var(--quiet); font-weight: 400; }
+.neighbours { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+.facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 1rem 0; }
+.facts dt { color: var(--quiet); }
+.facts dd { margin: 0; min-width: 0; }
+.files { margin: .5rem 0; padding-left: 1.25rem; columns: 16rem; }
+.files li { break-inside: avoid; overflow-wrap: anywhere; }
+.steps { display: grid; grid-template-columns: max-content minmax(4rem, 1fr) max-content; gap: .35rem 1rem; margin: .5rem 0; padding: 0; list-style: none; font-size: .875rem; }
+.steps li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; }
+.steps svg { width: 100%; height: .6rem; border-radius: 2px; }
+.steps rect { fill: var(--bar); }
+.filter { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem; }
+.filter input { flex: 1 1 12rem; max-width: 24rem; padding: .4rem .6rem; border: 1px solid var(--quiet); border-radius: 6px; background: var(--ground); color: inherit; font: inherit; }
+.filter output { color: var(--quiet); font-size: .875rem; }
+
+@media (max-width: 40rem) {
+  .facts { display: block; }
+  .facts dd { margin-bottom: .5rem; }
+}
+@media print { .filter, .skip, .neighbours { display: none; } .scroll { overflow: visible; } }
+`;

@@ -1,0 +1,52 @@
+/** Puts the pages of a stream and of an instance in their place. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { renderBuild } from './build.js';
+import { renderInstance } from './instance.js';
+import { renderStream } from './stream.js';
+import { stylesheet } from './styles.js';
+import type { BuildInput, InstanceInput, StreamInput } from './types.js';
+
+export interface PagesInput extends StreamInput {
+  /** Build pages to write: the new build's, and the one before it, which gains its link forward. */
+  readonly pages: readonly Omit<BuildInput, 'stream'>[];
+}
+
+/**
+ * Writes a stream's pages below `dir`, the stream's root: stylesheet and build pages first, `index.html` last, so that
+ * no reader finds a link before its page. Writing the same again changes nothing.
+ */
+export async function writePages(dir: string, { pages, ...input }: PagesInput): Promise<void> {
+  await writeWhole(join(dir, 'treeline.css'), stylesheet);
+  for (const page of pages) {
+    const { buildid, architecture } = page.meta;
+    const html = renderBuild({ stream: input.stream, ...page });
+    await writeWhole(join(dir, 'builds', buildid, architecture, 'index.html'), html);
+  }
+  await writeWhole(join(dir, 'index.html'), renderStream(input));
+}
+
+/** Writes the instance page and its stylesheet below `dir`, the web root. */
+export async function writeInstance(dir: string, input: InstanceInput): Promise<void> {
+  await writeWhole(join(dir, 'treeline.css'), stylesheet);
+  await writeWhole(join(dir, 'index.html'), renderInstance(input));
+}
+
+/** A reader sees the old file or the new one, also after a crash; the name beside it is hidden from the web server. */
+async function writeWhole(path: string, content: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = join(dirname(path), `.page-${randomUUID()}.tmp`);
+  try {
+    const file = await open(draft, 'wx');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}

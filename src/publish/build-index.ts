@@ -1,0 +1,67 @@
+/** The stream's `builds.json`, and what is removed when it has grown beyond the stream's retention. */
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Host } from '../activities/host.js';
+import { compareIds } from '../domain/build-id.js';
+import { buildIndex, emptyIndex, type BuildIndex } from '../domain/metadata.js';
+import type { Architecture, Stream } from '../domain/stream.js';
+import type { Step } from '../steps/step.js';
+import { readJson, writeJson } from '../store/store.js';
+import { fetchPublished, rsync } from './target.js';
+
+const published = (host: Host, stream: Stream, name: string) => join(host.store.published(stream.name), name);
+
+/** `builds.json` as last published: this instance's record of it, or on a new builder what the target has. */
+export async function readIndex(host: Host, stream: Stream, signal?: AbortSignal): Promise<BuildIndex> {
+  const own = await readJson(published(host, stream, 'builds.json'), buildIndex);
+  if (own) return own;
+  const content = await fetchPublished({ signal: signal ?? new AbortController().signal }, stream.publish.buildlogs, 'builds.json');
+  return content === undefined ? emptyIndex() : buildIndex.parse(JSON.parse(content.toString('utf8')));
+}
+
+/** Writes `next-builds.json`: the index with this build. Idempotent. */
+export async function publishIndex(host: Host, stream: Stream, id: string, arches: Architecture[]): Promise<BuildIndex> {
+  const index = await readIndex(host, stream);
+  const builds = [{ id, arches }, ...index.builds.filter((build) => build.id !== id)].sort((a, b) => compareIds(a.id, b.id));
+  const next: BuildIndex = { ...index, timestamp: new Date().toISOString(), builds };
+  await writeJson(published(host, stream, 'next-builds.json'), next);
+  return next;
+}
+
+/**
+ * Removes builds beyond `retention.builds` from the target, the index first, so that no reader is led to what is going,
+ * and runs beyond `retention.runs` from the store. Objects of the ostree repo stay: their removal is a pass of its own.
+ */
+export async function pruneBuilds(host: Host, step: Step, stream: Stream): Promise<{ builds: string[]; runs: number }> {
+  const index = await readIndex(host, stream, step.signal);
+  const old = index.builds.slice(stream.retention.builds);
+  const target = stream.publish.buildlogs;
+  if (old.length > 0) {
+    const builds = index.builds.slice(0, stream.retention.builds);
+    const tombstones = [...old.map(({ id }) => ({ id })), ...index['tombstone-builds']];
+    const next: BuildIndex = { ...index, timestamp: new Date().toISOString(), builds, 'tombstone-builds': tombstones };
+    const file = published(host, stream, 'builds.json');
+    await writeJson(file, next);
+    await rsync(step, target, ['--times', '--delay-updates'], [file], 'builds.json');
+  }
+  const empty = published(host, stream, 'empty');
+  await mkdir(empty, { recursive: true });
+  for (const { id } of old)
+    await rsync(step, target, ['--recursive', '--delete', `--include=/${id}/***`, '--exclude=*'], [`${empty}/`], 'builds/');
+  return { builds: old.map(({ id }) => id), runs: await pruneRuns(host, stream, new Set(index.builds.slice(0, stream.retention.builds).map((b) => b.id))) };
+}
+
+async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>): Promise<number> {
+  const keep = new Set<string | undefined>();
+  for (const id of kept) keep.add(await host.store.runOf(stream.name, id));
+  const folder = host.store.runsDir(stream.name);
+  const runs = await Promise.all(
+    (await readdir(folder)).map(async (run) => ({ run, time: (await stat(join(folder, run))).mtimeMs })),
+  );
+  const old = runs
+    .sort((a, b) => b.time - a.time)
+    .slice(stream.retention.runs)
+    .filter(({ run }) => !keep.has(run));
+  for (const { run } of old) await rm(join(folder, run), { recursive: true, force: true });
+  return old.length;
+}

@@ -1,0 +1,77 @@
+/** Puts a build's `meta.json` together from what its steps left in the build store. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { commitRecord } from '../activities/compose.js';
+import { frozenStream, type Host } from '../activities/host.js';
+import { checksumsFile } from '../activities/sign.js';
+import { bootAttempt, imageMeta, type BootAttempt, type BootTestResult, type BuildMeta } from '../domain/metadata.js';
+import type { StepRecord } from '../domain/run.js';
+import { refOf, type Architecture } from '../domain/stream.js';
+import { packageDifferenceRecord } from '../rpm/difference.js';
+import { exists, needJson, readJson, type Run } from '../store/store.js';
+
+/** A boot test passed, passed only on a retry (flaky), or failed. */
+export function bootOutcome(attempts: readonly BootAttempt[]): BootTestResult['outcome'] {
+  if (!attempts.at(-1)?.passed) return 'failed';
+  return attempts.length > 1 ? 'flaky' : 'passed';
+}
+
+/** `steps` are the run's steps so far; those that have ended are listed with their times. */
+export async function assembleMeta(
+  host: Host,
+  args: Run & { build: string },
+  arch: Architecture,
+  commit: string,
+  steps: readonly StepRecord[],
+): Promise<BuildMeta> {
+  const stream = await frozenStream(host, args);
+  const folder = host.store.archDir(args, arch);
+  const file = (name: string) => join(folder, name);
+  const [record, diff, source] = await Promise.all([
+    needJson(file('commit.json'), commitRecord),
+    needJson(file('pkgdiff.json'), packageDifferenceRecord),
+    needJson(join(host.store.runDir(args), 'source.json'), z.object({ commit: z.string().optional() })),
+  ]);
+  const signed = await needJson(file('signed.json'), z.object({ key: z.string() }));
+  const images: BuildMeta['images'] = {};
+  const boot: BuildMeta['treeline']['tests']['boot'] = {};
+  for (const { kind } of stream.images) {
+    const image = await needJson(file(`image-${kind}.json`), imageMeta);
+    images[kind] = { ...image, signature: `${image.path}.asc` };
+    const attempts = await readJson(file(`boot-${kind}.json`), z.array(bootAttempt));
+    if (attempts) boot[kind] = { outcome: bootOutcome(attempts), attempts };
+  }
+  return {
+    name: stream.name,
+    buildid: args.build,
+    architecture: arch,
+    ref: refOf(stream, arch),
+    'ostree-commit': commit,
+    ...(record.parent === undefined ? {} : { 'ostree-parent': record.parent }),
+    'ostree-version': args.build,
+    'ostree-timestamp': record.timestamp,
+    images,
+    ...(diff.pkgdiff === undefined ? {} : { pkgdiff: diff.pkgdiff }),
+    treeline: {
+      'input-hash': record.inputHash,
+      ...(source.commit === undefined ? {} : { 'source-commit': source.commit }),
+      composer: stream.composer,
+      key: signed.key,
+      packages: diff.packages,
+      tests: { boot },
+      steps: stepTimes(steps),
+      lockfile: 'lockfile.json',
+      ...((await exists(file(`build/${checksumsFile}.asc`))) ? { checksums: `${checksumsFile}.asc` } : {}),
+      logs: (await readdir(host.store.logs(args))).sort(),
+    },
+  };
+}
+
+/** Seconds of each step that has ended; of one that was done again, the last time. */
+function stepTimes(steps: readonly StepRecord[]): BuildMeta['treeline']['steps'] {
+  const times = new Map<string, number>();
+  for (const { id, started, ended } of steps)
+    if (ended !== undefined) times.set(id, (Date.parse(ended) - Date.parse(started)) / 1000);
+  return [...times].map(([name, seconds]) => ({ name, seconds }));
+}

@@ -1,0 +1,74 @@
+/** Writes the build pages of a publication: the stream's, the new build's and, for its link forward, the one before. */
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { Host } from '../activities/host.js';
+import { lockfile } from '../domain/lockfile.js';
+import { buildIndex, buildMeta, type BuildIndex, type BuildMeta } from '../domain/metadata.js';
+import type { Stream } from '../domain/stream.js';
+import { outcomeOf } from '../pages/facts.js';
+import type { BuildInput, StreamFacts } from '../pages/types.js';
+import { writeInstance, writePages } from '../pages/write.js';
+import { needJson, readJson } from '../store/store.js';
+import { listStreams, loadStream } from '../streams/load.js';
+
+const newest = 2;
+
+/** Fills `published/pages`, which is then pushed to the stream's root, and the instance's own page. */
+export async function writeBuildPages(host: Host, stream: Stream, index: BuildIndex): Promise<void> {
+  const folder = join(host.store.published(stream.name), 'pages');
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await copyFile(stream.signingKey, join(folder, 'signing-key.asc'));
+  const builds = await readMetas(host, stream.name, index);
+  const pages: Omit<BuildInput, 'stream'>[] = [];
+  for (const [place, metas] of builds.slice(0, newest).entries())
+    for (const meta of metas) {
+      const ofArch = builds.map((others) => others.find((other) => other.architecture === meta.architecture)?.buildid);
+      const run = await host.store.runOf(stream.name, meta.buildid);
+      if (run === undefined) continue;
+      const file = join(host.store.archDir({ stream: stream.name, run }, meta.architecture), 'lockfile.json');
+      pages.push({ meta, lockfile: await needJson(file, lockfile), previous: ofArch[place + 1], next: ofArch[place - 1] });
+    }
+  const generated = new Date().toISOString();
+  await writePages(folder, { generated, stream: facts(host, stream), builds, pages });
+  await writeInstancePage(host, generated, stream.name, builds);
+}
+
+/** Metadata of the published builds that this store has, newest first. */
+async function readMetas(host: Host, stream: string, index: BuildIndex | undefined): Promise<BuildMeta[][]> {
+  const all: BuildMeta[][] = [];
+  for (const { id, arches } of index?.builds ?? []) {
+    const run = await host.store.runOf(stream, id);
+    if (run === undefined) continue;
+    const metas = await Promise.all(
+      arches.map((arch) => readJson(join(host.store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta)),
+    );
+    const found = metas.filter((meta) => meta !== undefined);
+    if (found.length > 0) all.push(found);
+  }
+  return all;
+}
+
+function facts(host: Host, { name, title, description, ref, osname, publish }: Stream): StreamFacts {
+  const inside = relative(host.store.www(), publish.buildlogs.location);
+  const home = inside.startsWith('..') || inside.startsWith('/') ? undefined : `${inside.split('/').map(() => '..').join('/')}/index.html`;
+  return { name, title, description, ref, osname, url: publish.buildlogs.url, home };
+}
+
+/** The list of this instance's streams; the stream that is being published counts as it is going to be. */
+async function writeInstancePage(host: Host, generated: string, current: string, builds: BuildMeta[][]): Promise<void> {
+  const streams = [];
+  for (const name of await listStreams(host.settings)) {
+    const stream = await loadStream(host.settings, name).catch(() => undefined);
+    if (!stream) continue;
+    const index = await readJson(join(host.store.published(name), 'builds.json'), buildIndex);
+    const [latest] = name === current ? builds : await readMetas(host, name, index);
+    const first = latest?.[0];
+    if (!latest || !first) continue;
+    const inside = relative(host.store.www(), stream.publish.buildlogs.location);
+    const url = inside.startsWith('..') ? `${stream.publish.buildlogs.url}/index.html` : `${inside}/index.html`;
+    const { title, description } = stream;
+    streams.push({ name, title, description, url, latest: { id: first.buildid, timestamp: first['ostree-timestamp'], outcome: outcomeOf(...latest) } });
+  }
+  await writeInstance(host.store.www(), { generated, streams });
+}

@@ -1,0 +1,82 @@
+/** Publish targets: one way to write to all of them, rsync, be it a folder, a daemon or a host by ssh. */
+import { mkdir } from 'node:fs/promises';
+import { Failure } from '../domain/failures.js';
+import type { Target } from '../domain/stream.js';
+import type { RunOptions, RunResult, Step } from '../steps/step.js';
+
+/** rsync's name of a target, and the remote shell for it. */
+function rsyncAddress(target: Target): { base: string; shell: string[] } {
+  if (!target.location.startsWith('ssh://')) return { base: target.location, shell: [] };
+  const url = new URL(target.location);
+  const shell = ['ssh', '-oBatchMode=yes', ...(url.port ? [`-p${url.port}`] : [])];
+  if (target.identityFile) shell.push(`-i${target.identityFile}`);
+  if (target.knownHostsFile) shell.push(`-oUserKnownHostsFile=${target.knownHostsFile}`);
+  const user = url.username ? `${url.username}@` : '';
+  // rsync splits this word at spaces itself; no shell sees it, and the schema allows no space in its parts.
+  return { base: `${user}${url.hostname}:${url.pathname}`, shell: ['-e', shell.join(' ')] };
+}
+
+/**
+ * rsync's argv for a copy of `sources` (local paths, a trailing `/` means the content) to `path` below the target.
+ * `options` come first; nothing is ever deleted unless they say so.
+ */
+export function rsyncCommand(target: Target, options: readonly string[], sources: readonly string[], path: string): [string, ...string[]] {
+  const { base, shell } = rsyncAddress(target);
+  return ['rsync', ...shell, '--mkpath', ...options, '--', ...sources, `${base.replace(/\/+$/, '')}/${path}`];
+}
+
+/** Runs rsync to a target. Fails with TargetUnreachable (tried again), PublishConflict or CommandFailed. */
+export async function rsync(
+  step: Step,
+  target: Target,
+  options: readonly string[],
+  sources: readonly string[],
+  path: string,
+  run: RunOptions = {},
+): Promise<RunResult> {
+  if (target.location.startsWith('/')) await mkdir(target.location, { recursive: true });
+  const result = await step.run(rsyncCommand(target, options, sources, path), { ...run, okCodes: [0, ...Array.from({ length: 255 }, (_, i) => i + 1)] });
+  if (result.exitCode === 0) return result;
+  throw rsyncFailure(target, result);
+}
+
+/** rsync's exit codes: 5 and 10 to 12, 30, 35 and ssh's 255 are a target that is away; 11 is a file error, such as a full disk. */
+function rsyncFailure(target: Target, { exitCode, stderr }: RunResult): Failure {
+  const last = stderr.trim().split('\n').slice(-3);
+  const text = `${target.location}: ${last[0] ?? `rsync ended with exit code ${exitCode}`}`;
+  if (/No space left|Disk quota/.test(stderr)) return new Failure('DiskFull', text, last);
+  if (/Unknown module|auth failed|@ERROR|Permission denied|Host key verification failed/.test(stderr))
+    return new Failure('PublishRefused', text, last);
+  if ([5, 10, 12, 30, 35, 255].includes(exitCode)) return new Failure('TargetUnreachable', text, last);
+  return new Failure('CommandFailed', text, last);
+}
+
+/** Can the target be written to? A folder is made; a host is asked for a listing. */
+export async function reachTarget(step: Step, target: Target): Promise<void> {
+  if (target.location.startsWith('/')) {
+    await mkdir(target.location, { recursive: true });
+    return;
+  }
+  const { base, shell } = rsyncAddress(target);
+  const result = await step.run(['rsync', ...shell, '--list-only', '--no-motd', '--', base.replace(/\/?$/, '/')], {
+    okCodes: Array.from({ length: 256 }, (_, i) => i),
+  });
+  // 23: the folder itself is not there yet; rsync makes it.
+  if (result.exitCode !== 0 && !(result.exitCode === 23 && /No such file/.test(result.stderr))) throw rsyncFailure(target, result);
+}
+
+/** Reads a file by the target's reader address; undefined for 404. Fails with TargetUnreachable. */
+export async function fetchPublished(step: Pick<Step, 'signal'>, target: Target, path: string): Promise<Buffer | undefined> {
+  const url = `${target.url.replace(/\/+$/, '')}/${path}`;
+  const away = (why: string) => new Failure('TargetUnreachable', `${url}: ${why}`);
+  const response = await fetch(url, { signal: AbortSignal.any([step.signal, AbortSignal.timeout(30_000)]) }).catch(
+    (error: unknown) => {
+      step.signal.throwIfAborted();
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      throw away(cause);
+    },
+  );
+  if (response.status === 404) return undefined;
+  if (!response.ok) throw away(`HTTP status ${response.status}`);
+  return Buffer.from(await response.arrayBuffer());
+}

@@ -1,0 +1,116 @@
+/**
+ * The sample distribution: signed RPMs, made on this machine from Debian packages, as a package repo. See
+ * `manifest.ts` for what is in it and `packages/` for its own files.
+ */
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Step } from '../steps/step.js';
+import { downloadDebs } from './debs.js';
+import { evrText } from './deb.js';
+import { kernelName, kernelPackage, ownPackages, skipped } from './manifest.js';
+import { publishRepo } from './publish.js';
+import { buildRpm, ensureKey, signRpms } from './rpm.js';
+import { addChange, recipeDigest, stage, type Source } from './stage.js';
+
+export interface SampleOptions {
+  /** Path of the armoured public key that signs the instance's commits: installed machines trust it for updates. */
+  readonly commitKey: string;
+}
+
+const layout = (dir: string) => ({
+  debs: join(dir, 'debs'),
+  rpms: join(dir, 'rpms'),
+  gnupg: join(dir, 'gnupg'),
+  publicKey: join(dir, 'RPM-GPG-KEY-sample.asc'),
+  /** The commit key that the release package carries. */
+  commitKey: join(dir, 'commit-key.asc'),
+  /** RPMs that are built and not yet signed; kept when a try ends early. */
+  building: join(dir, 'building'),
+  work: join(dir, 'work'),
+  /** Digest of the recipe that the repo was made by; written last. */
+  stamp: join(dir, 'recipe'),
+});
+
+/**
+ * Makes the sample distribution under `dir`: `debs/`, `rpms/` (a signed package repo), `RPM-GPG-KEY-sample.asc` and
+ * the GPG home `gnupg/` of the key that signs it. Needs root, about 600 MB while it works and 250 MB after, and the
+ * machine's Debian package sources; takes a minute or two. Does nothing (0.1 s) when it is complete for this recipe
+ * and commit key; a try that ended early goes on where it was. Fails with `RepoUnreachable` when apt cannot download.
+ */
+export async function makeSample(step: Step, dir: string, options: SampleOptions): Promise<void> {
+  const paths = layout(dir);
+  const recipe = await recipeDigest(options.commitKey);
+  if ((await readFile(paths.stamp, 'utf8').catch(() => '')) === recipe) return;
+  await mkdir(paths.rpms, { recursive: true });
+  await ensureKey(step, paths.gnupg, paths.publicKey);
+  await copyFile(options.commitKey, paths.commitKey);
+  const sources = sourcesOf(await downloadDebs(step, paths.debs), paths.debs);
+  const building = join(paths.building, recipe.slice(0, 16));
+  await mkdir(building, { recursive: true });
+  await buildAll(step, sources, building, paths.work, options.commitKey);
+  const built = (await readdir(building)).filter((name) => name.endsWith('.rpm'));
+  await signRpms(step, paths.gnupg, built.map((name) => join(building, name)));
+  for (const name of built) await rename(join(building, name), join(paths.rpms, name));
+  await publishRepo(step, paths.rpms, paths.gnupg);
+  await writeFile(`${paths.stamp}.new`, recipe);
+  await rename(`${paths.stamp}.new`, paths.stamp);
+  for (const folder of [paths.building, paths.work]) await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * Publishes a new version of one package: the same content, a file more, the release `+1` (`+2`, …) higher. The
+ * former RPMs stay in the repo. Answers `name-[epoch:]version-release.arch`. Not idempotent: each call is an update.
+ */
+export async function bumpPackage(step: Step, dir: string, name: string): Promise<string> {
+  const paths = layout(dir);
+  const source = sourcesOf(await debNames(paths.debs), paths.debs).find((candidate) => candidate.name === name);
+  if (source === undefined) throw new Error(`the sample has no package ${name}`);
+  const work = join(paths.work, `bump-${name}`);
+  const staged = await stage(step, source, work, paths.commitKey);
+  const { version, release } = staged.spec.evr;
+  const prefix = `${name}-${version}-${release}+`;
+  const counts = (await readdir(paths.rpms))
+    .filter((file) => file.startsWith(prefix))
+    .map((file) => Number.parseInt(file.slice(prefix.length), 10));
+  const changed = await addChange(staged, Math.max(0, ...counts) + 1);
+  const file = await buildRpm(step, changed, work, join(work, 'out'));
+  await signRpms(step, paths.gnupg, [join(work, 'out', file)]);
+  await rename(join(work, 'out', file), join(paths.rpms, file));
+  await publishRepo(step, paths.rpms, paths.gnupg);
+  await rm(work, { recursive: true, force: true });
+  return `${name}-${evrText(changed.spec.evr)}.${changed.spec.arch}`;
+}
+
+const debNames = async (debs: string) => (await readdir(debs)).filter((name) => name.endsWith('.deb'));
+
+/** What RPMs are made of, by their names. */
+function sourcesOf(debs: readonly string[], folder: string): Source[] {
+  const own: Source[] = ownPackages.map((one) => ({ kind: 'own', name: one.name, own: one }));
+  const packaged = debs.flatMap((file): Source[] => {
+    const name = basename(file).split('_')[0] ?? '';
+    if (skipped.includes(name)) return [];
+    return [{ kind: 'deb', name: kernelPackage.test(name) ? kernelName : name, file: join(folder, file) }];
+  });
+  return [...own, ...packaged];
+}
+
+/** Builds what is not there yet, two at a time: a marker per source says that its RPM is in `out`. */
+async function buildAll(step: Step, sources: readonly Source[], out: string, work: string, commitKey: string) {
+  const queue = [...sources];
+  let done = 0;
+  const worker = async () => {
+    for (let source = queue.shift(); source !== undefined; source = queue.shift()) {
+      step.signal.throwIfAborted();
+      const marker = join(out, `${source.name}.done`);
+      const there = await readFile(marker).then(() => true, () => false);
+      if (!there) {
+        const folder = join(work, source.name);
+        await buildRpm(step, await stage(step, source, folder, commitKey), folder, out);
+        await writeFile(marker, '');
+        await rm(folder, { recursive: true, force: true });
+      }
+      step.progress({ done: ++done, total: sources.length, unit: 'packages' });
+    }
+  };
+  await Promise.all([worker(), worker()]);
+}

@@ -1,0 +1,107 @@
+/**
+ * The build store: the folder through which one step hands its results to the next, and where the instance keeps what
+ * it knows about runs and builds.
+ *
+ *     <state>/store/<stream>/
+ *       ids/<build id>          whose run took the id (made with O_EXCL: an id is never used twice)
+ *       repo/                   staging ostree repo
+ *       snapshot/               ostree repo that publications are pushed from
+ *       published/              builds.json, refs and summary as last published
+ *       cache/<arch>/           the composer's cache
+ *       runs/<run>/             run.json, stream.json, source/, logs/, <arch>/ (lockfile, commit, images, meta.json)
+ *     <state>/work/<run>/       scratch, removed at the end of the run
+ */
+import { mkdir, open, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { z } from 'zod';
+import type { Architecture } from '../domain/stream.js';
+
+/** A run of a chain: the stream and the id of the Temporal run that it began as. */
+export interface Run {
+  readonly stream: string;
+  readonly run: string;
+}
+
+export class Store {
+  constructor(readonly state: string) {}
+
+  readonly streamDir = (stream: string) => join(this.state, 'store', stream);
+  readonly idsDir = (stream: string) => join(this.streamDir(stream), 'ids');
+  readonly repo = (stream: string) => join(this.streamDir(stream), 'repo');
+  readonly snapshot = (stream: string) => join(this.streamDir(stream), 'snapshot');
+  readonly published = (stream: string) => join(this.streamDir(stream), 'published');
+  readonly cache = (stream: string, arch: Architecture) => join(this.streamDir(stream), 'cache', arch);
+  readonly runsDir = (stream: string) => join(this.streamDir(stream), 'runs');
+  readonly runDir = ({ stream, run }: Run) => join(this.runsDir(stream), run);
+  readonly archDir = (run: Run, arch: Architecture) => join(this.runDir(run), arch);
+  readonly logs = (run: Run) => join(this.runDir(run), 'logs');
+  readonly work = ({ run }: Run, ...parts: string[]) => join(this.state, 'work', run, ...parts);
+  /** The web root: what `treeline serve` serves. */
+  readonly www = () => join(this.state, 'www');
+
+  /** The run that took a build id, if any. */
+  async runOf(stream: string, id: string): Promise<string | undefined> {
+    return readText(join(this.idsDir(stream), id)).then((text) => text?.trim());
+  }
+
+  /** Build ids that were ever taken, newest first. */
+  async ids(stream: string): Promise<string[]> {
+    return (await readdir(this.idsDir(stream)).catch(() => [])).sort().reverse();
+  }
+}
+
+export async function readText(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Reads and checks a JSON file; undefined if there is none. Throws on one that does not fit its schema, naming the file. */
+export async function readJson<T extends z.ZodType>(file: string, schema: T): Promise<z.infer<T> | undefined> {
+  const text = await readText(file);
+  if (text === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new Error(`${file}: not what it should be: ${String(error).slice(0, 300)}`, { cause: error });
+  }
+}
+
+/** Like `readJson`, for a file that an earlier step has written. */
+export async function needJson<T extends z.ZodType>(file: string, schema: T): Promise<z.infer<T>> {
+  const value = await readJson(file, schema);
+  if (value === undefined) throw new Error(`${file}: missing, although an earlier step wrote it`);
+  return value;
+}
+
+/** Writes a file whole or not at all; a reader sees the old content or the new. */
+export async function writeWhole(file: string, content: string | Buffer): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeFile(temporary, content, { flush: true });
+  await rename(temporary, file);
+}
+
+export const writeJson = (file: string, value: unknown) => writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);
+
+/** Creates a file with this content; false if it exists already. Atomic across processes. */
+export async function createExclusive(file: string, content: string): Promise<boolean> {
+  await mkdir(dirname(file), { recursive: true });
+  try {
+    const handle = await open(file, 'wx');
+    await handle.writeFile(content).finally(() => handle.close());
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+export const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,167 @@
+/** Reads and checks stream files. Every mistake is found in one pass and named with file, line and field. */
+import { distance } from 'fastest-levenshtein';
+import { readFile, readdir } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import type { z } from 'zod';
+import { Failure } from '../domain/failures.js';
+import { streamSchema, type Stream } from '../domain/stream.js';
+import { imageKinds } from '../images/index.js';
+import { webUrl, type Settings } from '../settings.js';
+
+/** Thrown for a stream file that is not valid; the message has a line per mistake. */
+const invalid = (problems: readonly string[]) => new Failure('StreamInvalid', problems.join('\n'));
+
+/** Names of the streams that are declared, sorted. A folder without `stream.yaml` is none. */
+export async function listStreams(settings: Settings): Promise<string[]> {
+  const entries = await readdir(settings.streams, { withFileTypes: true }).catch(() => []);
+  const found = await Promise.all(
+    entries
+      .filter((entry) => entry.isDirectory())
+      .map(async ({ name }) => ((await exists(join(settings.streams, name, 'stream.yaml'))) ? name : undefined)),
+  );
+  return found.filter((name) => name !== undefined).sort();
+}
+
+/** The folder of a stream's declaration. */
+export const streamFolder = (settings: Settings, name: string) => join(settings.streams, name);
+
+/**
+ * Reads `streams/<name>/stream.yaml`. Relative paths in the result are made absolute, `${web}` and `${state}` filled in.
+ * Throws `StreamInvalid`.
+ */
+export async function loadStream(settings: Settings, name: string): Promise<Stream> {
+  const streams = await listStreams(settings);
+  if (!streams.includes(name))
+    throw invalid([`${name}: no such stream. There are: ${streams.join(', ') || 'none'}.${suggestion(name, streams)}`]);
+  return readStreamFile(settings, join(streamFolder(settings, name), 'stream.yaml'), name);
+}
+
+/** Reads one stream file; `name` is what its `name` must be. */
+export async function readStreamFile(settings: Settings, file: string, name: string): Promise<Stream> {
+  const shown = relative(process.cwd(), file).startsWith('..') ? file : relative(process.cwd(), file);
+  const lines = new LineCounter();
+  const document = parseDocument(await readFile(file, 'utf8'), { lineCounter: lines });
+  if (document.errors.length > 0)
+    throw invalid(
+      document.errors.map((e) => `${shown}:${e.linePos?.[0].line ?? 1}: ${e.message.split('\n')[0] ?? 'not YAML'}`),
+    );
+  const variables = { web: webUrl(settings), state: settings.state };
+  const problems: { line: number; text: string }[] = [];
+  const add = (path: PropertyKey[], text: string) => {
+    const line = lineOf(document, lines, path);
+    problems.push({ line, text: `${shown}:${line}: ${path.map(String).join('.') || '(file)'}: ${text}` });
+  };
+  const data: unknown = substitute(document.toJS(), variables, [], add);
+  const parsed = streamSchema.safeParse(data);
+  if (!parsed.success) for (const issue of parsed.error.issues) report(issue, add);
+  const stream = parsed.data;
+  if (stream) checkMeaning(stream, name, add);
+  if (problems.length > 0 || !stream)
+    throw invalid(problems.sort((a, b) => a.line - b.line).map((problem) => problem.text));
+  return absolute(stream, dirname(file));
+}
+
+type Add = (path: PropertyKey[], text: string) => void;
+
+function report(issue: z.core.$ZodIssue, add: Add) {
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(issue.path);
+    for (const key of issue.keys)
+      add([...issue.path, key], `unknown field.${suggestion(key, known)} Known here: ${known.join(', ')}.`);
+  } else if (issue.code === 'invalid_value') add(issue.path, `write one of: ${issue.values.join(', ')}`);
+  else if (issue.code === 'invalid_type' && issue.input === undefined) add(issue.path, `missing: add this field (${issue.expected})`);
+  else add(issue.path, issue.message);
+}
+
+/** What the schema alone cannot say. */
+function checkMeaning(stream: Stream, name: string, add: Add) {
+  if (stream.name !== name) add(['name'], `is \`${stream.name}\`, but the folder is \`${name}\`: make them the same`);
+  if (stream.architectures.length > 1 && !stream.ref.includes('${arch}'))
+    add(['ref'], 'several architectures would share one ref: put `${arch}` into it');
+  repeated(stream.repos.map((r) => r.id)).forEach((i) => add(['repos', i, 'id'], 'used twice: give each repo an id of its own'));
+  repeated(stream.images.map((i) => i.kind)).forEach((i) => add(['images', i, 'kind'], 'listed twice: keep one'));
+  stream.images.forEach((image, i) => {
+    const kind = imageKinds[image.kind];
+    if (!kind) {
+      const kinds = Object.keys(imageKinds);
+      add(['images', i, 'kind'], `no such image kind.${suggestion(image.kind, kinds)} There are: ${kinds.join(', ')}.`);
+      return;
+    }
+    const options = kind.options.safeParse(image.options);
+    for (const issue of options.error?.issues ?? [])
+      add(['images', i, 'options', ...issue.path], `${issue.message} (option of ${image.kind})`);
+  });
+}
+
+/** Indexes of values that stood earlier in the list. */
+const repeated = (values: readonly string[]) =>
+  values.flatMap((value, index) => (values.indexOf(value) < index ? [index] : []));
+
+function absolute(stream: Stream, folder: string): Stream {
+  const at = (path: string) => (isAbsolute(path) ? path : resolve(folder, path));
+  return {
+    ...stream,
+    treefile: at(stream.treefile),
+    signingKey: at(stream.signingKey),
+    repos: stream.repos.map((repo) => ({ ...repo, gpgKeys: repo.gpgKeys.map(at) })),
+  };
+}
+
+/** Replaces `${web}` and `${state}` in every string; `${arch}` stays for later. */
+function substitute(value: unknown, variables: Record<string, string>, path: PropertyKey[], add: Add): unknown {
+  if (typeof value === 'string')
+    return value.replace(/\$\{([^}]*)\}/g, (whole, variable: string) => {
+      if (variable === 'arch') return whole;
+      const found = variables[variable];
+      if (found === undefined) add(path, `unknown variable \`${whole}\`: there are \`\${web}\`, \`\${state}\` and \`\${arch}\``);
+      return found ?? whole;
+    });
+  if (Array.isArray(value)) return value.map((item, i) => substitute(item, variables, [...path, i], add));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, substitute(item, variables, [...path, key], add)]),
+    );
+  return value;
+}
+
+/** The line of a field; of the nearest enclosing one where it is missing. */
+function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const parent = length > 1 ? document.getIn(path.slice(0, length - 1), true) : document.contents;
+    const last = path[length - 1];
+    const pair = isMap(parent) ? parent.items.find((p) => isPair(p) && isScalar(p.key) && p.key.value === last) : undefined;
+    const node = isScalar(pair?.key) ? pair.key : document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  }
+  return 1;
+}
+
+/** Field names that the schema knows at a path. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = streamSchema;
+  const unwrap = (s: unknown): unknown => {
+    const def = (s as { def?: { type: string; innerType?: unknown; element?: unknown } } | undefined)?.def;
+    return def?.innerType !== undefined ? unwrap(def.innerType) : s;
+  };
+  for (const key of path) {
+    const here = unwrap(schema) as { shape?: Record<string, unknown>; element?: unknown };
+    schema = typeof key === 'number' ? here.element : here.shape?.[String(key)];
+  }
+  const shape = (unwrap(schema) as { shape?: Record<string, unknown> } | undefined)?.shape ?? {};
+  return Object.keys(shape);
+}
+
+function suggestion(word: string, known: readonly string[]): string {
+  const best = known
+    .map((candidate) => ({ candidate, far: distance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.far - b.far)[0];
+  return best && best.far <= Math.max(2, word.length / 3) ? ` Did you mean \`${best.candidate}\`?` : '';
+}
+
+async function exists(file: string): Promise<boolean> {
+  return readFile(file).then(
+    () => true,
+    () => false,
+  );
+}

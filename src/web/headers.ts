@@ -1,0 +1,54 @@
+/** Which content type and which cache lifetime a published path has. */
+
+const text = 'text/plain; charset=utf-8';
+const types: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  json: 'application/json',
+  txt: text,
+  log: text,
+  asc: text,
+  yaml: text,
+  xml: 'application/xml',
+  rpm: 'application/x-rpm',
+  iso: 'application/x-iso9660-image',
+  tar: 'application/x-tar',
+  gz: 'application/gzip',
+  xz: 'application/x-xz',
+  zst: 'application/zstd',
+};
+
+/**
+ * Content type of a path. A compressed file is served as what it is, never with a `Content-Encoding`: clients would
+ * unpack it on the way, and its checksum would no longer hold.
+ */
+export function contentType(path: string): string {
+  const file = path.slice(path.lastIndexOf('/') + 1);
+  const extension = file.slice(file.lastIndexOf('.') + 1);
+  if (/\/logs\/[^/]+$/.test(path) && !(extension in types)) return text;
+  return (Object.hasOwn(types, extension) && types[extension]) || 'application/octet-stream';
+}
+
+/** Names that a publication moves: a cached one would show an old head beside new objects. */
+const moving = [
+  /\/refs\//,
+  /\/(summary|summary\.sig|config)$/,
+  /\/delta-indexes\//,
+  /\/objects\/.*\.commitmeta$/, // detached signatures: they grow under the same name
+  /\/repodata\/repomd\.xml/,
+];
+
+/** Names whose content never changes: named by checksum, or under a build id, which is never used twice. */
+const immutable = [
+  /\/objects\/[0-9a-f]{2}\/[0-9a-f]{62}\.[a-z]+$/,
+  /\/deltas\//,
+  /\/repodata\/[0-9a-f]{64}-/,
+  /\/builds\/[0-9]{8}_[0-9]{2}\/[^/]+\/[^/]+(?<!\.(html|json|txt|asc|log))$/,
+];
+
+/** `Cache-Control` of a path: artifacts for a year, what moves never without asking, the rest for a minute. */
+export function cacheControl(path: string): string {
+  if (moving.some((pattern) => pattern.test(path))) return 'no-cache';
+  if (immutable.some((pattern) => pattern.test(path))) return 'public, max-age=31536000, immutable';
+  return 'public, max-age=60';
+}

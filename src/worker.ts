@@ -1,0 +1,80 @@
+/** The worker: serves the task queues of its roles. One process serves all of them unless told otherwise. */
+import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
+import type { ActivityInterface } from '@temporalio/common';
+import { access } from 'node:fs/promises';
+import pino from 'pino';
+import { activitiesOf, roles, type Role } from './activities/index.js';
+import type { Host } from './activities/host.js';
+import type { Architecture } from './domain/stream.js';
+import type { Settings } from './settings.js';
+import { Store } from './store/store.js';
+import { workflowBundle } from './workflows/bundle.js';
+
+/** Steps that run at a time, per queue: heavy ones have fixed slots, so that a host is not overrun. */
+const slots: Record<Role, number> = { control: 20, compose: 2, images: 2, signing: 2, publish: 2 };
+
+export const hostArchitecture = (): Architecture => (process.arch === 'arm64' ? 'aarch64' : 'x86_64');
+
+/** The task queues of a role on this host. The last compose queue is this host's own, for steps that share its disk. */
+export function queuesOf(role: Role, settings: Settings): string[] {
+  const arch = hostArchitecture();
+  if (role === 'compose') return [`compose-${arch}`, `compose-${arch}@${settings.host}`];
+  return [role === 'images' ? `images-${arch}` : role];
+}
+
+/** Sets up logs and metrics of this process. Once, before any worker. `destination`: a file, or 2 for standard error. */
+export function installRuntime(settings: Settings, destination: string | number): void {
+  const log = pino({ level: 'info' }, pino.destination({ dest: destination, mkdir: true, sync: true }));
+  const levels: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = {
+    TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error',
+  };
+  Runtime.install({
+    logger: new DefaultLogger('INFO', ({ level, message, meta }) => log[levels[level]](meta ?? {}, message)),
+    shutdownSignals: [],
+    ...(settings.metrics === undefined
+      ? {}
+      : { telemetryOptions: { metrics: { prometheus: { bindAddress: settings.metrics } } } }),
+  });
+}
+
+export interface RunningWorkers {
+  /** Ends when the workers have ended; rejects if one fails. */
+  readonly ended: Promise<void>;
+  /** Stops taking steps, cancels those that run (they are tried again by the next worker) and ends. */
+  close(): Promise<void>;
+}
+
+/** Starts the workers of these roles. Call `installRuntime` before. */
+export async function startWorkers(settings: Settings, of: readonly Role[] = roles): Promise<RunningWorkers> {
+  await access(workflowBundle).catch(() => {
+    throw new Error(`${workflowBundle}: missing. Build first: \`npm run build\`.`);
+  });
+  const connection = await NativeConnection.connect({ address: settings.temporalAddress });
+  const host: Host = { settings, store: new Store(settings.state) };
+  const workers: Worker[] = [];
+  for (const role of of)
+    for (const taskQueue of queuesOf(role, settings))
+      workers.push(
+        await Worker.create({
+          connection,
+          namespace: settings.temporalNamespace,
+          taskQueue,
+          activities: activitiesOf[role](host) as ActivityInterface,
+          ...(role === 'control' ? { workflowBundle: { codePath: workflowBundle } } : {}),
+          maxConcurrentActivityTaskExecutions: slots[role],
+          // A step that has not ended by then is cancelled and tried again elsewhere: they are all idempotent.
+          shutdownGraceTime: '1s',
+          shutdownForceTime: '30s',
+        }),
+      );
+  const runs = workers.map((worker) => worker.run());
+  const ended = Promise.all(runs).then(() => connection.close());
+  ended.catch(() => undefined);
+  return {
+    ended,
+    async close() {
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      await ended.catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,2 @@
+/** All workflows: the entry point of the workflow bundle. */
+export { nightly } from './nightly.js';
