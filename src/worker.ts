@@ -2,6 +2,7 @@
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
 import type { ActivityInterface } from '@temporalio/common';
 import { access } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { activitiesOf, roles, type Role } from './activities/index.js';
 import type { Host } from './activities/host.js';
@@ -73,8 +74,10 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
   return {
     ended,
     async close() {
+      const busy = workers.some((worker) => worker.getStatus().numInFlightActivities > 0);
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-      await ended.catch(() => undefined);
+      // An idle worker's poll is only answered after some seconds: there is nothing to wait for.
+      await Promise.race([ended.catch(() => undefined), ...(busy ? [] : [sleep(500, undefined, { ref: false })])]);
     },
   };
 }

@@ -50,6 +50,8 @@ export function asStep<A extends StepArgs, R>(host: Host, body: (step: Step, arg
     const home = join(host.settings.state, 'home');
     await Promise.all([mkdir(logs, { recursive: true }), mkdir(home, { recursive: true })]);
     const log = createWriteStream(join(logs, `${args.step}.log`), { flags: 'a' });
+    // A log that cannot be written (a full disk) must not end the worker.
+    log.on('error', () => undefined);
     log.write(`# ${new Date().toISOString()} ${args.step}, attempt ${attempt}, on ${host.settings.host}\n`);
     let beat: Beat = { step: args.step };
     const timer = setInterval(() => context.heartbeat(beat), heartbeatMs);
@@ -74,7 +76,7 @@ export function asStep<A extends StepArgs, R>(host: Host, body: (step: Step, arg
     } finally {
       clearInterval(timer);
       log.end();
-      await finished(log);
+      await finished(log).catch(() => undefined);
     }
   };
 }
@@ -97,14 +99,14 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 /** Lets the workflow show in its current details that a step will be tried again. The first few times are enough. */
 async function tellTrouble(step: string, failure: Failure, attempt: number): Promise<void> {
   if (attempt > 5) return;
-  const { client, info } = Context.current();
-  const execution = info.workflowExecution;
-  if (!execution) return;
   const text = `${step}: ${failure.code}: ${failure.message.split('\n')[0] ?? ''} (attempt ${attempt}, is tried again)`;
-  await client.workflow
-    .getHandle(execution.workflowId, execution.runId)
-    .signal('trouble', text.slice(0, 400))
-    .catch(() => undefined); // Only for people's eyes: never a reason to fail.
+  try {
+    const { client, info } = Context.current();
+    const { workflowId, runId } = info.workflowExecution ?? {};
+    if (workflowId !== undefined) await client.workflow.getHandle(workflowId, runId).signal('trouble', text.slice(0, 400));
+  } catch {
+    // Only for people's eyes: never a reason to fail.
+  }
 }
 
 /** The stream as it was frozen at the start of the run (written by `load`, in its parsed form). */

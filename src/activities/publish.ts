@@ -133,7 +133,7 @@ export const publishActivities = (host: Host) => {
       for (const command of remoteCommands(repo, 'client', `${url}/repo`, stream.signingKey)) await step.run(command);
       for (const [arch, commit] of commitsOf(args)) {
         const ref = refOf(stream, arch);
-        await step.run(ostree(repo, 'pull', 'client', ref)).catch((error: unknown) => {
+        await step.run(ostree(repo, 'pull', '--disable-fsync', 'client', ref)).catch((error: unknown) => {
           if (error instanceof Failure && error.code === 'CommandFailed')
             throw new Failure('VerificationFailed', `${url}/repo ${ref}: ${error.message}`, error.tail);
           throw error;

@@ -38,3 +38,5 @@ try {
 } catch (error) {
   process.exitCode = fail(error);
 }
+// Idle connections to the server would hold the process for some seconds more.
+process.exit();

@@ -12,13 +12,13 @@ const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, {
   error: 'use lower-case letters, digits and `-`, starting with a letter',
 });
 /** Paths, locations and URLs go into argv arrays: a leading `-` would be read as an option. */
-const plain = z.string().regex(/^[^\s-][^\s]*$/, { error: 'no spaces, and not starting with `-`' });
+const plain = z.string().regex(/^[^\s\x00-\x1f-][^\s\x00-\x1f]*$/, { error: 'no spaces, and not starting with `-`' });
 const httpUrl = plain.regex(/^https?:\/\/[^/]+/, { error: 'write an `http://` or `https://` URL' });
 
 export const target = z
   .strictObject({
     location: plain
-      .regex(/^(\/|rsync:\/\/[^/]+\/|ssh:\/\/[^/]+\/)/, {
+      .regex(/^(\/|(rsync|ssh):\/\/([\w.][\w.-]*@)?([A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\/)/, {
         error: 'write an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`',
       })
       .describe('Where it is written: an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`.'),
@@ -68,7 +68,8 @@ const bootTest = z.strictObject({
 const schedule = z.strictObject({
   cron: z
     .string()
-    .regex(/^(\S+\s+){4}\S+$/, { error: 'write five fields, such as `30 2 * * *`' })
+    .regex(/^(\S+ +){4}\S+$/, { error: 'write five fields, such as `30 2 * * *`', abort: true })
+    .refine(isCron, { error: 'write numbers in their range: minute 0-59, hour 0-23, day 1-31, month 1-12, day of week 0-7' })
     .describe('Five cron fields: minute, hour, day of month, month, day of week.'),
   timezone: z
     .string()
@@ -94,12 +95,12 @@ export const streamSchema = z.strictObject({
   treefile: plain.describe('The treefile, beside the stream file.'),
   ref: z
     .string()
-    .regex(/^[A-Za-z0-9._-]+(\/([A-Za-z0-9._-]+|\$\{arch\}))*$/, {
+    .regex(/^\w[\w.-]*(\/(\w[\w.-]*|\$\{arch\}))*$/, {
       error: 'write an ostree ref such as `sample/${arch}/standard`',
     })
     .describe('The ostree ref; `${arch}` stands for the architecture.'),
   osname: name.describe('Name of the ostree remote and of the deployment’s OS in images.'),
-  releasever: z.string().regex(/^[A-Za-z0-9._-]+$/).describe('`$releasever` of the package repos.'),
+  releasever: z.string().regex(/^\w[\w.-]*$/, { error: 'use letters, digits, `_`, `.` and `-`; not starting with `-`' }).describe('`$releasever` of the package repos.'),
   architectures: z.array(architecture).min(1).default(['x86_64']).describe('Architectures, built side by side.'),
   composer: z.enum(['dnf', 'rpm-ostree']).describe('`rpm-ostree` on CentOS and Fedora builders; `dnf` where there is none.'),
   repos: z.array(repo).min(1).describe('Package repos.'),
@@ -130,6 +131,35 @@ export const streamSchema = z.strictObject({
 export type Stream = z.infer<typeof streamSchema>;
 
 export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) => stream.ref.replaceAll('${arch}', arch);
+
+const weekDays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
+/** First and last value of each cron field, and the names that stand for values. */
+const cronFields: readonly [number, number, readonly string[]][] = [
+  [0, 59, []],
+  [0, 23, []],
+  [1, 31, []],
+  [1, 12, months],
+  [0, 7, weekDays],
+];
+
+/** Values, ranges (`1-5`), steps (`*\/15`) and lists of them, each in its field's range. */
+function isCron(text: string): boolean {
+  return text.split(/ +/).every((field, place) => {
+    const [first, last, names] = cronFields[place] ?? [0, 0, []];
+    const valueOf = (word: string) => {
+      const named = names.indexOf(word.toLowerCase());
+      return named >= 0 ? named + first : /^[0-9]{1,2}$/.test(word) ? Number(word) : NaN;
+    };
+    return field.split(',').every((part) => {
+      const [range = '', step, ...more] = part.split('/');
+      if (more.length > 0 || (step !== undefined && !/^[1-9][0-9]?$/.test(step))) return false;
+      if (range === '*') return true;
+      const ends = range.split('-').map(valueOf);
+      return ends.length <= 2 && ends.every((n) => n >= first && n <= last) && (ends[0] ?? 0) <= (ends[1] ?? last);
+    });
+  });
+}
 
 function isTimeZone(zone: string): boolean {
   try {

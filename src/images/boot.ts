@@ -43,13 +43,16 @@ const probeScript = `ostree admin status | sed -n 's/^\\* [^ ]* \\([0-9a-f]\\{64
  */
 export async function bootTest(step: Step, options: BootOptions): Promise<BootResult> {
   const { arch, disk, format, commit, work, timeoutSeconds } = options;
-  if (arch !== 'x86_64') throw new Failure('BootTestFailed', `${arch}: only x86_64 images can be boot tested`);
+  if (arch !== 'x86_64')
+    throw new Failure('BootTestFailed', `${arch}: only x86_64 images can be boot tested`);
   await mkdir(dirname(options.console), { recursive: true });
   const overlay = join(work, 'boot-overlay.qcow2');
   await step.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', format, '-b', disk, overlay]);
   const seed =
     options.probe === 'cloud-init'
-      ? await makeSeed(step, work, `boot-test-${commit.slice(0, 12)}`, { runcmd: [['sh', '-c', probeScript]] })
+      ? await makeSeed(step, work, `boot-test-${commit.slice(0, 12)}`, {
+          runcmd: [['sh', '-c', probeScript]],
+        })
       : undefined;
   const machine = await startMachine(step, { ...options, disk: overlay, seed, network: 'restrict=on' });
   const started = Date.now();
@@ -57,7 +60,12 @@ export async function bootTest(step: Step, options: BootOptions): Promise<BootRe
   try {
     const failed = await watch(step, machine, options, () => seconds() > timeoutSeconds);
     const how = `under ${machine.accelerator.toUpperCase()}`;
-    if (failed) throw new Failure('BootTestFailed', `${failed.reason}, after ${Math.round(seconds())} s ${how}`, failed.tail);
+    if (failed)
+      throw new Failure(
+        'BootTestFailed',
+        `${failed.reason}, after ${Math.round(seconds())} s ${how}`,
+        failed.tail,
+      );
     step.note(`booted ${commit} in ${seconds().toFixed(1)} s ${how}`);
     return { accelerator: machine.accelerator, seconds: seconds(), commit };
   } finally {
@@ -74,13 +82,21 @@ async function watch(step: Step, machine: Machine, options: BootOptions, late: (
     const [over, inTime] = [machine.over, !late()];
     const text = await readFile(options.console, 'utf8').catch(() => '');
     const verdict = judge(text, options.commit);
-    const failed = (reason: string, more: readonly string[] = []) => ({ reason, tail: [...lastLines(text), ...more] });
+    const failed = (reason: string, more: readonly string[] = []) => ({
+      reason,
+      tail: [...lastLines(text), ...more],
+    });
     if (verdict.state === 'booted') return undefined;
     if (verdict.state === 'failed') return failed(verdict.reason);
     if (over) {
       const error = await machine.ended;
       const tail = error instanceof Failure ? error.tail : [];
-      return failed(error instanceof Error ? `QEMU died: ${error.message}` : `the guest switched off or rebooted: ${verdict.missing}`, tail);
+      return failed(
+        error instanceof Error
+          ? `QEMU died: ${error.message}`
+          : `the guest switched off or rebooted: ${verdict.missing}`,
+        tail,
+      );
     }
     if (!inTime) return failed(`${verdict.missing} in ${options.timeoutSeconds} s`);
     await sleep(250);

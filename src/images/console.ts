@@ -10,10 +10,16 @@ export type Verdict =
 const ends: readonly (readonly [RegExp, string])[] = [
   [/Kernel panic - not syncing: ?(.*)/, 'kernel panic'],
   [/VFS: Unable to mount root fs/, 'the kernel found no root file system'],
-  [/Entering emergency mode|You are in emergency mode|Cannot open access to console, the root account is locked/, 'emergency mode'],
+  [
+    /Entering emergency mode|You are in emergency mode|Cannot open access to console, the root account is locked/,
+    'emergency mode',
+  ],
   [/You are in rescue mode/, 'rescue mode'],
   [/ostree-prepare-root: (?:error|couldn't|failed).*/i, 'ostree found no deployment'],
-  [/No bootable device|Boot failed: not a bootable disk|Missing operating system|No DEFAULT or UI configuration/, 'no boot loader'],
+  [
+    /No bootable device|Boot failed: not a bootable disk|Missing operating system|No DEFAULT or UI configuration/,
+    'no boot loader',
+  ],
 ];
 
 /** The line by which a guest says what it booted; the tree or the boot test's cloud-init seed prints it. */
@@ -45,5 +51,8 @@ export const lastLines = (console: string, count = 20): string[] =>
 
 /** Without colours, cursor movements and carriage returns. */
 const plain = (console: string) =>
-  // eslint-disable-next-line no-control-regex -- terminal sequences are control characters
-  console.replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-Z\\-_])|[\x00-\x08\x0b-\x1a]/g, (match) => (match === '\r' ? '\n' : '')).replace(/\n{2,}/g, '\n');
+  console
+    .replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-Z\\-_])|[\x00-\x08\x0b-\x1f]/g, (match) =>
+      match === '\r' ? '\n' : '',
+    )
+    .replace(/\n{2,}/g, '\n');

@@ -16,7 +16,8 @@ export async function toQcow2(
     {
       onLine: (line) => {
         const percent = /\((\d+\.\d+)\/100%\)/.exec(line)?.[1];
-        if (percent) step.progress({ done: Math.round((size * Number(percent)) / 100), total: size, unit: 'bytes' });
+        if (percent)
+          step.progress({ done: Math.round((size * Number(percent)) / 100), total: size, unit: 'bytes' });
       },
     },
   );
@@ -27,7 +28,10 @@ export async function digest(step: Step, file: string): Promise<{ sha256: string
   const { size } = await stat(file);
   const hash = createHash('sha256');
   let done = 0;
-  for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024, signal: step.signal }) as AsyncIterable<Buffer>) {
+  for await (const chunk of createReadStream(file, {
+    highWaterMark: 1024 * 1024,
+    signal: step.signal,
+  }) as AsyncIterable<Buffer>) {
     hash.update(chunk);
     done += chunk.length;
     step.progress({ done, total: size, unit: 'bytes' });

@@ -7,13 +7,22 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 
-const absolute = z.string().regex(/^(\/[\w@+.-]+)+$/, 'an absolute path').refine((path) => !path.includes('/..'), 'no `..`');
+const absolute = z
+  .string()
+  .regex(/^(\/[\w@+.-]+)+$/, 'an absolute path')
+  .refine((path) => !path.includes('/..'), 'no `..`');
 
 export const customisation = z.strictObject({
   /** Files that the commit must have for this image to work, such as `/usr/bin/sudo`. */
   requires: z.array(absolute).default([]),
   files: z
-    .array(z.strictObject({ path: absolute.startsWith('/etc/'), mode: z.int().min(0).max(0o777), text: z.string() }))
+    .array(
+      z.strictObject({
+        path: absolute.startsWith('/etc/'),
+        mode: z.int().min(0).max(0o777),
+        text: z.string(),
+      }),
+    )
     .default([]),
   /** A user with a group of its own, no password, the next free id from 1000 and a home in `/var/home`. */
   user: z
@@ -34,7 +43,10 @@ export type User = NonNullable<Customisation['user']>;
 export async function customise(deployment: string, osVar: string, spec: Customisation): Promise<void> {
   for (const path of spec.requires)
     if (!(await exists(join(deployment, path))))
-      throw new Failure('ImageFailed', `the commit has no ${path}, which this kind of image needs: add its package`);
+      throw new Failure(
+        'ImageFailed',
+        `the commit has no ${path}, which this kind of image needs: add its package`,
+      );
   if (spec.user) await addUser(deployment, osVar, spec.user);
   for (const file of spec.files) {
     const target = join(deployment, file.path);

@@ -3,7 +3,7 @@
  * mount and PID namespace of its own: however it ends, the kernel takes its mounts and loop device away.
  * Exit code 1 comes with a `diskFailure` as the last line of standard output; the commands' output is on standard error.
  */
-import { mkdir, open, readFile, rename, rm, statfs, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
@@ -11,6 +11,7 @@ import { systemPath } from '../settings.js';
 import { createStep } from '../steps/run.js';
 import type { Step } from '../steps/step.js';
 import { customise } from './customise.js';
+import { checkTitle, prepareLoader, writeBootCode } from './disk-loader.js';
 import { diskSpec, issues, MiB, rootLabel, type diskFailure, type DiskSpec } from './disk.js';
 
 /** Before the root partition: the partition table; behind it: its copy. */
@@ -23,13 +24,6 @@ const attributes = 'LegacyBIOSBootable,GUID:59';
  */
 const ext4Features =
   'none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize';
-const mbrPlaces = [
-  '/usr/lib/syslinux/mbr/gptmbr.bin',
-  '/usr/lib/EXTLINUX/gptmbr.bin',
-  '/usr/share/syslinux/gptmbr.bin',
-  '/usr/lib/syslinux/bios/gptmbr.bin',
-];
-
 async function makeDisk(step: Step, spec: DiskSpec) {
   const part = `${spec.disk}.part`;
   const root = join(spec.work, 'root');
@@ -57,7 +51,21 @@ async function emptyDisk(step: Step, file: string, size: number) {
   const table = `label: gpt\nfirst-lba: 34\nstart=${sectors(margin)}, size=${sectors(size - 2 * margin)}, type=${rootType}, name=root, attrs="${attributes}"\n`;
   await step.run(['sfdisk', '--quiet', '--no-reread', '--no-tell-kernel', file], { input: table });
   const blocks = `${(size - 2 * margin) / 1024}k`;
-  await step.run(['mkfs.ext4', '-q', '-F', '-b', '4096', '-O', ext4Features, '-L', rootLabel, '-E', `offset=${margin}`, file, blocks]);
+  await step.run([
+    'mkfs.ext4',
+    '-q',
+    '-F',
+    '-b',
+    '4096',
+    '-O',
+    ext4Features,
+    '-L',
+    rootLabel,
+    '-E',
+    `offset=${margin}`,
+    file,
+    blocks,
+  ]);
 }
 
 async function fill(step: Step, root: string, spec: DiskSpec) {
@@ -69,59 +77,37 @@ async function fill(step: Step, root: string, spec: DiskSpec) {
   await step.run(['ostree', repo, 'pull-local', '--untrusted', '--disable-fsync', spec.repo, spec.commit]);
   await step.run(['ostree', repo, 'refs', `--create=${refspec}`, spec.commit]);
   const kargs = spec.kargs.map((karg) => `--karg-append=${karg}`);
-  await step.run(['ostree', 'admin', 'deploy', `--sysroot=${root}`, `--os=${spec.osname}`, ...kargs, refspec]);
+  await step.run([
+    'ostree',
+    'admin',
+    'deploy',
+    `--sysroot=${root}`,
+    `--os=${spec.osname}`,
+    ...kargs,
+    refspec,
+  ]);
   const osRoot = join(root, 'ostree/deploy', spec.osname);
   await customise(join(osRoot, 'deploy', `${spec.commit}.0`), join(osRoot, 'var'), spec.customise);
-  const written = await readFile(join(root, 'boot/syslinux/syslinux.cfg'), 'utf8');
-  if (!written.includes('KERNEL ')) throw new Failure('ImageFailed', 'ostree wrote no boot entry for the deployment');
+  checkTitle(await readFile(join(root, 'boot/syslinux/syslinux.cfg'), 'utf8'));
   await step.run(['extlinux', '--install', join(root, 'boot/syslinux')]);
-}
-
-/**
- * ALLOWOPTIONS: ostree's labels have spaces (`Sample 1 (ostree:0)`), of which syslinux takes the first word as the label
- * and gives the rest to the kernel, where systemd reads a `1` as run level 1.
- */
-const loaderHead = 'SERIAL 0 115200\nPROMPT 0\nTIMEOUT 10\nALLOWOPTIONS 0\n';
-
-/**
- * ostree takes its syslinux backend only where this link is there before the first deployment. It keeps the lines
- * that it does not know and makes its own DEFAULT, unless one is there.
- */
-async function prepareLoader(boot: string) {
-  await mkdir(join(boot, 'loader.0'));
-  await symlink('loader.0', join(boot, 'loader'));
-  await mkdir(join(boot, 'syslinux'));
-  await writeFile(join(boot, 'loader.0/syslinux.cfg'), loaderHead);
-  await symlink('../loader/syslinux.cfg', join(boot, 'syslinux/syslinux.cfg'));
-  // Kernel paths are written as seen from a boot partition; with one partition this link leads there.
-  await symlink('.', join(boot, 'boot'));
-}
-
-async function writeBootCode(file: string) {
-  for (const place of mbrPlaces) {
-    const code = await readFile(place).catch(() => undefined);
-    if (!code) continue;
-    const disk = await open(file, 'r+');
-    try {
-      await disk.write(code, 0, Math.min(code.length, 440), 0);
-      await disk.sync();
-    } finally {
-      await disk.close();
-    }
-    return;
-  }
-  throw new Failure('ToolMissing', 'gptmbr.bin (syslinux): not installed. Run `treeline doctor`.');
 }
 
 /** Turns "no space" into what it means: the image is too small, or the host's disk is full. */
 async function explained(step: Step, error: unknown, root: string, spec: DiskSpec): Promise<unknown> {
   const host = await statfs(spec.work);
-  if (host.bavail * host.bsize < 64 * MiB) return new Failure('DiskFull', `${spec.work}: no space left on the disk`);
+  if (host.bavail * host.bsize < 64 * MiB)
+    return new Failure('DiskFull', `${spec.work}: no space left on the disk`);
   const text = error instanceof Failure ? [error.message, ...error.tail].join('\n') : String(error);
-  const full = (error instanceof Failure && error.code === 'DiskFull') || /ENOSPC|No space left|min-free-space/.test(text);
+  const full =
+    (error instanceof Failure && error.code === 'DiskFull') ||
+    /ENOSPC|No space left|min-free-space/.test(text);
   if (!full) return error;
-  const { stdout } = await step.run(['ostree', `--repo=${spec.repo}`, 'ls', '-R', spec.commit], { capture: 'all' });
-  const bytes = stdout.split('\n').reduce((sum, line) => sum + Number(/^-\d+ \d+ \d+ +(\d+) /.exec(line)?.[1] ?? 0), 0);
+  const { stdout } = await step.run(['ostree', `--repo=${spec.repo}`, 'ls', '-R', spec.commit], {
+    capture: 'all',
+  });
+  const bytes = stdout
+    .split('\n')
+    .reduce((sum, line) => sum + Number(/^-\d+ \d+ \d+ +(\d+) /.exec(line)?.[1] ?? 0), 0);
   const image = await statfs(root);
   const mib = (size: number) => `${Math.ceil(size / MiB)} MiB`;
   return new Failure(
@@ -146,9 +132,14 @@ async function main(file: string | undefined) {
         ? error
         : error instanceof z.ZodError
           ? new Failure('ImageFailed', issues(error))
-          : new Failure('CommandFailed', `disk program: ${error instanceof Error ? error.message : String(error)}`);
+          : new Failure(
+              'CommandFailed',
+              `disk program: ${error instanceof Error ? error.message : String(error)}`,
+            );
     const { code, message, tail } = failure;
-    process.stdout.write(`${JSON.stringify({ code, message, tail: [...tail] } satisfies z.infer<typeof diskFailure>)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ code, message, tail: [...tail] } satisfies z.infer<typeof diskFailure>)}\n`,
+    );
     process.exitCode = 1;
   }
 }

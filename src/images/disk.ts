@@ -32,7 +32,10 @@ export const diskSpec = z.strictObject({
   /** Scratch folder: mount point and unfinished disk. */
   work: path,
   /** Virtual size in bytes. */
-  size: z.int().min(64 * MiB).multipleOf(MiB),
+  size: z
+    .int()
+    .min(64 * MiB)
+    .multipleOf(MiB),
   repo: path,
   commit: z.string().regex(/^[0-9a-f]{64}$/),
   ref: z.string().regex(/^[A-Za-z0-9][\w./-]*$/),
@@ -58,9 +61,24 @@ const program = fileURLToPath(new URL('disk-program.js', import.meta.url));
  * which the tree configures. Idempotent: a whole disk of the same specification is used again.
  * Throws ImageFailed (also when the content does not fit, with the sizes), DiskFull, ToolMissing, CommandFailed.
  */
-export async function makeDisk(step: Step, input: ImageInput, custom: Partial<Customisation> = {}): Promise<string> {
+export async function makeDisk(
+  step: Step,
+  input: ImageInput,
+  custom: Partial<Customisation> = {},
+): Promise<string> {
   const { arch, size, repo, commit, ref, remote, osname, work } = input;
-  const wanted = { arch, work, size, repo, commit, ref, remote, osname, kargs: kernelArguments, customise: custom };
+  const wanted = {
+    arch,
+    work,
+    size,
+    repo,
+    commit,
+    ref,
+    remote,
+    osname,
+    kargs: kernelArguments,
+    customise: custom,
+  };
   const key = createHash('sha256').update(JSON.stringify(wanted)).digest('hex').slice(0, 16);
   const parsed = diskSpec.safeParse({ ...wanted, disk: join(work, `disk-${key}.raw`) });
   if (!parsed.success) throw new Failure('ImageFailed', issues(parsed.error));
@@ -78,7 +96,8 @@ export async function makeDisk(step: Step, input: ImageInput, custom: Partial<Cu
   const result = await step.run([process.execPath, program, file], { okCodes: [0, 1] });
   if (result.exitCode === 0) return spec.disk;
   const failure = diskFailure.safeParse(json(result.stdout.trim().split('\n').at(-1) ?? ''));
-  if (!failure.success) throw new Failure('CommandFailed', 'the disk program died', result.stderr.split('\n').slice(-20));
+  if (!failure.success)
+    throw new Failure('CommandFailed', 'the disk program died', result.stderr.split('\n').slice(-20));
   throw new Failure(failure.data.code, failure.data.message, failure.data.tail);
 }
 

@@ -45,7 +45,19 @@ export async function startGuest(step: Step, options: GuestOptions): Promise<Gue
   const console = join(work, 'console.log');
   if (!(await exists(overlay))) {
     const sizeArgv = size === undefined ? [] : [`${size}`];
-    await step.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', format, '-b', disk, overlay, ...sizeArgv]);
+    await step.run([
+      'qemu-img',
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-F',
+      format,
+      '-b',
+      disk,
+      overlay,
+      ...sizeArgv,
+    ]);
   }
   const login = options.login ?? { user: 'treeline', keyFile: join(work, 'id_ed25519') };
   const seed = options.login ? undefined : await seedFor(step, work, login);
@@ -86,9 +98,15 @@ const sshOptions = [
 ].flatMap((option) => ['-o', option]); // prettier-ignore
 
 async function seedFor(step: Step, work: string, { user, keyFile }: { user: string; keyFile: string }) {
-  if (!(await exists(keyFile))) await step.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', user, '-f', keyFile]);
+  if (!(await exists(keyFile)))
+    await step.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', user, '-f', keyFile]);
   const { stdout } = await step.run(['ssh-keygen', '-y', '-f', keyFile]);
-  const account = { name: user, shell: '/bin/bash', sudo: 'ALL=(ALL) NOPASSWD:ALL', ssh_authorized_keys: [stdout.trim()] };
+  const account = {
+    name: user,
+    shell: '/bin/bash',
+    sudo: 'ALL=(ALL) NOPASSWD:ALL',
+    ssh_authorized_keys: [stdout.trim()],
+  };
   return makeSeed(step, work, 'treeline-guest', { users: [account], ssh_pwauth: false });
 }
 

@@ -6,4 +6,6 @@ import { vagrantLibvirt } from './vagrant-libvirt.js';
 const list: readonly ImageKind[] = [qcow2, vagrantLibvirt];
 
 /** By the name that a stream file's `images[].kind` gives. */
-export const imageKinds: Readonly<Record<string, ImageKind>> = Object.fromEntries(list.map((kind) => [kind.kind, kind]));
+export const imageKinds: Readonly<Record<string, ImageKind>> = Object.fromEntries(
+  list.map((kind) => [kind.kind, kind]),
+);

@@ -7,7 +7,10 @@ import { makeDisk } from './disk.js';
 import type { ImageKind } from './kind.js';
 
 const options = z.strictObject({
-  compress: z.boolean().default(true).describe('Compress the clusters: a third of the size, some seconds more.'),
+  compress: z
+    .boolean()
+    .default(true)
+    .describe('Compress the clusters: a third of the size, some seconds more.'),
 });
 
 export const qcow2: ImageKind<typeof options> = {

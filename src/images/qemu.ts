@@ -114,7 +114,9 @@ async function probeKvm(step: Step, work: string): Promise<Accelerator> {
   );
   await rm(file);
   const accelerator = exitCode === 33 ? 'kvm' : 'tcg';
-  step.note(accelerator === 'kvm' ? 'KVM works' : `KVM does not work here (probe: ${exitCode}): emulating with TCG`);
+  step.note(
+    accelerator === 'kvm' ? 'KVM works' : `KVM does not work here (probe: ${exitCode}): emulating with TCG`,
+  );
   return accelerator;
 }
 

@@ -13,7 +13,10 @@ export async function makeSeed(step: Step, work: string, instance: string, confi
   // JSON is YAML.
   await writeFile(join(work, 'user-data'), `#cloud-config\n${JSON.stringify(config)}\n`, { mode: 0o600 });
   await writeFile(join(work, 'meta-data'), `${JSON.stringify({ 'instance-id': instance })}\n`);
-  await step.run(['genisoimage', '-quiet', '-output', seed, '-volid', 'cidata', '-joliet', '-rock', ...names], { cwd: work });
+  await step.run(
+    ['genisoimage', '-quiet', '-output', seed, '-volid', 'cidata', '-joliet', '-rock', ...names],
+    { cwd: work },
+  );
   await Promise.all(names.map((name) => rm(join(work, name))));
   return seed;
 }

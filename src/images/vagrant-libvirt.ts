@@ -60,7 +60,15 @@ export const vagrantLibvirt: ImageKind<typeof options> = {
     await writeFile(join(folder, 'Vagrantfile'), vagrantfile(chosen));
     const tar = join(input.work, 'box.tar');
     const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mode=0644', '--mtime=@0'] as const;
-    await step.run(['tar', '--create', '--format=gnu', `--file=${tar}`, ...owner, `--directory=${folder}`, ...members]);
+    await step.run([
+      'tar',
+      '--create',
+      '--format=gnu',
+      `--file=${tar}`,
+      ...owner,
+      `--directory=${folder}`,
+      ...members,
+    ]);
     const uncompressed = await digest(step, tar);
     await step.run(['gzip', '--no-name', '--force', tar]);
     // By copy and rename: the scratch folder may be on another file system than the results.

@@ -49,6 +49,7 @@ export async function readKey(step: Step, file: string): Promise<KeyFacts> {
   const expires = primary[6] ? new Date(Number(primary[6]) * 1000) : undefined;
   if (expires && expires < new Date())
     throw new Failure('KeyMissing', `${file}: the key ${fingerprint} expired on ${expires.toISOString().slice(0, 10)}`);
+  if (primary[1] === 'r') throw new Failure('KeyMissing', `${file}: the key ${fingerprint} is revoked`);
   return { fingerprint, user, ...(expires ? { expires } : {}) };
 }
 

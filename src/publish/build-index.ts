@@ -1,5 +1,5 @@
 /** The stream's `builds.json`, and what is removed when it has grown beyond the stream's retention. */
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { compareIds } from '../domain/build-id.js';
@@ -36,11 +36,11 @@ export async function pruneBuilds(host: Host, step: Step, stream: Stream): Promi
   const index = await readIndex(host, stream, step.signal);
   const old = index.builds.slice(stream.retention.builds);
   const target = stream.publish.buildlogs;
+  const builds = index.builds.slice(0, stream.retention.builds);
   if (old.length > 0) {
-    const builds = index.builds.slice(0, stream.retention.builds);
     const tombstones = [...old.map(({ id }) => ({ id })), ...index['tombstone-builds']];
     const next: BuildIndex = { ...index, timestamp: new Date().toISOString(), builds, 'tombstone-builds': tombstones };
-    const file = published(host, stream, 'builds.json');
+    const file = published(host, stream, 'pruned-builds.json');
     await writeJson(file, next);
     await rsync(step, target, ['--times', '--delay-updates'], [file], 'builds.json');
   }
@@ -48,7 +48,9 @@ export async function pruneBuilds(host: Host, step: Step, stream: Stream): Promi
   await mkdir(empty, { recursive: true });
   for (const { id } of old)
     await rsync(step, target, ['--recursive', '--delete', `--include=/${id}/***`, '--exclude=*'], [`${empty}/`], 'builds/');
-  return { builds: old.map(({ id }) => id), runs: await pruneRuns(host, stream, new Set(index.builds.slice(0, stream.retention.builds).map((b) => b.id))) };
+  // Our own record last: a try that broke off above is done again in full.
+  if (old.length > 0) await rename(published(host, stream, 'pruned-builds.json'), published(host, stream, 'builds.json'));
+  return { builds: old.map(({ id }) => id), runs: await pruneRuns(host, stream, new Set(builds.map(({ id }) => id))) };
 }
 
 async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>): Promise<number> {

@@ -35,16 +35,20 @@ export async function rsync(
   run: RunOptions = {},
 ): Promise<RunResult> {
   if (target.location.startsWith('/')) await mkdir(target.location, { recursive: true });
-  const result = await step.run(rsyncCommand(target, options, sources, path), { ...run, okCodes: [0, ...Array.from({ length: 255 }, (_, i) => i + 1)] });
+  const result = await step.run(rsyncCommand(target, options, sources, path), { ...run, okCodes: rsyncCodes });
   if (result.exitCode === 0) return result;
   throw rsyncFailure(target, result);
 }
+
+/** All that rsync and ssh end with themselves; not 126 and 127, which say that rsync is not there. */
+const rsyncCodes = [...Array.from({ length: 100 }, (_, i) => i), 255];
 
 /** rsync's exit codes: 5 and 10 to 12, 30, 35 and ssh's 255 are a target that is away; 11 is a file error, such as a full disk. */
 function rsyncFailure(target: Target, { exitCode, stderr }: RunResult): Failure {
   const last = stderr.trim().split('\n').slice(-3);
   const text = `${target.location}: ${last[0] ?? `rsync ended with exit code ${exitCode}`}`;
   if (/No space left|Disk quota/.test(stderr)) return new Failure('DiskFull', text, last);
+  if (/max connections/.test(stderr)) return new Failure('TargetUnreachable', text, last);
   if (/Unknown module|auth failed|@ERROR|Permission denied|Host key verification failed/.test(stderr))
     return new Failure('PublishRefused', text, last);
   if ([5, 10, 12, 30, 35, 255].includes(exitCode)) return new Failure('TargetUnreachable', text, last);
@@ -59,7 +63,7 @@ export async function reachTarget(step: Step, target: Target): Promise<void> {
   }
   const { base, shell } = rsyncAddress(target);
   const result = await step.run(['rsync', ...shell, '--list-only', '--no-motd', '--', base.replace(/\/?$/, '/')], {
-    okCodes: Array.from({ length: 256 }, (_, i) => i),
+    okCodes: rsyncCodes,
   });
   // 23: the folder itself is not there yet; rsync makes it.
   if (result.exitCode !== 0 && !(result.exitCode === 23 && /No such file/.test(result.stderr))) throw rsyncFailure(target, result);

@@ -34,15 +34,23 @@ export function parseControl(text: string): Readonly<Record<string, string>> {
     if (line.trim() === '') break;
     const field = /^([A-Za-z0-9-]+):\s*(.*)$/.exec(line);
     if (field?.[1] !== undefined) fields[(name = field[1])] = field[2] ?? '';
-    else if (name) fields[name] += `\n${line.trim()}`;
+    else if (name) fields[name] = `${fields[name] ?? ''}\n${line.trim()}`;
   }
   return fields;
 }
 
-const operators: Readonly<Record<string, string>> = { '<<': '<', '<=': '<=', '=': '=', '>=': '>=', '>>': '>' };
+const operators: Readonly<Record<string, string>> = {
+  '<<': '<',
+  '<=': '<=',
+  '=': '=',
+  '>=': '>=',
+  '>>': '>',
+};
 
 function relation(text: string): string {
-  const match = /^([a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*([^\s)]+)\s*\))?$/.exec(text.trim());
+  const match = /^([a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*([^\s)]+)\s*\))?$/.exec(
+    text.trim(),
+  );
   if (match === null) throw new Error(`not a Debian relation: ${JSON.stringify(text)}`);
   const [, name = '', operator, version] = match;
   if (operator === undefined || version === undefined) return name;

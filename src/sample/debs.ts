@@ -18,34 +18,52 @@ export async function downloadDebs(step: Step, debs: string): Promise<string[]> 
     `Dir::State::status=${status}`,
     `Dir::Cache::archives=${debs}`,
     // The machine's own package caches describe another system.
-    'Dir::Cache::pkgcache=', 'Dir::Cache::srcpkgcache=',
-    'APT::Install-Recommends=false', 'APT::Install-Suggests=false', 'APT::Keep-Downloaded-Packages=true',
-    'APT::Sandbox::User=root', 'Debug::NoLocking=1', 'Acquire::Retries=3', 'DPkg::Use-Pty=0',
+    'Dir::Cache::pkgcache=',
+    'Dir::Cache::srcpkgcache=',
+    'APT::Install-Recommends=false',
+    'APT::Install-Suggests=false',
+    'APT::Keep-Downloaded-Packages=true',
+    'APT::Sandbox::User=root',
+    'Debug::NoLocking=1',
+    'Acquire::Retries=3',
+    'DPkg::Use-Pty=0',
   ].flatMap((option) => ['-o', option]);
   const install = ['install', '--yes', '--download-only', ...manifest];
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   const apt = async () => {
-    const wanted = await step.run(['apt-get', ...options, '--print-uris', ...install], { env, capture: 'all' });
+    const wanted = await step.run(['apt-get', ...options, '--print-uris', ...install], {
+      env,
+      capture: 'all',
+    });
     // 'uri' file size digest, for each archive that is not in the folder yet.
     const missing = [...wanted.stdout.matchAll(/^'[^']+' (\S+\.deb) /gm)].length;
     step.note(`${missing} packages to download`);
     await step.run(['apt-get', ...options, ...install], { env });
     const all = await step.run(
-      ['apt-get', ...options, '-o', `Dir::Cache::archives=${join(debs, 'partial', 'none')}`, '--print-uris', ...install],
+      [
+        'apt-get',
+        ...options,
+        '-o',
+        `Dir::Cache::archives=${join(debs, 'partial', 'none')}`,
+        '--print-uris',
+        ...install,
+      ],
       { env, capture: 'all' },
     );
     return [...all.stdout.matchAll(/^'[^']+' (\S+\.deb) /gm)].map((match) => basename(match[1] ?? ''));
   };
-  const names = await apt().catch(async (error: unknown) => {
-    step.signal.throwIfAborted();
-    step.note(`once more with fresh package lists: ${String(error)}`);
-    await step.run(['apt-get', 'update'], { env });
-    return apt();
-  }).catch((error: unknown) => {
-    if (error instanceof Failure && error.code === 'CommandFailed')
-      throw new Failure('RepoUnreachable', `Debian packages for the sample: ${error.message}`, error.tail);
-    throw error;
-  });
+  const names = await apt()
+    .catch(async (error: unknown) => {
+      step.signal.throwIfAborted();
+      step.note(`once more with fresh package lists: ${String(error)}`);
+      await step.run(['apt-get', 'update'], { env });
+      return apt();
+    })
+    .catch((error: unknown) => {
+      if (error instanceof Failure && error.code === 'CommandFailed')
+        throw new Failure('RepoUnreachable', `Debian packages for the sample: ${error.message}`, error.tail);
+      throw error;
+    });
   const wanted = new Set(names);
   for (const name of await readdir(debs))
     if (name.endsWith('.deb') && !wanted.has(name)) await rm(join(debs, name));

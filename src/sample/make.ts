@@ -49,7 +49,11 @@ export async function makeSample(step: Step, dir: string, options: SampleOptions
   await mkdir(building, { recursive: true });
   await buildAll(step, sources, building, paths.work, options.commitKey);
   const built = (await readdir(building)).filter((name) => name.endsWith('.rpm'));
-  await signRpms(step, paths.gnupg, built.map((name) => join(building, name)));
+  await signRpms(
+    step,
+    paths.gnupg,
+    built.map((name) => join(building, name)),
+  );
   for (const name of built) await rename(join(building, name), join(paths.rpms, name));
   await publishRepo(step, paths.rpms, paths.gnupg);
   await writeFile(`${paths.stamp}.new`, recipe);
@@ -63,7 +67,9 @@ export async function makeSample(step: Step, dir: string, options: SampleOptions
  */
 export async function bumpPackage(step: Step, dir: string, name: string): Promise<string> {
   const paths = layout(dir);
-  const source = sourcesOf(await debNames(paths.debs), paths.debs).find((candidate) => candidate.name === name);
+  const source = sourcesOf(await debNames(paths.debs), paths.debs).find(
+    (candidate) => candidate.name === name,
+  );
   if (source === undefined) throw new Error(`the sample has no package ${name}`);
   const work = join(paths.work, `bump-${name}`);
   const staged = await stage(step, source, work, paths.commitKey);
@@ -95,14 +101,23 @@ function sourcesOf(debs: readonly string[], folder: string): Source[] {
 }
 
 /** Builds what is not there yet, two at a time: a marker per source says that its RPM is in `out`. */
-async function buildAll(step: Step, sources: readonly Source[], out: string, work: string, commitKey: string) {
+async function buildAll(
+  step: Step,
+  sources: readonly Source[],
+  out: string,
+  work: string,
+  commitKey: string,
+) {
   const queue = [...sources];
   let done = 0;
   const worker = async () => {
     for (let source = queue.shift(); source !== undefined; source = queue.shift()) {
       step.signal.throwIfAborted();
       const marker = join(out, `${source.name}.done`);
-      const there = await readFile(marker).then(() => true, () => false);
+      const there = await readFile(marker).then(
+        () => true,
+        () => false,
+      );
       if (!there) {
         const folder = join(work, source.name);
         await buildRpm(step, await stage(step, source, folder, commitKey), folder, out);

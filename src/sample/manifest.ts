@@ -6,13 +6,42 @@ export const recipeVersion = 1;
 /** Debian packages to ask for; apt adds what they depend on. */
 export const manifest: readonly string[] = [
   // A kernel, its userland and a shell.
-  'linux-image-cloud-amd64', 'systemd', 'systemd-sysv', 'systemd-resolved', 'udev', 'dbus', 'kmod', 'bash', 'coreutils',
-  'util-linux', 'mount', 'login', 'passwd', 'libc-bin', 'base-files', 'base-passwd', 'netbase', 'iproute2', 'hostname',
-  'grep', 'sed', 'gzip', 'findutils', 'tar', 'diffutils', 'e2fsprogs', 'usr-is-merged',
+  'linux-image-cloud-amd64',
+  'systemd',
+  'systemd-sysv',
+  'systemd-resolved',
+  'udev',
+  'dbus',
+  'kmod',
+  'bash',
+  'coreutils',
+  'util-linux',
+  'mount',
+  'login',
+  'passwd',
+  'libc-bin',
+  'base-files',
+  'base-passwd',
+  'netbase',
+  'iproute2',
+  'hostname',
+  'grep',
+  'sed',
+  'gzip',
+  'findutils',
+  'tar',
+  'diffutils',
+  'e2fsprogs',
+  'usr-is-merged',
   // The ostree deployment and its initramfs.
-  'ostree', 'ostree-boot', 'dracut',
+  'ostree',
+  'ostree-boot',
+  'dracut',
   // First-boot provisioning and remote login.
-  'cloud-init', 'openssh-server', 'sudo', 'ca-certificates',
+  'cloud-init',
+  'openssh-server',
+  'sudo',
+  'ca-certificates',
 ];
 
 /** Debian's kernel packages carry their release in the name; the RPM made from one has this name instead. */
@@ -42,8 +71,8 @@ export const attributes: Readonly<Record<string, { mode: number; user: string; g
   'usr/bin/ssh-agent': { mode: 0o2755, user: 'root', group: '_ssh' },
   'etc/shadow': { mode: 0o640, user: 'root', group: 'shadow' },
   'etc/gshadow': { mode: 0o640, user: 'root', group: 'shadow' },
-  'root': { mode: 0o700, user: 'root', group: 'root' },
-  'tmp': { mode: 0o1777, user: 'root', group: 'root' },
+  root: { mode: 0o700, user: 'root', group: 'root' },
+  tmp: { mode: 0o1777, user: 'root', group: 'root' },
 };
 
 export interface OwnPackage {
@@ -60,7 +89,14 @@ export interface OwnPackage {
  * nothing else: so they are installed first, and files find the groups that own them.
  */
 export const ownPackages: readonly OwnPackage[] = [
-  { name: 'filesystem', version: '1', release: '1', summary: 'The root folder layout', requires: [], provides: [] },
+  {
+    name: 'filesystem',
+    version: '1',
+    release: '1',
+    summary: 'The root folder layout',
+    requires: [],
+    provides: [],
+  },
   {
     name: 'setup',
     version: '1',
@@ -75,7 +111,17 @@ export const ownPackages: readonly OwnPackage[] = [
     version: '1',
     release: '1',
     summary: 'Identity, update source and first-boot behaviour of the Treeline sample distribution',
-    requires: ['filesystem', 'setup', 'bash', 'coreutils', 'libc-bin', 'systemd', 'udev', 'ca-certificates', 'openssh-server'],
+    requires: [
+      'filesystem',
+      'setup',
+      'bash',
+      'coreutils',
+      'libc-bin',
+      'systemd',
+      'udev',
+      'ca-certificates',
+      'openssh-server',
+    ],
     provides: [],
   },
 ];
@@ -85,10 +131,36 @@ export const ownPackages: readonly OwnPackage[] = [
  * left to the composer, which has something mounted there.
  */
 export const baseFolders: readonly string[] = [
-  'boot', 'etc', 'home', 'media', 'mnt', 'opt', 'root', 'srv', 'tmp', 'usr', 'usr/bin', 'usr/lib', 'usr/lib64', 'usr/local', 'usr/sbin', 'usr/share', 'usr/share/doc',
-  'usr/lib/x86_64-linux-gnu', 'var', 'var/cache', 'var/lib', 'var/log', 'var/spool', 'var/tmp', 'var/opt',
+  'boot',
+  'etc',
+  'home',
+  'media',
+  'mnt',
+  'opt',
+  'root',
+  'srv',
+  'tmp',
+  'usr',
+  'usr/bin',
+  'usr/lib',
+  'usr/lib64',
+  'usr/local',
+  'usr/sbin',
+  'usr/share',
+  'usr/share/doc',
+  'usr/lib/x86_64-linux-gnu',
+  'var',
+  'var/cache',
+  'var/lib',
+  'var/log',
+  'var/spool',
+  'var/tmp',
+  'var/opt',
 ];
 /** Links of `filesystem`: the merged /usr. */
 export const baseLinks: Readonly<Record<string, string>> = {
-  bin: 'usr/bin', lib: 'usr/lib', lib64: 'usr/lib64', sbin: 'usr/sbin',
+  bin: 'usr/bin',
+  lib: 'usr/lib',
+  lib64: 'usr/lib64',
+  sbin: 'usr/sbin',
 };

@@ -17,14 +17,34 @@ export async function publishRepo(step: Step, rpms: string, gnupg: string): Prom
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
   await step.run([
-    'createrepo_c', '--quiet', '--no-database', '--general-compress-type', 'gz', '--workers', '2',
-    '--excludes', 'generation-*', '--outputdir', folder,
-    ...(current === undefined ? [] : ['--update', '--update-md-path', join(rpms, `generation-${generation - 1}`)]),
+    'createrepo_c',
+    '--quiet',
+    '--no-database',
+    '--general-compress-type',
+    'gz',
+    '--workers',
+    '2',
+    '--excludes',
+    'generation-*',
+    '--outputdir',
+    folder,
+    ...(current === undefined
+      ? []
+      : ['--update', '--update-md-path', join(rpms, `generation-${generation - 1}`)]),
     rpms,
   ]);
   const repodata = join(folder, 'repodata');
   await step.run(
-    ['gpg', '--batch', '--yes', '--local-user', signer, '--detach-sign', '--armor', join(repodata, 'repomd.xml')],
+    [
+      'gpg',
+      '--batch',
+      '--yes',
+      '--local-user',
+      signer,
+      '--detach-sign',
+      '--armor',
+      join(repodata, 'repomd.xml'),
+    ],
     { env: { GNUPGHOME: gnupg } },
   );
   const own = new Set(await readdir(repodata));

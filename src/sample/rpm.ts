@@ -12,7 +12,12 @@ export const signer = 'Treeline sample distribution';
  * Builds an RPM from a staged buildroot (which rpmbuild removes) and moves it, unsigned, into `out`.
  * The same content gives the same bytes. Answers the file name.
  */
-export async function buildRpm(step: Step, { spec, root }: Staged, work: string, out: string): Promise<string> {
+export async function buildRpm(
+  step: Step,
+  { spec, root }: Staged,
+  work: string,
+  out: string,
+): Promise<string> {
   const specFile = join(work, 'package.spec');
   const rpms = join(work, 'rpms');
   await mkdir(rpms, { recursive: true });
@@ -32,7 +37,13 @@ export async function buildRpm(step: Step, { spec, root }: Staged, work: string,
   };
   await step.run(
     [
-      'rpmbuild', '-bb', '--quiet', '--target', spec.arch, '--buildroot', root,
+      'rpmbuild',
+      '-bb',
+      '--quiet',
+      '--target',
+      spec.arch,
+      '--buildroot',
+      root,
       ...Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]),
       specFile,
     ],
@@ -51,7 +62,10 @@ export async function ensureKey(step: Step, gnupg: string, publicKey: string): P
   const env = { GNUPGHOME: gnupg };
   const { stdout } = await step.run(['gpg', '--batch', '--list-secret-keys', '--with-colons'], { env });
   if (!/^sec:/m.test(stdout))
-    await step.run(['gpg', '--batch', '--passphrase', '', '--quick-generate-key', signer, 'rsa3072', 'sign', 'never'], { env });
+    await step.run(
+      ['gpg', '--batch', '--passphrase', '', '--quick-generate-key', signer, 'rsa3072', 'sign', 'never'],
+      { env },
+    );
   await step.run(['gpg', '--batch', '--yes', '--armor', '--output', publicKey, '--export', signer], { env });
 }
 
@@ -60,7 +74,12 @@ export async function signRpms(step: Step, gnupg: string, files: readonly string
   if (files.length === 0) return;
   const defines = { _gpg_name: signer, _gpg_path: gnupg, __gpg: '/usr/bin/gpg' };
   await step.run(
-    ['rpmsign', '--addsign', ...Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]), ...files],
+    [
+      'rpmsign',
+      '--addsign',
+      ...Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]),
+      ...files,
+    ],
     { env: { GNUPGHOME: gnupg } },
   );
 }

@@ -25,7 +25,11 @@ export interface Spec {
 }
 
 /** Text from a package, safe inside a spec: one line, no macros. */
-const plain = (text: string) => text.replace(/[\p{Cc}\s]+/gu, ' ').replaceAll('%', '%%').trim();
+const plain = (text: string) =>
+  text
+    .replace(/[\p{Cc}\s]+/gu, ' ')
+    .replaceAll('%', '%%')
+    .trim();
 
 /** A path for `%files`: `?` matches the characters that have a meaning there. */
 const pattern = (path: string) => `"${path.replace(/[[\]*?\\{}"%$\p{Cc}]/gu, '?')}"`;

@@ -37,7 +37,12 @@ async function stageDeb(step: Step, { name, file }: Source & { kind: 'deb' }, wo
   await rm(join(root, 'DEBIAN'), { recursive: true });
   await mergeUsr(root);
   if (name === manifest.kernelName) await placeKernel(step, root);
-  const files = await listFiles(root, new Set(conffiles.split('\n').map((line) => line.trim())), manifest.leftOut);
+  await compilePython(step, root);
+  const files = await listFiles(
+    root,
+    new Set(conffiles.split('\n').map((line) => line.trim())),
+    manifest.leftOut,
+  );
   const requires = [...relations(control.Depends), ...relations(control['Pre-Depends'])];
   return {
     root,
@@ -54,11 +59,7 @@ async function stageDeb(step: Step, { name, file }: Source & { kind: 'deb' }, wo
   };
 }
 
-async function stageOwn(
-  own: manifest.OwnPackage,
-  work: string,
-  commitKey: string,
-): Promise<Staged> {
+async function stageOwn(own: manifest.OwnPackage, work: string, commitKey: string): Promise<Staged> {
   const root = join(work, 'root');
   await mkdir(root);
   if (own.name === 'filesystem') {
@@ -112,6 +113,32 @@ async function placeKernel(step: Step, root: string): Promise<void> {
   await step.run(['depmod', '-b', join(root, 'usr'), release]);
 }
 
+/**
+ * Compiles Python modules, as Debian does after the installation: /usr is read-only on the machine, and without byte
+ * code each start of cloud-init compiles anew. `unchecked-hash`: ostree sets every file's time to zero.
+ */
+async function compilePython(step: Step, root: string): Promise<void> {
+  const lib = join(root, 'usr/lib');
+  const folders = (await readdir(lib).catch(() => [])).filter((name) => /^python3(\.\d+)?$/.test(name));
+  for (const folder of folders)
+    await step.run(
+      [
+        'python3',
+        '-I',
+        '-m',
+        'compileall',
+        '-q',
+        '--invalidation-mode',
+        'unchecked-hash',
+        '-s',
+        root,
+        join(lib, folder),
+      ],
+      // A module that does not compile is Debian's business, and is not imported.
+      { okCodes: [0, 1] },
+    );
+}
+
 /** Lists a buildroot for the spec, and removes what is left out. Sorted, so that the RPM is repeatable. */
 async function listFiles(
   root: string,
@@ -137,7 +164,13 @@ async function listFiles(
       // The owner's group write bit in a checkout depends on the umask of whoever cloned it.
       const mode = info.gid === 0 && type !== 'link' ? attributes.mode & ~0o022 : attributes.mode;
       if (withBase || !base.has(path))
-        files.push({ path: `/${path}`, type, ...attributes, mode: known?.mode ?? mode, config: conffiles.has(`/${path}`) });
+        files.push({
+          path: `/${path}`,
+          type,
+          ...attributes,
+          mode: known?.mode ?? mode,
+          config: conffiles.has(`/${path}`),
+        });
       if (type === 'directory') await visit(path);
     }
   };
@@ -147,7 +180,14 @@ async function listFiles(
 
 /** Groups of fixed number that own files in Debian packages, as base-passwd has them. */
 function groupName(gid: number): string {
-  const names: Readonly<Record<number, string>> = { 0: 'root', 5: 'tty', 8: 'mail', 42: 'shadow', 43: 'utmp', 50: 'staff' };
+  const names: Readonly<Record<number, string>> = {
+    0: 'root',
+    5: 'tty',
+    8: 'mail',
+    42: 'shadow',
+    43: 'utmp',
+    50: 'staff',
+  };
   const name = names[gid];
   if (name === undefined) throw new Error(`group ${gid} owns a packaged file and has no name in the sample`);
   return name;
@@ -155,7 +195,9 @@ function groupName(gid: number): string {
 
 /** Digest of everything but the packages that decides what the RPMs are: the recipe's data and the own files. */
 export async function recipeDigest(commitKey: string): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify({ ...manifest }, (_, value: unknown) => (value instanceof RegExp ? value.source : value)));
+  const hash = createHash('sha256').update(
+    JSON.stringify({ ...manifest }, (_, value: unknown) => (value instanceof RegExp ? value.source : value)),
+  );
   hash.update(await readFile(commitKey));
   const entries = await readdir(ownFiles, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
@@ -168,6 +210,20 @@ export async function addChange({ root, spec }: Staged, count: number): Promise<
   const path = `usr/share/treeline-sample/updates/${spec.name}`;
   await mkdir(dirname(join(root, path)), { recursive: true });
   await writeFile(join(root, path), `update ${count}\n`);
-  const file: SpecFile = { path: `/${path}`, type: 'file', mode: 0o644, user: 'root', group: 'root', config: false };
-  return { root, spec: { ...spec, evr: { ...spec.evr, release: `${spec.evr.release}+${count}` }, files: [...spec.files, file] } };
+  const file: SpecFile = {
+    path: `/${path}`,
+    type: 'file',
+    mode: 0o644,
+    user: 'root',
+    group: 'root',
+    config: false,
+  };
+  return {
+    root,
+    spec: {
+      ...spec,
+      evr: { ...spec.evr, release: `${spec.evr.release}+${count}` },
+      files: [...spec.files, file],
+    },
+  };
 }

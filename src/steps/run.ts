@@ -1,5 +1,6 @@
 import { execa, type Options } from 'execa';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import { Failure } from '../domain/failures.js';
 import type { Progress, RunOptions, RunResult, Step } from './step.js';
 
@@ -70,9 +71,7 @@ async function runCommand(
   const child = execa(file, args, execaOptions);
   const stdout = new Tail(options.capture === 'all' ? allBytes : tailBytes);
   const stderr = new Tail(tailBytes);
-  const lines = new Lines(options.onLine);
-  child.stdout.on('data', (chunk: Buffer) => (host.log.write(chunk), stdout.push(chunk), lines.push(chunk)));
-  child.stderr.on('data', (chunk: Buffer) => (host.log.write(chunk), stderr.push(chunk), lines.push(chunk)));
+  const lines = [follow(child.stdout, host.log, stdout, options.onLine), follow(child.stderr, host.log, stderr, options.onLine)];
 
   const kill = (signal: NodeJS.Signals) => {
     if (child.pid === undefined) return;
@@ -96,13 +95,30 @@ async function runCommand(
     process.removeListener('exit', onExit);
     kill('SIGKILL');
   });
-  lines.end();
+  for (const rest of lines) rest.end();
   // Cancellation first: a command that traps SIGTERM ends with an exit code of its own.
   host.signal.throwIfAborted();
   const exitCode = result.exitCode;
   if (exitCode !== undefined && (options.okCodes ?? [0]).includes(exitCode))
     return { stdout: stdout.text(), stderr: stderr.text(), exitCode };
   throw failureOf(argv, exitCode, result.signal, result.code, stdout.text(), stderr.text());
+}
+
+/** Sends an output to the log, the tail and the lines. A slow log holds the command back: memory stays bounded. */
+function follow(output: Readable, log: Writable, tail: Tail, onLine: RunOptions['onLine']): Lines {
+  const lines = new Lines(onLine);
+  const resume = () => {
+    log.off('drain', resume).off('close', resume);
+    output.resume();
+  };
+  output.on('data', (chunk: Buffer) => {
+    tail.push(chunk);
+    lines.push(chunk);
+    if (log.destroyed || log.write(chunk)) return;
+    output.pause();
+    log.once('drain', resume).once('close', resume);
+  });
+  return lines;
 }
 
 function failureOf(
@@ -139,20 +155,28 @@ class Tail {
     this.#size += chunk.length;
     while (this.#size - (this.#chunks[0]?.length ?? 0) > this.limit) this.#size -= this.#chunks.shift()?.length ?? 0;
   }
-  text = () => Buffer.concat(this.#chunks).toString('utf8').slice(-this.limit);
+  text(): string {
+    const all = Buffer.concat(this.#chunks);
+    let from = Math.max(0, all.length - this.limit);
+    // Not from the middle of a character.
+    while (from > 0 && ((all[from] ?? 0) & 0xc0) === 0x80) from++;
+    return all.toString('utf8', from);
+  }
 }
 
 /** Splits an output into lines, also at the carriage returns of progress displays. */
 class Lines {
   #rest = '';
+  readonly #decoder = new StringDecoder('utf8');
   constructor(readonly onLine: ((line: string) => void) | undefined) {}
   push(chunk: Buffer) {
     if (!this.onLine) return;
-    const parts = (this.#rest + chunk.toString('utf8')).split(/[\r\n]+/);
+    const parts = (this.#rest + this.#decoder.write(chunk)).split(/[\r\n]+/);
     this.#rest = (parts.pop() ?? '').slice(-4096);
     for (const line of parts) if (line) this.onLine(line);
   }
   end() {
-    if (this.onLine && this.#rest) this.onLine(this.#rest);
+    const last = this.#rest + this.#decoder.end();
+    if (this.onLine && last) this.onLine(last);
   }
 }

@@ -11,7 +11,8 @@
  *       runs/<run>/             run.json, stream.json, source/, logs/, <arch>/ (lockfile, commit, images, meta.json)
  *     <state>/work/<run>/       scratch, removed at the end of the run
  */
-import { mkdir, open, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import type { Architecture } from '../domain/stream.js';
@@ -80,9 +81,15 @@ export async function needJson<T extends z.ZodType>(file: string, schema: T): Pr
 /** Writes a file whole or not at all; a reader sees the old content or the new. */
 export async function writeWhole(file: string, content: string | Buffer): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, content, { flush: true });
-  await rename(temporary, file);
+  // A name of its own: two steps of one process may write the same file.
+  const temporary = `${file}.${randomUUID()}.tmp`;
+  try {
+    await writeFile(temporary, content, { flush: true });
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }
 
 export const writeJson = (file: string, value: unknown) => writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);

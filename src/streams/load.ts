@@ -3,7 +3,7 @@ import { distance } from 'fastest-levenshtein';
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { streamSchema, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
@@ -52,15 +52,43 @@ export async function readStreamFile(settings: Settings, file: string, name: str
     const line = lineOf(document, lines, path);
     problems.push({ line, text: `${shown}:${line}: ${path.map(String).join('.') || '(file)'}: ${text}` });
   };
-  const data: unknown = substitute(document.toJS(), variables, [], add);
+  const data: unknown = substitute(toJS(document, shown), variables, [], add);
   const parsed = streamSchema.safeParse(data);
   if (!parsed.success) for (const issue of parsed.error.issues) report(issue, add);
   const stream = parsed.data;
-  if (stream) checkMeaning(stream, name, add);
+  checkMeaning(declared.parse(data), name, add);
   if (problems.length > 0 || !stream)
     throw invalid(problems.sort((a, b) => a.line - b.line).map((problem) => problem.text));
   return absolute(stream, dirname(file));
 }
+
+/** The document's values. An alias to nothing is only found here. */
+function toJS(document: Document, shown: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw invalid([`${shown}:1: ${why}. A value that starts with \`*\` or \`&\` needs quotes.`]);
+  }
+}
+
+/** What `checkMeaning` looks at, as far as it is there: mistakes elsewhere do not hide those that it finds. */
+const text = z.string().optional().catch(undefined);
+const declared = z
+  .object({
+    name: text,
+    ref: text,
+    architectures: z.array(z.unknown()).catch([]),
+    repos: z.array(z.object({ id: text }).catch({ id: undefined })).catch([]),
+    images: z
+      .array(
+        z
+          .object({ kind: text, options: z.record(z.string(), z.unknown()).catch({}) })
+          .catch({ kind: undefined, options: {} }),
+      )
+      .catch([]),
+  })
+  .catch({ name: undefined, ref: undefined, architectures: [], repos: [], images: [] });
 
 type Add = (path: PropertyKey[], text: string) => void;
 
@@ -75,14 +103,15 @@ function report(issue: z.core.$ZodIssue, add: Add) {
 }
 
 /** What the schema alone cannot say. */
-function checkMeaning(stream: Stream, name: string, add: Add) {
-  if (stream.name !== name) add(['name'], `is \`${stream.name}\`, but the folder is \`${name}\`: make them the same`);
-  if (stream.architectures.length > 1 && !stream.ref.includes('${arch}'))
+function checkMeaning(stream: z.infer<typeof declared>, name: string, add: Add) {
+  if (stream.name !== undefined && stream.name !== name) add(['name'], `is \`${stream.name}\`, but the folder is \`${name}\`: make them the same`);
+  if (stream.architectures.length > 1 && stream.ref?.includes('${arch}') === false)
     add(['ref'], 'several architectures would share one ref: put `${arch}` into it');
   repeated(stream.repos.map((r) => r.id)).forEach((i) => add(['repos', i, 'id'], 'used twice: give each repo an id of its own'));
   repeated(stream.images.map((i) => i.kind)).forEach((i) => add(['images', i, 'kind'], 'listed twice: keep one'));
   stream.images.forEach((image, i) => {
-    const kind = imageKinds[image.kind];
+    if (image.kind === undefined) return;
+    const kind = Object.hasOwn(imageKinds, image.kind) ? imageKinds[image.kind] : undefined;
     if (!kind) {
       const kinds = Object.keys(imageKinds);
       add(['images', i, 'kind'], `no such image kind.${suggestion(image.kind, kinds)} There are: ${kinds.join(', ')}.`);
@@ -90,13 +119,13 @@ function checkMeaning(stream: Stream, name: string, add: Add) {
     }
     const options = kind.options.safeParse(image.options);
     for (const issue of options.error?.issues ?? [])
-      add(['images', i, 'options', ...issue.path], `${issue.message} (option of ${image.kind})`);
+      add(['images', i, 'options', ...issue.path], `${issue.message} (option of ${image.kind ?? ''})`);
   });
 }
 
 /** Indexes of values that stood earlier in the list. */
-const repeated = (values: readonly string[]) =>
-  values.flatMap((value, index) => (values.indexOf(value) < index ? [index] : []));
+const repeated = (values: readonly (string | undefined)[]) =>
+  values.flatMap((value, index) => (value !== undefined && values.indexOf(value) < index ? [index] : []));
 
 function absolute(stream: Stream, folder: string): Stream {
   const at = (path: string) => (isAbsolute(path) ? path : resolve(folder, path));
@@ -113,7 +142,7 @@ function substitute(value: unknown, variables: Record<string, string>, path: Pro
   if (typeof value === 'string')
     return value.replace(/\$\{([^}]*)\}/g, (whole, variable: string) => {
       if (variable === 'arch') return whole;
-      const found = variables[variable];
+      const found = Object.hasOwn(variables, variable) ? variables[variable] : undefined;
       if (found === undefined) add(path, `unknown variable \`${whole}\`: there are \`\${web}\`, \`\${state}\` and \`\${arch}\``);
       return found ?? whole;
     });

@@ -11,12 +11,22 @@ import { treeDir } from './compose.js';
 export async function commit(step: Step, input: ComposeInput, commit: CommitInput): Promise<string> {
   const metadata = { ...commit.metadata, version: commit.version };
   const { stdout } = await step.run([
-    'ostree', 'commit', `--repo=${input.repo}`, '--orphan', `--bind-ref=${commit.ref}`, '--bootable',
-    `--tree=dir=${treeDir(input)}`, `--timestamp=@${commit.timestamp}`, `--subject=${commit.version}`,
+    'ostree',
+    'commit',
+    `--repo=${input.repo}`,
+    '--orphan',
+    `--bind-ref=${commit.ref}`,
+    '--bootable',
+    `--tree=dir=${treeDir(input)}`,
+    `--timestamp=@${commit.timestamp}`,
+    `--subject=${commit.version}`,
     ...(commit.parent === undefined ? [] : [`--parent=${commit.parent}`]),
-    ...Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `--add-metadata-string=${key}=${value}`),
+    ...Object.entries(metadata)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => `--add-metadata-string=${key}=${value}`),
   ]);
   const checksum = stdout.trim().split('\n').at(-1) ?? '';
-  if (!/^[0-9a-f]{64}$/.test(checksum)) throw new Failure('CommitInvalid', `ostree commit answered ${JSON.stringify(checksum.slice(0, 100))}`);
+  if (!/^[0-9a-f]{64}$/.test(checksum))
+    throw new Failure('CommitInvalid', `ostree commit answered ${JSON.stringify(checksum.slice(0, 100))}`);
   return checksum;
 }

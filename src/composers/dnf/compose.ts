@@ -26,9 +26,13 @@ export async function compose(step: Step, input: ComposeInput, lockfile: Lockfil
   await install(step, input, lockfile, treefile);
   await removePackaged(step, tree, treefile);
   if (treefile.units.length > 0)
-    await runInside(step, tree, ['systemctl', 'enable', '--', ...treefile.units]).catch(asFailure('ComposeFailed', '`units`'));
+    await runInside(step, tree, ['systemctl', 'enable', '--', ...treefile.units]).catch(
+      asFailure('ComposeFailed', '`units`'),
+    );
   if (treefile.defaultTarget !== undefined)
-    await runInside(step, tree, ['systemctl', 'set-default', '--', treefile.defaultTarget]).catch(asFailure('ComposeFailed', '`default-target`'));
+    await runInside(step, tree, ['systemctl', 'set-default', '--', treefile.defaultTarget]).catch(
+      asFailure('ComposeFailed', '`default-target`'),
+    );
   for (const { name, text } of treefile.postprocess) await postprocess(step, tree, name, text);
   for (const path of treefile.removeFiles) await removeInside(step, tree, [path]);
   await makeInitramfs(step, tree, treefile);
@@ -38,24 +42,37 @@ export async function compose(step: Step, input: ComposeInput, lockfile: Lockfil
 
 /** What must be there before the first package: mount points and the links of the merged /usr. */
 async function makeSkeleton(tree: string): Promise<void> {
-  for (const folder of ['dev', 'proc', 'sys', 'run', 'tmp', rpmDb]) await mkdir(join(tree, folder), { recursive: true });
+  for (const folder of ['dev', 'proc', 'sys', 'run', 'tmp', rpmDb])
+    await mkdir(join(tree, folder), { recursive: true });
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
     await mkdir(join(tree, 'usr', name), { recursive: true });
     await symlink(`usr/${name}`, join(tree, name));
   }
 }
 
-async function install(step: Step, input: ComposeInput, lockfile: Lockfile, treefile: Treefile): Promise<void> {
+async function install(
+  step: Step,
+  input: ComposeInput,
+  lockfile: Lockfile,
+  treefile: Treefile,
+): Promise<void> {
   const tree = treeDir(input);
   const names = Object.keys(lockfile.packages).sort();
   const total = names.length;
   let done = 0;
   const argv = [
-    'rpm', '--install', '-v', '--root', tree, '--define', `_dbpath /${rpmDb}`,
+    'rpm',
+    '--install',
+    '-v',
+    '--root',
+    tree,
+    '--define',
+    `_dbpath /${rpmDb}`,
     // Digest and signature were verified at download, against each repo's own keys.
     '--nosignature',
     ...(treefile.documentation ? [] : ['--excludedocs']),
-    '--', ...names.map((name) => join(packagesDir(input), `${name}.rpm`)),
+    '--',
+    ...names.map((name) => join(packagesDir(input), `${name}.rpm`)),
   ];
   const labels = new Set(Object.entries(lockfile.packages).map(([name, { evra }]) => `${name}-${evra}`));
   await runAround(step, tree, argv, {
@@ -69,9 +86,13 @@ async function install(step: Step, input: ComposeInput, lockfile: Lockfile, tree
 async function removePackaged(step: Step, tree: string, treefile: Treefile): Promise<void> {
   for (const { name, patterns } of treefile.removeFromPackages) {
     const { stdout } = await step
-      .run(['rpm', '--root', tree, '--define', `_dbpath /${rpmDb}`, '--query', '--list', '--', name], { capture: 'all' })
+      .run(['rpm', '--root', tree, '--define', `_dbpath /${rpmDb}`, '--query', '--list', '--', name], {
+        capture: 'all',
+      })
       .catch(asFailure('ComposeFailed', `\`remove-from-packages\`: ${name}`));
-    const paths = stdout.split('\n').filter((path) => path.startsWith('/') && patterns.some((pattern) => pattern.test(path)));
+    const paths = stdout
+      .split('\n')
+      .filter((path) => path.startsWith('/') && patterns.some((pattern) => pattern.test(path)));
     if (paths.length > 0) await removeInside(step, tree, paths);
   }
 }
@@ -94,19 +115,36 @@ async function makeInitramfs(step: Step, tree: string, treefile: Treefile): Prom
   const releases = await readdir(join(tree, 'usr/lib/modules')).catch(() => []);
   const [release] = releases;
   if (release === undefined || releases.length > 1)
-    throw new Failure('ComposeFailed', `the tree must have one kernel in usr/lib/modules, not ${releases.length}: ${releases.join(', ')}`);
+    throw new Failure(
+      'ComposeFailed',
+      `the tree must have one kernel in usr/lib/modules, not ${releases.length}: ${releases.join(', ')}`,
+    );
   await runInside(step, tree, ['depmod', release]);
   await runInside(
     step,
     tree,
-    ['dracut', '--quiet', '--reproducible', '--force', ...treefile.initramfsArgs, '--tmpdir', '/tmp', '--kver', release, `/usr/lib/modules/${release}/initramfs.img`],
+    [
+      'dracut',
+      '--quiet',
+      '--reproducible',
+      '--force',
+      ...treefile.initramfsArgs,
+      '--tmpdir',
+      '/tmp',
+      '--kver',
+      release,
+      `/usr/lib/modules/${release}/initramfs.img`,
+    ],
     { env: { SOURCE_DATE_EPOCH: installTime } },
   ).catch(asFailure('ComposeFailed', 'the initramfs was not made'));
   await chmod(join(tree, 'usr/lib/modules', release, 'initramfs.img'), 0o600);
 }
 
 /** Gives a command that failed its meaning here. A full disk, a missing tool or a cancellation stays what it is. */
-const asFailure = (code: 'ComposeFailed' | 'PostprocessFailed', what: string) => (error: unknown): never => {
-  if (error instanceof Failure && error.code === 'CommandFailed') throw new Failure(code, `${what}: ${error.message}`, error.tail);
-  throw error;
-};
+const asFailure =
+  (code: 'ComposeFailed' | 'PostprocessFailed', what: string) =>
+  (error: unknown): never => {
+    if (error instanceof Failure && error.code === 'CommandFailed')
+      throw new Failure(code, `${what}: ${error.message}`, error.tail);
+    throw error;
+  };

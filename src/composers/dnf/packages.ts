@@ -55,7 +55,10 @@ export async function download(step: Step, input: ComposeInput, lockfile: Lockfi
   await mkdir(out, { recursive: true });
   const wanted = Object.entries(lockfile.packages).map(([name, locked]) => ({ name, ...locked }));
   const frozen = join(input.work, 'metadata');
-  const there = await access(frozen).then(() => true, () => false);
+  const there = await access(frozen).then(
+    () => true,
+    () => false,
+  );
   const { downloaded: files } = await ask(step, input, downloaded, {
     action: 'download',
     repos: chosenRepos(input, (await readTreefile(input.treefile, input.arch)).repos),
@@ -65,11 +68,21 @@ export async function download(step: Step, input: ComposeInput, lockfile: Lockfi
   });
   for (const repo of input.repos) {
     const own = wanted.filter((one) => (one.repo ?? input.repos[0]?.id) === repo.id);
-    await verifySignatures(step, input, repo, own.map((one) => ({ name: `${one.name}-${one.evra}`, file: files[one.name] ?? '' })));
+    await verifySignatures(
+      step,
+      input,
+      repo,
+      own.map((one) => ({ name: `${one.name}-${one.evra}`, file: files[one.name] ?? '' })),
+    );
   }
-  const unsigned = wanted.filter((one) => one.repo !== undefined && !input.repos.some(({ id }) => id === one.repo));
+  const unsigned = wanted.filter(
+    (one) => one.repo !== undefined && !input.repos.some(({ id }) => id === one.repo),
+  );
   if (unsigned.length > 0)
-    throw new Failure('StreamInvalid', `the lockfile names repos that the stream has not: ${unsigned.map((one) => `${one.name} (${one.repo})`).join(', ')}`);
+    throw new Failure(
+      'StreamInvalid',
+      `the lockfile names repos that the stream has not: ${unsigned.map((one) => `${one.name} (${one.repo})`).join(', ')}`,
+    );
   const folder = packagesDir(input);
   await rm(folder, { recursive: true, force: true });
   await mkdir(`${folder}.new`, { recursive: true });
@@ -77,7 +90,9 @@ export async function download(step: Step, input: ComposeInput, lockfile: Lockfi
     const target = join(`${folder}.new`, `${one.name}.rpm`);
     await rm(target, { force: true });
     // A hard link: the cache may be cleaned while the run goes on.
-    await link(files[one.name] ?? '', target).catch(() => step.run(['cp', '--', files[one.name] ?? '', target]));
+    await link(files[one.name] ?? '', target).catch(() =>
+      step.run(['cp', '--', files[one.name] ?? '', target]),
+    );
   }
   await rename(`${folder}.new`, folder);
 }
@@ -95,14 +110,31 @@ async function verifySignatures(
   await mkdir(keyring, { recursive: true });
   await step.run(['rpmkeys', '--dbpath', keyring, '--import', '--', ...repo.gpgKeys]);
   const { stdout } = await step.run(
-    ['rpmkeys', '--dbpath', keyring, '--define', '_pkgverify_level all', '--checksig', '--', ...packages.map(({ file }) => file)],
+    [
+      'rpmkeys',
+      '--dbpath',
+      keyring,
+      '--define',
+      '_pkgverify_level all',
+      '--checksig',
+      '--',
+      ...packages.map(({ file }) => file),
+    ],
     // The exit code counts the bad ones.
     { okCodes: Array.from({ length: 256 }, (_, code) => code), capture: 'all' },
   );
-  const good = new Set(stdout.split('\n').filter((line) => line.endsWith(': digests signatures OK')).map((line) => line.slice(0, -': digests signatures OK'.length)));
+  const good = new Set(
+    stdout
+      .split('\n')
+      .filter((line) => line.endsWith(': digests signatures OK'))
+      .map((line) => line.slice(0, -': digests signatures OK'.length)),
+  );
   const bad = packages.filter(({ file }) => !good.has(file)).map(({ name }) => name);
   if (bad.length > 0)
-    throw new Failure('PackageSignature', `not signed by a key of repo ${repo.id}: ${bad.slice(0, 20).join(', ')}${bad.length > 20 ? ` and ${bad.length - 20} more` : ''}`);
+    throw new Failure(
+      'PackageSignature',
+      `not signed by a key of repo ${repo.id}: ${bad.slice(0, 20).join(', ')}${bad.length > 20 ? ` and ${bad.length - 20} more` : ''}`,
+    );
 }
 
 /** Runs resolve.py; its failures become ours. */
@@ -149,6 +181,9 @@ async function metadataCache(input: ComposeInput): Promise<string> {
 function chosenRepos(input: ComposeInput, ids: readonly string[]): readonly RepoInput[] {
   const unknown = ids.filter((id) => !input.repos.some((repo) => repo.id === id));
   if (unknown.length > 0)
-    throw new Failure('StreamInvalid', `${input.treefile}: \`repos\`: the stream declares no repo ${unknown.join(', ')}`);
+    throw new Failure(
+      'StreamInvalid',
+      `${input.treefile}: \`repos\`: the stream declares no repo ${unknown.join(', ')}`,
+    );
   return ids.length === 0 ? input.repos : input.repos.filter((repo) => ids.includes(repo.id));
 }

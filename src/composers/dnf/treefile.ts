@@ -72,7 +72,8 @@ export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Pr
   const files = await readWithIncludes(path, []);
   const last = <K extends keyof TreefileFile>(key: K) =>
     files.map(({ content }) => content[key]).findLast((value) => value !== undefined);
-  const joined = <T>(pick: (content: TreefileFile) => readonly T[]) => files.flatMap(({ content }) => pick(content));
+  const joined = <T>(pick: (content: TreefileFile) => readonly T[]) =>
+    files.flatMap(({ content }) => pick(content));
   const scripts = await Promise.all(files.map(({ path, content }) => scriptsOf(path, content)));
   return {
     repos: [...new Set(joined((content) => content.repos))],
@@ -114,21 +115,30 @@ export function parseTreefile(path: string, text: string): TreefileFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false });
   const [error] = document.errors;
-  if (error) throw new Failure('StreamInvalid', `${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message.split('\n')[0] ?? ''}`);
+  if (error)
+    throw new Failure(
+      'StreamInvalid',
+      `${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message.split('\n')[0] ?? ''}`,
+    );
   const lineOf = (key: string) => lines.linePos(keyOffset(document, key)).line;
   const value: unknown = document.toJS();
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Failure('StreamInvalid', `${path}: a treefile is a map of keys`);
   // Old treefiles write `default_target` and `automatic_version_prefix`.
-  const spelling = new Map(Object.keys(value).map((key) => [key.startsWith('packages-') ? key : key.replaceAll('_', '-'), key]));
-  const renamed = Object.fromEntries([...spelling].map(([key, written]) => [key, (value as Record<string, unknown>)[written]]));
+  const spelling = new Map(
+    Object.keys(value).map((key) => [key.startsWith('packages-') ? key : key.replaceAll('_', '-'), key]),
+  );
+  const renamed = Object.fromEntries(
+    [...spelling].map(([key, written]) => [key, (value as Record<string, unknown>)[written]]),
+  );
   const parsed = fileSchema.safeParse(renamed);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.flatMap((issue) => {
     const keys = issue.code === 'unrecognized_keys' ? issue.keys : [String(issue.path[0])];
     return keys.map((key) => {
       const written = spelling.get(key) ?? key;
-      const unsupported = issue.code === 'unrecognized_keys' || (issue.code === 'invalid_value' && issue.path.length === 1);
+      const unsupported =
+        issue.code === 'unrecognized_keys' || (issue.code === 'invalid_value' && issue.path.length === 1);
       const what =
         issue.code === 'unrecognized_keys'
           ? 'the dnf composer does not do this: remove it, or choose `composer: rpm-ostree`'
@@ -161,13 +171,19 @@ async function scriptsOf(path: string, content: TreefileFile): Promise<Treefile[
 
 const read = (path: string) =>
   readFile(path, 'utf8').catch((error: unknown) => {
-    throw new Failure('StreamInvalid', `${path}: cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Failure(
+      'StreamInvalid',
+      `${path}: cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   });
 
 function regularExpression(path: string, pattern: string): RegExp {
   try {
     return new RegExp(pattern, 'u');
   } catch {
-    throw new Failure('StreamInvalid', `${path}: \`remove-from-packages\`: not a regular expression: ${pattern}`);
+    throw new Failure(
+      'StreamInvalid',
+      `${path}: \`remove-from-packages\`: not a regular expression: ${pattern}`,
+    );
   }
 }

@@ -1,0 +1,17 @@
+/** Histories of real runs, for replay. `TREELINE_SAVE_HISTORIES=1` writes those of this test run over the committed ones. */
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { Client } from '@temporalio/client';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Worker } from '@temporalio/worker';
+import { packageRoot } from '../../src/settings.js';
+import { workflowBundle } from '../../src/workflows/bundle.js';
+
+export const historiesFolder = join(packageRoot, 'test/histories');
+
+/** Replays the history that a test has just made, and keeps it if asked to. */
+export async function saveHistory(client: Client, workflowId: string, runId: string, name: string): Promise<void> {
+  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  await Worker.runReplayHistory({ workflowBundle: { codePath: workflowBundle } }, history, workflowId);
+  if (process.env.TREELINE_SAVE_HISTORIES) await writeFile(join(historiesFolder, `${name}.json`), historyToJSON(history));
+}

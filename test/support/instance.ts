@@ -1,0 +1,219 @@
+/**
+ * An instance of its own for a test: a state folder, free ports, a real Temporal server and a real worker, each a process
+ * that the test can kill. The sample distribution is the one that `bin/setup` made, hard-linked.
+ */
+import type { Client } from '@temporalio/client';
+import { execa } from 'execa';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import type { ChainProgress } from '../../src/domain/run.js';
+import { packageRoot, readSettings, type Settings } from '../../src/settings.js';
+import { Store } from '../../src/store/store.js';
+import { connect } from '../../src/temporal/connect.js';
+import { startServer, type Server } from '../../src/temporal/server.js';
+import { serve } from '../../src/web/serve.js';
+import { nightlyId } from '../../src/workflows/nightly-messages.js';
+import { freePort, until } from './ports.js';
+
+export interface CliResult {
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class TestInstance {
+  #server: Server | undefined;
+  #web: Awaited<ReturnType<typeof serve>> | undefined;
+  #client: Client | undefined;
+  readonly #workers = new Set<ChildProcess>();
+
+  private constructor(
+    readonly settings: Settings,
+    readonly env: Record<string, string>,
+  ) {}
+
+  readonly store = () => new Store(this.settings.state);
+
+  /** `overrides` are merged into the environment, such as `TREELINE_PATH`. */
+  static async create(overrides: Record<string, string> = {}): Promise<TestInstance> {
+    const folder = await mkdtemp(join(tmpdir(), 'treeline-test-'));
+    const env = {
+      TREELINE_STATE: join(folder, 'state'),
+      TREELINE_STREAMS: join(folder, 'streams'),
+      TREELINE_WEB_PORT: String(await freePort()),
+      TREELINE_TEMPORAL_UI_PORT: String(await freePort()),
+      TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
+      TREELINE_HOST: 'builder-1',
+      ...overrides,
+    };
+    const instance = new TestInstance(readSettings(env), env);
+    await mkdir(instance.settings.streams, { recursive: true });
+    await mkdir(instance.store().www(), { recursive: true });
+    return instance;
+  }
+
+  /** Gives this instance the sample distribution and the key that its release package trusts. */
+  async withSample(): Promise<void> {
+    const { state } = readSettings({});
+    await execa('cp', ['-al', join(state, 'sample'), join(this.settings.state, 'sample')]);
+    await cp(join(state, 'keys'), join(this.settings.state, 'keys'), { recursive: true, filter: (path) => !/\/S\.[^/]*$/.test(path) });
+    // Repo metadata and the key ring are written in place by `sample bump`: copies, not links.
+    for (const part of ['gnupg', 'rpms/repodata', 'recipe']) {
+      const path = join(this.settings.state, 'sample', part);
+      await rm(path, { recursive: true, force: true });
+      await cp(join(state, 'sample', part), path, { recursive: true, filter: (file) => !/\/S\.[^/]*$/.test(file) });
+    }
+    await mkdir(join(this.store().www(), 'sample'), { recursive: true });
+    await symlink(join(this.settings.state, 'sample', 'rpms'), join(this.store().www(), 'sample', 'rpms'));
+  }
+
+  /** Declares a stream like the shipped `sample`, with changes. `files` replaces files beside the stream file. */
+  async declare(name: string, changes: Record<string, unknown> = {}, files: Record<string, string> = {}): Promise<void> {
+    const folder = join(this.settings.streams, name);
+    await rm(folder, { recursive: true, force: true });
+    await cp(join(packageRoot, 'streams/sample'), folder, { recursive: true });
+    const file = join(folder, 'stream.yaml');
+    const declared = parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    const buildlogs = { location: `\${state}/www/buildlogs/${name}`, url: `\${web}/buildlogs/${name}` };
+    await writeFile(file, stringify({ ...declared, name, publish: { buildlogs }, ...changes }));
+    for (const [path, content] of Object.entries(files)) await writeFile(join(folder, path), content);
+  }
+
+  /** Edits a file beside a stream file. */
+  async edit(stream: string, path: string, change: (text: string) => string): Promise<void> {
+    const file = join(this.settings.streams, stream, path);
+    await writeFile(file, change(await readFile(file, 'utf8')));
+  }
+
+  async startServer(): Promise<void> {
+    this.#server = await startServer(this.settings);
+  }
+
+  /** SIGKILL, as a crash would be. */
+  async killServer(): Promise<void> {
+    if (!this.#server) throw new Error('no server');
+    const { pid } = this.#server;
+    process.kill(pid, 'SIGKILL');
+    await until('the server is gone', 10, () => !alive(pid));
+    this.#server = undefined;
+  }
+
+  async startWeb(): Promise<void> {
+    this.#web = await serve({ root: this.store().www(), port: this.settings.webPort });
+  }
+  async stopWeb(): Promise<void> {
+    await this.#web?.close();
+    this.#web = undefined;
+  }
+
+  /** Starts a worker process and waits until it serves its queues. */
+  async startWorker(...args: string[]): Promise<void> {
+    const worker = spawn(process.execPath, [join(packageRoot, 'bin/treeline'), 'worker', ...args], {
+      env: { ...process.env, ...this.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#workers.add(worker);
+    let output = '';
+    for (const stream of [worker.stdout, worker.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await until('the worker serves', 60, () => {
+      if (worker.exitCode !== null) throw new Error(`the worker ended: ${output}`);
+      return output.includes('serving ');
+    });
+  }
+
+  /** SIGKILL: the worker has no chance to clean up. */
+  async killWorkers(): Promise<void> {
+    for (const worker of this.#workers) {
+      const gone = worker.exitCode === null && worker.signalCode === null ? once(worker, 'exit') : undefined;
+      worker.kill('SIGKILL');
+      await gone;
+    }
+    this.#workers.clear();
+  }
+
+  async start(): Promise<void> {
+    await this.startServer();
+    await this.startWeb();
+    await this.startWorker();
+  }
+
+  /** The client; connects anew after the server was restarted. */
+  async client(): Promise<Client> {
+    this.#client ??= await connect(this.settings);
+    return this.#client;
+  }
+
+  async nightly(stream: string, force = false): Promise<string> {
+    const client = await this.client();
+    const handle = await client.workflow.start('nightly', { workflowId: nightlyId(stream), taskQueue: 'control', args: [{ stream, force }] });
+    return handle.firstExecutionRunId;
+  }
+
+  /** What the running nightly says of itself; undefined while no worker answers. */
+  async progress(stream: string): Promise<ChainProgress | undefined> {
+    const client = await this.client();
+    return client.workflow.getHandle(nightlyId(stream)).query<ChainProgress>('progress').catch(() => undefined);
+  }
+
+  /** Waits until a step is running. */
+  async stepRunning(stream: string, id: string, seconds = 120): Promise<void> {
+    await until(`step ${id} of ${stream} runs`, seconds, async () => {
+      const steps = (await this.progress(stream))?.steps ?? [];
+      const step = steps.find((s) => s.id === id);
+      if (step?.state === 'failed' || (step?.state === 'done' && step.ended)) throw new Error(`step ${id} is ${step.state} already`);
+      return step?.state === 'running';
+    });
+  }
+
+  /** The result of the nightly, or throws its failure. */
+  async result<T = { outcome: string; build?: string; commits: Record<string, string> }>(stream: string): Promise<T> {
+    const client = await this.client();
+    return (await client.workflow.getHandle(nightlyId(stream)).result()) as T;
+  }
+
+  /** Runs the `treeline` command against this instance. */
+  async cli(...args: string[]): Promise<CliResult> {
+    const { exitCode, stdout, stderr } = await execa(process.execPath, [join(packageRoot, 'bin/treeline'), ...args], {
+      env: this.env,
+      reject: false,
+    });
+    return { exitCode, stdout, stderr };
+  }
+
+  /** What earlier runs left behind: processes, mounts and loop devices that mention this instance's folder. */
+  async leftovers(): Promise<string[]> {
+    const { state } = this.settings;
+    const found: string[] = [];
+    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+      const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
+      const ours = command.includes(state) && !command.includes('start-dev') && !command.includes('bin/treeline');
+      if (ours) found.push(`process ${pid}: ${command}`);
+    }
+    for (const line of (await readFile('/proc/mounts', 'utf8')).split('\n')) if (line.includes(state)) found.push(`mount ${line}`);
+    for (const line of (await execa('losetup', ['--list', '--noheadings'])).stdout.split('\n')) if (line.includes(state)) found.push(`loop ${line}`);
+    const work = await readdir(join(state, 'work')).catch(() => []);
+    for (const run of work) found.push(`scratch folder ${run}`);
+    return found;
+  }
+
+  async close(): Promise<void> {
+    await this.killWorkers();
+    await this.stopWeb();
+    await this.#client?.connection.close();
+    await this.#server?.close();
+    await rm(join(this.settings.state, '..'), { recursive: true, force: true });
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
