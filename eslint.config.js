@@ -28,15 +28,36 @@ export default tseslint.config(
         'error',
         {
           patterns: [
-            { group: ['node:*', 'execa', '**/steps/*', '**/store/*', '**/settings.js'], message: 'Workflows do no I/O: make it an activity.' },
-            { group: ['**/activities/*', '!./activities.js'], message: 'Import activities as types only.', allowTypeImports: true },
+            {
+              group: ['node:*', 'execa', '**/steps/*', '**/store/*', '**/settings.js'],
+              message: 'Workflows do no I/O: make it an activity.',
+            },
+            {
+              group: ['**/activities/*', '!./activities.js'],
+              message: 'Import activities as types only.',
+              allowTypeImports: true,
+            },
           ],
         },
       ],
       'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer'],
     },
   },
-  { files: ['src/domain/**'], rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['node:*', 'execa', '../*'], message: 'The domain is pure and stands alone.' }] }] } },
+  {
+    files: ['src/domain/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [{ group: ['node:*', 'execa', '../*'], message: 'The domain is pure and stands alone.' }],
+        },
+      ],
+    },
+  },
   { files: ['test/**'], rules: { '@typescript-eslint/no-non-null-assertion': 'off' } },
-  { files: ['bin/*', '**/*.js', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },
+  {
+    files: ['bin/*', '**/*.js', '**/*.mjs'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly' } },
+  },
 );

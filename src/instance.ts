@@ -29,7 +29,9 @@ export async function startInstance(settings: Settings): Promise<Instance> {
   });
   if (!client) {
     server = await startServer(settings);
-    started.push(`Temporal server at ${settings.temporalAddress}, its pages at http://127.0.0.1:${settings.temporalUiPort}`);
+    started.push(
+      `Temporal server at ${settings.temporalAddress}, its pages at http://127.0.0.1:${settings.temporalUiPort}`,
+    );
     client = await connect(settings);
   }
   const web = await serve({ root: new Store(settings.state).www(), port: settings.webPort });

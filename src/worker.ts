@@ -27,7 +27,11 @@ export function queuesOf(role: Role, settings: Settings): string[] {
 export function installRuntime(settings: Settings, destination: string | number): void {
   const log = pino({ level: 'info' }, pino.destination({ dest: destination, mkdir: true, sync: true }));
   const levels: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = {
-    TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error',
+    TRACE: 'trace',
+    DEBUG: 'debug',
+    INFO: 'info',
+    WARN: 'warn',
+    ERROR: 'error',
   };
   Runtime.install({
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => log[levels[level]](meta ?? {}, message)),
@@ -77,7 +81,10 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
       const busy = workers.some((worker) => worker.getStatus().numInFlightActivities > 0);
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       // An idle worker's poll is only answered after some seconds: there is nothing to wait for.
-      await Promise.race([ended.catch(() => undefined), ...(busy ? [] : [sleep(500, undefined, { ref: false })])]);
+      await Promise.race([
+        ended.catch(() => undefined),
+        ...(busy ? [] : [sleep(500, undefined, { ref: false })]),
+      ]);
     },
   };
 }

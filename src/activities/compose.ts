@@ -41,7 +41,11 @@ export const composeActivities = (host: Host) => {
   async function composeInput(stream: Stream, args: ArchStepArgs): Promise<ComposeInput> {
     const work = store.work(args, 'compose', args.arch);
     const cache = store.cache(stream.name, args.arch);
-    await Promise.all([mkdir(work, { recursive: true }), mkdir(cache, { recursive: true }), mkdir(store.archDir(args, args.arch), { recursive: true })]);
+    await Promise.all([
+      mkdir(work, { recursive: true }),
+      mkdir(cache, { recursive: true }),
+      mkdir(store.archDir(args, args.arch), { recursive: true }),
+    ]);
     const { treefile, releasever, repos } = stream;
     return { treefile, releasever, repos, arch: args.arch, work, cache, repo: store.repo(stream.name) };
   }
@@ -59,12 +63,16 @@ export const composeActivities = (host: Host) => {
       const target = stream.publish.buildlogs;
       if ((await fetchPublished(step, target, 'repo/summary')) === undefined) {
         if (await exists(join(store.published(stream.name), 'builds.json')))
-          throw new Failure('ParentInvalid', `${target.url}/repo: has no summary, although builds were published there`);
+          throw new Failure(
+            'ParentInvalid',
+            `${target.url}/repo: has no summary, although builds were published there`,
+          );
         return undefined;
       }
       const remote = `published-${args.arch}`;
       const ref = refOf(stream, args.arch);
-      for (const command of remoteCommands(repo, remote, `${target.url}/repo`, stream.signingKey)) await step.run(command);
+      for (const command of remoteCommands(repo, remote, `${target.url}/repo`, stream.signingKey))
+        await step.run(command);
       if (!(await pullVerified(step, ostree(repo, 'pull', remote, ref)))) return undefined;
       const commit = await resolveRef(step, repo, `${remote}:${ref}`);
       if (commit === undefined) return undefined;
@@ -76,25 +84,36 @@ export const composeActivities = (host: Host) => {
     }),
 
     /** Depsolves; writes the lockfile. Answers the hash of all inputs, by which an unchanged nightly is known. */
-    resolve: asStep(host, async (step, args: ArchStepArgs): Promise<{ packages: number; inputHash: string }> => {
-      const stream = await frozenStream(host, args);
-      const locked = await composerOf(stream.composer).resolve(step, await composeInput(stream, args));
-      await writeJson(file(args, args.arch, 'lockfile.json'), locked);
-      const inputHash = await hashInputs(stream, args.arch, join(store.runDir(args), 'source'), locked);
-      await writeJson(file(args, args.arch, 'inputs.json'), { inputHash });
-      return { packages: Object.keys(locked.packages).length, inputHash };
-    }),
+    resolve: asStep(
+      host,
+      async (step, args: ArchStepArgs): Promise<{ packages: number; inputHash: string }> => {
+        const stream = await frozenStream(host, args);
+        const locked = await composerOf(stream.composer).resolve(step, await composeInput(stream, args));
+        await writeJson(file(args, args.arch, 'lockfile.json'), locked);
+        const inputHash = await hashInputs(stream, args.arch, join(store.runDir(args), 'source'), locked);
+        await writeJson(file(args, args.arch, 'inputs.json'), { inputHash });
+        return { packages: Object.keys(locked.packages).length, inputHash };
+      },
+    ),
 
     /** Fetches and verifies the locked packages. */
     download: asStep(host, async (step, args: ArchStepArgs): Promise<void> => {
       const stream = await frozenStream(host, args);
-      await composerOf(stream.composer).download(step, await composeInput(stream, args), await readLockfile(args));
+      await composerOf(stream.composer).download(
+        step,
+        await composeInput(stream, args),
+        await readLockfile(args),
+      );
     }),
 
     /** Makes the tree. */
     compose: asStep(host, async (step, args: ArchStepArgs): Promise<void> => {
       const stream = await frozenStream(host, args);
-      await composerOf(stream.composer).compose(step, await composeInput(stream, args), await readLockfile(args));
+      await composerOf(stream.composer).compose(
+        step,
+        await composeInput(stream, args),
+        await readLockfile(args),
+      );
     }),
 
     /** Have the package repos stayed as they were when the lockfile was made? Answers the ids of those that have not. */
@@ -105,7 +124,9 @@ export const composeActivities = (host: Host) => {
       for (const repo of stream.repos) {
         const before = metadata.rpmmd_repos[repo.id]?.repomd;
         if (before === undefined) continue;
-        const now = createHash('sha256').update(await readRepomd(step, repo.baseurl)).digest('hex');
+        const now = createHash('sha256')
+          .update(await readRepomd(step, repo.baseurl))
+          .digest('hex');
         step.note(`${repo.id}: repomd.xml was ${before}, is ${now}`);
         if (now !== before) changed.push(repo.id);
       }
@@ -115,10 +136,16 @@ export const composeActivities = (host: Host) => {
     /** Commits the tree with parent and version, and checks what came out. */
     commit: asStep(
       host,
-      async (step, args: ArchStepArgs & { build: string; parent?: string; date: string }): Promise<{ commit: string }> => {
+      async (
+        step,
+        args: ArchStepArgs & { build: string; parent?: string; date: string },
+      ): Promise<{ commit: string }> => {
         const stream = await frozenStream(host, args);
         const input = await composeInput(stream, args);
-        const { inputHash } = await needJson(file(args, args.arch, 'inputs.json'), z.object({ inputHash: z.string() }));
+        const { inputHash } = await needJson(
+          file(args, args.arch, 'inputs.json'),
+          z.object({ inputHash: z.string() }),
+        );
         const commit = await composerOf(stream.composer).commit(step, input, {
           ref: refOf(stream, args.arch),
           version: args.build,
@@ -131,19 +158,28 @@ export const composeActivities = (host: Host) => {
           commitFacts(step, input.repo, commit),
         ]);
         if (version !== args.build || facts.parent !== args.parent)
-          throw new Failure('CommitInvalid', `${commit}: version ${version ?? 'none'} and parent ${facts.parent ?? 'none'}, but wanted ${args.build} and ${args.parent ?? 'none'}`);
+          throw new Failure(
+            'CommitInvalid',
+            `${commit}: version ${version ?? 'none'} and parent ${facts.parent ?? 'none'}, but wanted ${args.build} and ${args.parent ?? 'none'}`,
+          );
         await writeJson(file(args, args.arch, 'commit.json'), { commit, ...facts, inputHash });
         return { commit };
       },
     ),
 
     /** The packages of the commit, and their difference to the parent's. */
-    diff: asStep(host, async (step, args: ArchStepArgs & { commit: string; parent?: string }): Promise<{ changes: number }> => {
-      const work = store.work(args, 'diff', args.arch);
-      const record = await packageDifference(step, store.repo(args.stream), args.commit, args.parent, work);
-      await writeJson(file(args, args.arch, 'pkgdiff.json'), record);
-      return { changes: record.pkgdiff?.length ?? 0 };
-    }),
+    diff: asStep(
+      host,
+      async (
+        step,
+        args: ArchStepArgs & { commit: string; parent?: string },
+      ): Promise<{ changes: number }> => {
+        const work = store.work(args, 'diff', args.arch);
+        const record = await packageDifference(step, store.repo(args.stream), args.commit, args.parent, work);
+        await writeJson(file(args, args.arch, 'pkgdiff.json'), record);
+        return { changes: record.pkgdiff?.length ?? 0 };
+      },
+    ),
   };
 };
 
@@ -158,7 +194,8 @@ async function pullVerified(step: Step, command: [string, ...string[]]): Promise
     if (/No such branch|Refspec .* not found/.test(stderr)) return false;
     const last = stderr.trim().split('\n').at(-1) ?? '';
     if (!/GPG|signature|[Cc]orrupt|[Cc]hecksum/.test(stderr)) throw new Failure('TargetUnreachable', last);
-    if (attempt === 3) throw new Failure('ParentInvalid', `the last published commit does not verify: ${last}`);
+    if (attempt === 3)
+      throw new Failure('ParentInvalid', `the last published commit does not verify: ${last}`);
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
@@ -166,15 +203,22 @@ async function pullVerified(step: Step, command: [string, ...string[]]): Promise
 async function readRepomd(step: Step, baseurl: string): Promise<Buffer> {
   const path = 'repodata/repomd.xml';
   if (baseurl.startsWith('file://')) return readFile(new URL(`${baseurl.replace(/\/?$/, '/')}${path}`));
-  const content = await fetchPublished(step, { location: '/', url: baseurl }, path).catch((error: unknown) => {
-    throw error instanceof Failure ? new Failure('RepoUnreachable', error.message) : error;
-  });
+  const content = await fetchPublished(step, { location: '/', url: baseurl }, path).catch(
+    (error: unknown) => {
+      throw error instanceof Failure ? new Failure('RepoUnreachable', error.message) : error;
+    },
+  );
   if (content === undefined) throw new Failure('RepoUnreachable', `${baseurl}/${path}: HTTP status 404`);
   return content;
 }
 
 /** Hash of what decides how the commit and its images look: packages, the stream's files but for the stream file, and parts of that. */
-async function hashInputs(stream: Stream, arch: Architecture, source: string, locked: Lockfile): Promise<string> {
+async function hashInputs(
+  stream: Stream,
+  arch: Architecture,
+  source: string,
+  locked: Lockfile,
+): Promise<string> {
   const hash = createHash('sha256');
   const { ref, osname, composer, releasever, images } = stream;
   hash.update(JSON.stringify([composeFormat, arch, ref, osname, composer, releasever, images]));
@@ -182,7 +226,15 @@ async function hashInputs(stream: Stream, arch: Architecture, source: string, lo
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   for (const name of files.sort()) {
     const path = relative(source, name);
-    if (path !== 'stream.yaml') hash.update(JSON.stringify([path, createHash('sha256').update(await readFile(name)).digest('hex')]));
+    if (path !== 'stream.yaml')
+      hash.update(
+        JSON.stringify([
+          path,
+          createHash('sha256')
+            .update(await readFile(name))
+            .digest('hex'),
+        ]),
+      );
   }
   for (const [name, { digest }] of Object.entries(locked.packages).sort(([a], [b]) => (a < b ? -1 : 1)))
     hash.update(JSON.stringify([name, digest]));

@@ -42,7 +42,10 @@ const unknownAttempts = 3;
  * Makes an activity of a step: log file (appended, one per step of a run), heartbeats with progress, cancellation, and failures
  * by the table of `domain/failures.ts`.
  */
-export function asStep<A extends StepArgs, R>(host: Host, body: (step: Step, args: A) => Promise<R>): (args: A) => Promise<R> {
+export function asStep<A extends StepArgs, R>(
+  host: Host,
+  body: (step: Step, args: A) => Promise<R>,
+): (args: A) => Promise<R> {
   return async (args) => {
     const context = Context.current();
     const { attempt } = activityInfo();
@@ -71,7 +74,9 @@ export function asStep<A extends StepArgs, R>(host: Host, body: (step: Step, arg
       return result;
     } catch (error) {
       context.cancellationSignal.throwIfAborted();
-      log.write(`# ${new Date().toISOString()} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+      log.write(
+        `# ${new Date().toISOString()} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      );
       throw await toApplicationFailure(error, args.step, attempt);
     } finally {
       clearInterval(timer);
@@ -81,7 +86,11 @@ export function asStep<A extends StepArgs, R>(host: Host, body: (step: Step, arg
   };
 }
 
-async function toApplicationFailure(error: unknown, step: string, attempt: number): Promise<ApplicationFailure> {
+async function toApplicationFailure(
+  error: unknown,
+  step: string,
+  attempt: number,
+): Promise<ApplicationFailure> {
   const failure = error instanceof Failure ? error : new Failure('CommandFailed', messageOf(error));
   const kind = failureKinds[failure.code];
   const retryable = kind.retryable && (failure.code !== 'CommandFailed' || attempt < unknownAttempts);
@@ -103,7 +112,8 @@ async function tellTrouble(step: string, failure: Failure, attempt: number): Pro
   try {
     const { client, info } = Context.current();
     const { workflowId, runId } = info.workflowExecution ?? {};
-    if (workflowId !== undefined) await client.workflow.getHandle(workflowId, runId).signal('trouble', text.slice(0, 400));
+    if (workflowId !== undefined)
+      await client.workflow.getHandle(workflowId, runId).signal('trouble', text.slice(0, 400));
   } catch {
     // Only for people's eyes: never a reason to fail.
   }

@@ -27,7 +27,8 @@ export const imageActivities = (host: Host) => {
       const stream = await frozenStream(host, args);
       const declared = stream.images.find((image) => image.kind === args.kind);
       const kind = imageKinds[args.kind];
-      if (!kind || !declared) throw new Failure('StreamInvalid', `${args.stream}: has no image of kind ${args.kind}`);
+      if (!kind || !declared)
+        throw new Failure('StreamInvalid', `${args.stream}: has no image of kind ${args.kind}`);
       const work = store.work(args, args.step);
       await rm(work, { recursive: true, force: true });
       await Promise.all([mkdir(work, { recursive: true }), mkdir(out(args), { recursive: true })]);
@@ -86,10 +87,22 @@ export const imageActivities = (host: Host) => {
         console: join(store.logs(args), log),
         work,
       }).then(
-        (result) => ({ passed: true, seconds: result.seconds, accelerator: result.accelerator, commit: result.commit, log }),
+        (result) => ({
+          passed: true,
+          seconds: result.seconds,
+          accelerator: result.accelerator,
+          commit: result.commit,
+          log,
+        }),
         (error: unknown) => {
           if (!(error instanceof Failure) || error.code !== 'BootTestFailed') throw error;
-          return { passed: false, seconds: (Date.now() - started) / 1000, accelerator: 'tcg', reason: error.message, log };
+          return {
+            passed: false,
+            seconds: (Date.now() - started) / 1000,
+            accelerator: 'tcg',
+            reason: error.message,
+            log,
+          };
         },
       );
       const file = join(store.archDir(args, args.arch), `boot-${args.kind}.json`);

@@ -10,7 +10,11 @@ import { signActivities } from './sign.js';
 /** The activities of each role. A role is a task queue; compose and images have one per architecture. */
 export const activitiesOf = {
   control: (host: Host) => ({ ...prepareActivities(host), ...notifyActivities(host) }),
-  compose: (host: Host) => ({ ...composeActivities(host), preflight: prepareActivities(host).preflight, cleanUp: prepareActivities(host).cleanUp }),
+  compose: (host: Host) => ({
+    ...composeActivities(host),
+    preflight: prepareActivities(host).preflight,
+    cleanUp: prepareActivities(host).cleanUp,
+  }),
   images: imageActivities,
   signing: signActivities,
   publish: publishActivities,

@@ -8,7 +8,15 @@ export const notifyActivities = (host: Host) => ({
   notify: asStep(host, async (step, args: StepArgs & { record: RunRecord }): Promise<void> => {
     const stream = await frozenStream(host, args);
     const { outcome, build, failure, note, run } = args.record;
-    const body = JSON.stringify({ stream: stream.name, run, outcome, build, failure, note, url: stream.publish.buildlogs.url });
+    const body = JSON.stringify({
+      stream: stream.name,
+      run,
+      outcome,
+      build,
+      failure,
+      note,
+      url: stream.publish.buildlogs.url,
+    });
     for (const { webhook, on } of stream.notify) {
       if (webhook === undefined || !on.includes(outcome)) continue;
       const response = await fetch(webhook, {

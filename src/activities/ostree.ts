@@ -3,22 +3,48 @@ import { Failure } from '../domain/failures.js';
 import type { Step } from '../steps/step.js';
 import { exists } from '../store/store.js';
 
-export const ostree = (repo: string, ...args: string[]): [string, ...string[]] => ['ostree', `--repo=${repo}`, ...args];
+export const ostree = (repo: string, ...args: string[]): [string, ...string[]] => [
+  'ostree',
+  `--repo=${repo}`,
+  ...args,
+];
 
 /** Makes an archive repo, once. */
 export async function initRepo(step: Step, repo: string): Promise<void> {
-  if (!(await exists(`${repo}/config`))) await step.run(['ostree', `--repo=${repo}`, 'init', '--mode=archive']);
+  if (!(await exists(`${repo}/config`)))
+    await step.run(['ostree', `--repo=${repo}`, 'init', '--mode=archive']);
 }
 
 /** Configures a remote whose commits and summary must be signed with the key. Replaces one of the same name. */
-export const remoteCommands = (repo: string, name: string, url: string, keyFile: string): [string, ...string[]][] => [
+export const remoteCommands = (
+  repo: string,
+  name: string,
+  url: string,
+  keyFile: string,
+): [string, ...string[]][] => [
   ostree(repo, 'remote', 'delete', '--if-exists', name),
-  ostree(repo, 'remote', 'add', '--set=gpg-verify=true', '--set=gpg-verify-summary=true', `--gpg-import=${keyFile}`, name, url),
+  ostree(
+    repo,
+    'remote',
+    'add',
+    '--set=gpg-verify=true',
+    '--set=gpg-verify-summary=true',
+    `--gpg-import=${keyFile}`,
+    name,
+    url,
+  ),
 ];
 
 /** Value of a string key of a commit's metadata; undefined if there is none. */
-export async function commitMetadata(step: Step, repo: string, commit: string, key: string): Promise<string | undefined> {
-  const { stdout, exitCode } = await step.run(ostree(repo, 'show', `--print-metadata-key=${key}`, commit), { okCodes: [0, 1] });
+export async function commitMetadata(
+  step: Step,
+  repo: string,
+  commit: string,
+  key: string,
+): Promise<string | undefined> {
+  const { stdout, exitCode } = await step.run(ostree(repo, 'show', `--print-metadata-key=${key}`, commit), {
+    okCodes: [0, 1],
+  });
   return exitCode === 0 ? stdout.trim().replace(/^'(.*)'$/s, '$1') : undefined;
 }
 
@@ -29,7 +55,11 @@ export async function resolveRef(step: Step, repo: string, ref: string): Promise
 }
 
 /** Parent and time stamp of a commit that is in the repo. */
-export async function commitFacts(step: Step, repo: string, commit: string): Promise<{ parent?: string; timestamp: string }> {
+export async function commitFacts(
+  step: Step,
+  repo: string,
+  commit: string,
+): Promise<{ parent?: string; timestamp: string }> {
   const { stdout } = await step.run(ostree(repo, 'log', commit), { capture: 'all' });
   const first = stdout.split(/^commit /m)[1] ?? '';
   const date = /^Date:\s+(.+)$/m.exec(first)?.[1];

@@ -60,7 +60,10 @@ export const prepareActivities = (host: Host) => ({
     await requireSpace(host.settings.state, stream.freeSpace);
     const missing = await missingTools(host.settings.path, composerTools(stream.composer));
     if (missing.length > 0)
-      throw new Failure('ToolMissing', `not installed: ${missing.map((tool) => tool.command).join(', ')}. Run \`treeline doctor\`.`);
+      throw new Failure(
+        'ToolMissing',
+        `not installed: ${missing.map((tool) => tool.command).join(', ')}. Run \`treeline doctor\`.`,
+      );
     for (const repo of stream.repos)
       for (const key of repo.gpgKeys)
         await access(key).catch(() => {
@@ -80,13 +83,18 @@ export const prepareActivities = (host: Host) => ({
     for (const id of await host.store.ids(args.stream))
       if ((await host.store.runOf(args.stream, id)) === args.run) return { build: id };
     const index = await readJson(join(host.store.published(args.stream), 'builds.json'), buildIndex);
-    const used = new Set([...(index?.builds ?? []), ...(index?.['tombstone-builds'] ?? [])].map((build) => build.id));
+    const used = new Set(
+      [...(index?.builds ?? []), ...(index?.['tombstone-builds'] ?? [])].map((build) => build.id),
+    );
     for (const id of idsOfDay(new Date(args.date)))
       if (!used.has(id) && (await createExclusive(join(ids, id), `${args.run}\n`))) {
         step.note(`reserved ${id}`);
         return { build: id };
       }
-    throw new Failure('PublishConflict', `${args.stream}: all 99 build ids of ${args.date.slice(0, 10)} are used`);
+    throw new Failure(
+      'PublishConflict',
+      `${args.stream}: all 99 build ids of ${args.date.slice(0, 10)} are used`,
+    );
   }),
 
   /** Writes the run's record. */
@@ -104,15 +112,22 @@ async function requireSpace(folder: string, needed: number): Promise<void> {
   await mkdir(folder, { recursive: true });
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < needed)
-    throw new Failure('DiskFull', `${folder}: ${formatBytes(bavail * bsize)} free, ${formatBytes(needed)} needed (\`freeSpace\`)`);
+    throw new Failure(
+      'DiskFull',
+      `${folder}: ${formatBytes(bavail * bsize)} free, ${formatBytes(needed)} needed (\`freeSpace\`)`,
+    );
 }
 
 /** Commit of the repository that the stream's files are in; with `-dirty` where they differ from it. */
 async function sourceCommit(
-  run: (argv: [string, ...string[]], options: { okCodes: readonly number[] }) => Promise<{ stdout: string; exitCode: number }>,
+  run: (
+    argv: [string, ...string[]],
+    options: { okCodes: readonly number[] },
+  ) => Promise<{ stdout: string; exitCode: number }>,
   folder: string,
 ): Promise<string | undefined> {
-  const git = (...args: string[]) => run(['git', '-C', dirname(folder), '-c', 'safe.directory=*', ...args], { okCodes: [0, 128] });
+  const git = (...args: string[]) =>
+    run(['git', '-C', dirname(folder), '-c', 'safe.directory=*', ...args], { okCodes: [0, 128] });
   const head = await git('rev-parse', 'HEAD').catch(() => undefined);
   if (head?.exitCode !== 0) return undefined;
   const status = await git('status', '--porcelain', '--', folder);

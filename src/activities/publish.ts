@@ -46,18 +46,28 @@ export const publishActivities = (host: Host) => {
       const [staging, snapshot] = [store.repo(stream.name), store.snapshot(stream.name)];
       await initRepo(step, snapshot);
       const check = 'signing-key';
-      for (const command of remoteCommands(snapshot, check, stream.publish.buildlogs.url, stream.signingKey)) await step.run(command);
+      for (const command of remoteCommands(snapshot, check, stream.publish.buildlogs.url, stream.signingKey))
+        await step.run(command);
       for (const [arch, commit] of commitsOf(args)) {
         const ref = refOf(stream, arch);
         await step.run(ostree(snapshot, 'pull-local', `--remote=${check}`, '--gpg-verify', staging, commit));
         const version = await commitMetadata(step, snapshot, commit, 'version');
-        if (version !== args.build) throw new Failure('CommitInvalid', `${commit}: version ${version ?? 'none'}, but the build is ${args.build}`);
+        if (version !== args.build)
+          throw new Failure(
+            'CommitInvalid',
+            `${commit}: version ${version ?? 'none'}, but the build is ${args.build}`,
+          );
         if (await exists(join(snapshot, 'state', `${commit}.commitpartial`)))
           throw new Failure('CommitInvalid', `${commit}: is not whole in the snapshot`);
         const { parent } = await commitFacts(step, snapshot, commit);
-        const head = (await fetchPublished(step, stream.publish.buildlogs, `repo/refs/heads/${ref}`))?.toString().trim();
+        const head = (await fetchPublished(step, stream.publish.buildlogs, `repo/refs/heads/${ref}`))
+          ?.toString()
+          .trim();
         if (head !== parent && head !== commit)
-          throw new Failure('PublishConflict', `${ref}: points to ${head ?? 'nothing'} now, but this build was made on ${parent ?? 'nothing'}`);
+          throw new Failure(
+            'PublishConflict',
+            `${ref}: points to ${head ?? 'nothing'} now, but this build was made on ${parent ?? 'nothing'}`,
+          );
         await step.run(ostree(snapshot, 'refs', '--force', `--create=${ref}`, commit));
       }
       await step.run(ostree(snapshot, 'remote', 'delete', check));
@@ -73,10 +83,10 @@ export const publishActivities = (host: Host) => {
       for (const part of parts) if (await exists(join(snapshot, part))) there.push(join(snapshot, part));
       const onLine = (line: string) => {
         const left = /to-chk=(\d+)\/(\d+)/.exec(line);
-        if (left) step.progress({ done: Number(left[2]) - Number(left[1]), total: Number(left[2]), unit: 'objects' });
+        if (left)
+          step.progress({ done: Number(left[2]) - Number(left[1]), total: Number(left[2]), unit: 'objects' });
       };
-      const options = ['--recursive', '--links', '--times', '--ignore-existing', '--stats', '--info=progress2', '--no-inc-recursive'];
-      const { stdout } = await rsync(step, stream.publish.buildlogs, options, there, 'repo/', { onLine });
+      const { stdout } = await rsync(step, stream.publish.buildlogs, pushOptions, there, 'repo/', { onLine });
       return pushed(stdout);
     }),
 
@@ -93,10 +103,20 @@ export const publishActivities = (host: Host) => {
           const [done, percent] = [Number(bytes?.[1]?.replaceAll(',', '') ?? 0), Number(bytes?.[2] ?? 0)];
           if (percent > 0) step.progress({ done, total: Math.round((done * 100) / percent), unit: 'bytes' });
         };
-        const options = ['--recursive', '--times', '--checksum', '--ignore-existing', '--stats', '--info=progress2', '--no-inc-recursive'];
-        const { stdout } = await rsync(step, stream.publish.buildlogs, options, [`${folder}/`], `builds/${args.build}/${arch}/`, { onLine });
+        const { stdout } = await rsync(
+          step,
+          stream.publish.buildlogs,
+          pushOptions,
+          [`${folder}/`],
+          `builds/${args.build}/${arch}/`,
+          { onLine },
+        );
         const now = pushed(stdout);
-        total = { files: total.files + now.files, newBytes: total.newBytes + now.newBytes, sentBytes: total.sentBytes + now.sentBytes };
+        total = {
+          files: total.files + now.files,
+          newBytes: total.newBytes + now.newBytes,
+          sentBytes: total.sentBytes + now.sentBytes,
+        };
       }
       return total;
     }),
@@ -108,7 +128,8 @@ export const publishActivities = (host: Host) => {
       const next = join(store.published(stream.name), `next-${args.run}`);
       await rm(next, { recursive: true, force: true });
       await mkdir(next, { recursive: true });
-      for (const part of ['refs/heads', 'summary', 'summary.sig']) await cp(join(snapshot, part), join(next, part), { recursive: true });
+      for (const part of ['refs/heads', 'summary', 'summary.sig'])
+        await cp(join(snapshot, part), join(next, part), { recursive: true });
       await rsync(step, stream.publish.buildlogs, switchOptions, [`${next}/`], 'repo/');
     }),
 
@@ -118,7 +139,13 @@ export const publishActivities = (host: Host) => {
       const former = join(store.published(stream.name), 'refs');
       await mkdir(former, { recursive: true });
       const only = ['--include=/refs/***', '--include=/summary', '--include=/summary.sig', '--exclude=*'];
-      await rsync(step, stream.publish.buildlogs, [...switchOptions, '--delete-after', ...only], [`${former}/`], 'repo/');
+      await rsync(
+        step,
+        stream.publish.buildlogs,
+        [...switchOptions, '--delete-after', ...only],
+        [`${former}/`],
+        'repo/',
+      );
     }),
 
     /** An independent client: a fresh repo pulls each ref from the readers' address with GPG and summary verification. */
@@ -130,7 +157,8 @@ export const publishActivities = (host: Host) => {
       const repo = join(work, 'repo');
       await initRepo(step, repo);
       const { url } = stream.publish.buildlogs;
-      for (const command of remoteCommands(repo, 'client', `${url}/repo`, stream.signingKey)) await step.run(command);
+      for (const command of remoteCommands(repo, 'client', `${url}/repo`, stream.signingKey))
+        await step.run(command);
       for (const [arch, commit] of commitsOf(args)) {
         const ref = refOf(stream, arch);
         await step.run(ostree(repo, 'pull', '--disable-fsync', 'client', ref)).catch((error: unknown) => {
@@ -139,35 +167,69 @@ export const publishActivities = (host: Host) => {
           throw error;
         });
         const head = await resolveRef(step, repo, `client:${ref}`);
-        if (head !== commit) throw new Failure('VerificationFailed', `${url}/repo ${ref}: a client got ${head ?? 'nothing'} instead of ${commit}`);
-        await verifyFiles(step, `${url}/builds/${args.build}/${arch}`, await assembleMeta(host, args, arch, commit, []));
+        if (head !== commit)
+          throw new Failure(
+            'VerificationFailed',
+            `${url}/repo ${ref}: a client got ${head ?? 'nothing'} instead of ${commit}`,
+          );
+        await verifyFiles(
+          step,
+          `${url}/builds/${args.build}/${arch}`,
+          await assembleMeta(host, args, arch, commit, []),
+        );
       }
       await rm(work, { recursive: true, force: true });
     }),
 
     /** Writes and pushes meta.json, the build pages and, last, builds.json. From here on the build is published. */
-    metadata: asStep(host, async (step, args: PublishArgs & { steps: readonly StepRecord[] }): Promise<void> => {
-      const stream = await frozenStream(host, args);
-      const target = stream.publish.buildlogs;
-      for (const [arch, commit] of commitsOf(args)) {
-        const folder = archBuild(args, arch);
-        const meta = await assembleMeta(host, args, arch, commit, args.steps);
-        await cp(store.logs(args), join(folder, 'logs'), { recursive: true });
-        await writeWhole(join(folder, 'meta.json'), `${JSON.stringify(buildMeta.parse(meta), null, 2)}\n`);
-      }
-      const index = await publishIndex(host, stream, args.build, commitsOf(args).map(([arch]) => arch));
-      await writeBuildPages(host, stream, index);
-      for (const [arch] of commitsOf(args))
-        await rsync(step, target, ['--recursive', '--times'], [`${archBuild(args, arch)}/`], `builds/${args.build}/${arch}/`);
-      const published = store.published(stream.name);
-      await rsync(step, target, ['--recursive', '--times', '--delay-updates'], [`${join(published, 'pages')}/`], '');
-      await rsync(step, target, ['--times', '--delay-updates'], [join(published, 'next-builds.json')], 'builds.json');
-      // What readers have now is what a later failure returns them to.
-      await cp(join(published, 'next-builds.json'), join(published, 'builds.json'));
-      await rm(join(published, 'refs'), { recursive: true, force: true });
-      await cp(join(published, `next-${args.run}`), join(published, 'refs'), { recursive: true });
-      await rm(join(published, `next-${args.run}`), { recursive: true, force: true });
-    }),
+    metadata: asStep(
+      host,
+      async (step, args: PublishArgs & { steps: readonly StepRecord[] }): Promise<void> => {
+        const stream = await frozenStream(host, args);
+        const target = stream.publish.buildlogs;
+        for (const [arch, commit] of commitsOf(args)) {
+          const folder = archBuild(args, arch);
+          const meta = await assembleMeta(host, args, arch, commit, args.steps);
+          await cp(store.logs(args), join(folder, 'logs'), { recursive: true });
+          await writeWhole(join(folder, 'meta.json'), `${JSON.stringify(buildMeta.parse(meta), null, 2)}\n`);
+        }
+        const index = await publishIndex(
+          host,
+          stream,
+          args.build,
+          commitsOf(args).map(([arch]) => arch),
+        );
+        await writeBuildPages(host, stream, index);
+        for (const [arch] of commitsOf(args))
+          await rsync(
+            step,
+            target,
+            ['--recursive', '--times'],
+            [`${archBuild(args, arch)}/`],
+            `builds/${args.build}/${arch}/`,
+          );
+        const published = store.published(stream.name);
+        await rsync(
+          step,
+          target,
+          ['--recursive', '--times', '--delay-updates'],
+          [`${join(published, 'pages')}/`],
+          '',
+        );
+        await rsync(
+          step,
+          target,
+          ['--times', '--delay-updates'],
+          [join(published, 'next-builds.json')],
+          'builds.json',
+        );
+        // What readers have now is what a later failure returns them to.
+        await cp(join(published, 'next-builds.json'), join(published, 'builds.json'));
+        await rm(join(published, 'refs'), { recursive: true, force: true });
+        await cp(join(published, `next-${args.run}`), join(published, 'refs'), { recursive: true });
+        await rm(join(published, `next-${args.run}`), { recursive: true, force: true });
+      },
+    ),
 
     /** Removes what is older than the stream's retention: builds at the target, runs in the store. */
     prune: asStep(host, async (step, args: StepArgs): Promise<{ builds: string[]; runs: number }> =>
@@ -176,7 +238,16 @@ export const publishActivities = (host: Host) => {
   };
 };
 
-const switchOptions = ['--recursive', '--times', '--checksum', '--delay-updates'] as const;
+/**
+ * What is new goes, what is there stays: nothing under these names ever changes. Times are kept, so that a later look by
+ * rsync is quick.
+ */
+export const pushOptions = [
+  ...['--recursive', '--links', '--times', '--ignore-existing'],
+  ...['--stats', '--info=progress2', '--no-inc-recursive'],
+] as const;
+/** Staged beside their place, renamed at the end. */
+export const switchOptions = ['--recursive', '--times', '--checksum', '--delay-updates'] as const;
 
 /** Reads rsync's `--stats`. */
 export function pushed(stats: string): Pushed {
@@ -194,6 +265,9 @@ async function verifyFiles(step: { signal: AbortSignal }, url: string, meta: Bui
     const response = await fetch(`${url}/${image.path}`, { method: 'HEAD', signal: step.signal });
     const length = Number(response.headers.get('content-length'));
     if (!response.ok || length !== image.size)
-      throw new Failure('VerificationFailed', `${url}/${image.path}: status ${response.status}, ${length} bytes instead of ${image.size}`);
+      throw new Failure(
+        'VerificationFailed',
+        `${url}/${image.path}: status ${response.status}, ${length} bytes instead of ${image.size}`,
+      );
   }
 }

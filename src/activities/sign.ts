@@ -30,28 +30,35 @@ export const signActivities = (host: Host) => {
      * Signs the commit in the staging repo and, per image, the file (`<image>.asc`), and writes the checksums file with its
      * clear-signed form. Verifies each image against its record first.
      */
-    sign: asStep(host, async (step, args: ArchStepArgs & { commit: string; images: string[] }): Promise<{ key: string }> => {
-      const { key } = await signingKey(step, args);
-      const repo = host.store.repo(args.stream);
-      await signCommit(step, repo, args.commit, key, home);
-      const folder = join(host.store.archDir(args, args.arch), 'build');
-      const lines: string[] = [];
-      for (const kind of args.images) {
-        const meta = await needJson(join(host.store.archDir(args, args.arch), `image-${kind}.json`), imageMeta);
-        const file = join(folder, meta.path);
-        const digest = await sha256(file);
-        if (digest !== meta.sha256) throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
-        await signing(step.run(detachSignCommand(home, key, file)));
-        lines.push(`${digest}  ${meta.path}\n`);
-      }
-      if (lines.length > 0) {
-        const file = join(folder, checksumsFile);
-        await writeFile(file, lines.sort().join(''));
-        await signing(step.run(clearSignCommand(home, key, file)));
-      }
-      await writeJson(join(host.store.archDir(args, args.arch), 'signed.json'), { key });
-      return { key };
-    }),
+    sign: asStep(
+      host,
+      async (step, args: ArchStepArgs & { commit: string; images: string[] }): Promise<{ key: string }> => {
+        const { key } = await signingKey(step, args);
+        const repo = host.store.repo(args.stream);
+        await signCommit(step, repo, args.commit, key, home);
+        const folder = join(host.store.archDir(args, args.arch), 'build');
+        const lines: string[] = [];
+        for (const kind of args.images) {
+          const meta = await needJson(
+            join(host.store.archDir(args, args.arch), `image-${kind}.json`),
+            imageMeta,
+          );
+          const file = join(folder, meta.path);
+          const digest = await sha256(file);
+          if (digest !== meta.sha256)
+            throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
+          await signing(step.run(detachSignCommand(home, key, file)));
+          lines.push(`${digest}  ${meta.path}\n`);
+        }
+        if (lines.length > 0) {
+          const file = join(folder, checksumsFile);
+          await writeFile(file, lines.sort().join(''));
+          await signing(step.run(clearSignCommand(home, key, file)));
+        }
+        await writeJson(join(host.store.archDir(args, args.arch), 'signed.json'), { key });
+        return { key };
+      },
+    ),
 
     /** Writes and signs the summary of the snapshot that is going to be pushed. */
     signSummary: asStep(host, async (step, args: StepArgs): Promise<void> => {
@@ -68,14 +75,23 @@ export const summaryCommand = (repo: string, key: string, home: string) =>
   ostree(repo, 'summary', '--update', `--gpg-sign=${key}`, `--gpg-homedir=${home}`);
 
 /** Signs a commit once: a signature of this key that is there already is dropped and made anew. */
-async function signCommit(step: Step, repo: string, commit: string, key: string, home: string): Promise<void> {
-  await step.run(ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, commit, key), { okCodes: [0, 1] });
+async function signCommit(
+  step: Step,
+  repo: string,
+  commit: string,
+  key: string,
+  home: string,
+): Promise<void> {
+  await step.run(ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, commit, key), {
+    okCodes: [0, 1],
+  });
   await signing(step.run(signCommitCommand(repo, commit, key, home)));
 }
 
 async function signing<T>(command: Promise<T>): Promise<T> {
   return command.catch((error: unknown) => {
-    if (error instanceof Failure && error.code === 'CommandFailed') throw new Failure('SigningFailed', error.message, error.tail);
+    if (error instanceof Failure && error.code === 'CommandFailed')
+      throw new Failure('SigningFailed', error.message, error.tail);
     throw error;
   });
 }

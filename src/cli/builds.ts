@@ -22,7 +22,9 @@ export async function publishedBuilds(store: Store, stream: string): Promise<Bui
     const run = await store.runOf(stream, id);
     if (run === undefined) continue;
     const metas = await Promise.all(
-      arches.map((arch) => readJson(join(store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta)),
+      arches.map((arch) =>
+        readJson(join(store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta),
+      ),
     );
     builds.push({ id, run: { stream, run }, metas: metas.filter((meta) => meta !== undefined) });
   }
@@ -32,7 +34,9 @@ export async function publishedBuilds(store: Store, stream: string): Promise<Bui
 /** Records of a stream's runs, newest first. */
 export async function runRecords(store: Store, stream: string): Promise<RunRecord[]> {
   const runs = await readdir(store.runsDir(stream)).catch(() => []);
-  const records = await Promise.all(runs.map((run) => readJson(join(store.runDir({ stream, run }), 'run.json'), runRecord)));
+  const records = await Promise.all(
+    runs.map((run) => readJson(join(store.runDir({ stream, run }), 'run.json'), runRecord)),
+  );
   return records.filter((record) => record !== undefined).sort((a, b) => b.started.localeCompare(a.started));
 }
 
@@ -43,7 +47,11 @@ export const storedStreams = (store: Store) => readdir(join(store.state, 'store'
  * The run that a name means: `BUILD` or `STREAM/BUILD`; with `runs` also a stream's name (its last run) and a run's id.
  * Throws `CliError` (not found, or in several streams).
  */
-export async function findRun(store: Store, name: string, { runs = false } = {}): Promise<Run & { build?: string }> {
+export async function findRun(
+  store: Store,
+  name: string,
+  { runs = false } = {},
+): Promise<Run & { build?: string }> {
   const [first = '', second] = name.split('/');
   const streams = second === undefined ? await storedStreams(store) : [first];
   const wanted = second ?? first;
@@ -54,13 +62,17 @@ export async function findRun(store: Store, name: string, { runs = false } = {})
       if (run !== undefined) found.push({ stream, run, build: wanted });
     }
     if (found.length > 1)
-      throw new CliError(`${name}: a build of several streams. Write one of: ${found.map((f) => `${f.stream}/${wanted}`).join(', ')}.`, exitCodes.usage);
+      throw new CliError(
+        `${name}: a build of several streams. Write one of: ${found.map((f) => `${f.stream}/${wanted}`).join(', ')}.`,
+        exitCodes.usage,
+      );
     if (found[0]) return found[0];
   } else if (runs) {
     for (const stream of streams) {
       const records = await runRecords(store, stream);
       const record = stream === wanted ? records[0] : records.find(({ run }) => run.startsWith(wanted));
-      if (record) return { stream, run: record.run, ...(record.build === undefined ? {} : { build: record.build }) };
+      if (record)
+        return { stream, run: record.run, ...(record.build === undefined ? {} : { build: record.build }) };
     }
   }
   throw new CliError(`${name}: no such build. \`treeline builds STREAM\` lists them.`, exitCodes.notFound);
@@ -70,6 +82,10 @@ export async function findRun(store: Store, name: string, { runs = false } = {})
 export async function findBuild(store: Store, name: string): Promise<Build> {
   const { stream, build } = await findRun(store, name);
   const found = (await publishedBuilds(store, stream)).find(({ id }) => id === build);
-  if (!found) throw new CliError(`${name}: was not published, or is pruned. See \`treeline logs ${name}\`.`, exitCodes.notFound);
+  if (!found)
+    throw new CliError(
+      `${name}: was not published, or is pruned. See \`treeline logs ${name}\`.`,
+      exitCodes.notFound,
+    );
   return found;
 }

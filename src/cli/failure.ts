@@ -14,8 +14,10 @@ export function failureOf(error: unknown, stream: string): unknown {
   if (cause instanceof CancelledFailure) return new CliError(`${stream}: cancelled. Nothing was published.`);
   const step = cause instanceof ActivityFailure ? cause.activityId : undefined;
   const failure = cause instanceof ActivityFailure ? cause.cause : cause;
-  if (failure instanceof CancelledFailure) return new CliError(`${stream}: cancelled. Nothing was published.`);
-  if (!(failure instanceof ApplicationFailure)) return new CliError(`${stream}: ${failure?.message ?? error.message}`);
+  if (failure instanceof CancelledFailure)
+    return new CliError(`${stream}: cancelled. Nothing was published.`);
+  if (!(failure instanceof ApplicationFailure))
+    return new CliError(`${stream}: ${failure?.message ?? error.message}`);
   const code = failure.type ?? 'CommandFailed';
   const kind = code in failureKinds ? failureKinds[code as FailureCode] : undefined;
   const tail = details.safeParse(failure.details?.[0]).data?.tail ?? [];

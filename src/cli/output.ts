@@ -32,7 +32,8 @@ type Style = Parameters<typeof styleText>[0];
 const coloured = (stream: NodeJS.WriteStream) => stream.isTTY && !process.env.NO_COLOR;
 
 /** Colours a text if standard output is a terminal. */
-export const paint = (style: Style, text: string) => (coloured(process.stdout) ? styleText(style, text) : text);
+export const paint = (style: Style, text: string) =>
+  coloured(process.stdout) ? styleText(style, text) : text;
 
 /** Removes control characters: names come from packages and stream files. */
 
@@ -41,7 +42,22 @@ export const clean = (text: string) => text.replace(/[\u0000-\u0008\u000b-\u001f
 /** Prints a table without borders. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
   const none = Object.fromEntries(
-    ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'].map((part) => [part, '']),
+    [
+      'top',
+      'top-mid',
+      'top-left',
+      'top-right',
+      'bottom',
+      'bottom-mid',
+      'bottom-left',
+      'bottom-right',
+      'left',
+      'left-mid',
+      'mid',
+      'mid-mid',
+      'right',
+      'right-mid',
+    ].map((part) => [part, '']),
   );
   const table = new Table({
     head: head.map((text) => paint('bold', text)),

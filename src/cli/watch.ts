@@ -21,7 +21,12 @@ interface Live {
  * Shows a run until it ends (also one that has ended already) or `signal` is aborted. Answers false if it was aborted:
  * the run itself goes on.
  */
-export async function watch(client: Client, workflowId: string, runId: string, signal: AbortSignal): Promise<boolean> {
+export async function watch(
+  client: Client,
+  workflowId: string,
+  runId: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   const handle = client.workflow.getHandle(workflowId, runId);
   const view = process.stdout.isTTY ? new TerminalView() : new PlainView();
   try {
@@ -52,7 +57,10 @@ function liveSteps({ raw }: WorkflowExecutionDescription): Map<string, Live> {
   for (const { activityId, attempt, heartbeatDetails } of raw.pendingActivities ?? []) {
     const payload = heartbeatDetails?.payloads?.[0];
     const beat = payload ? defaultPayloadConverter.fromPayload<Beat>(payload) : undefined;
-    live.set(activityId ?? '', { attempt: attempt ?? 1, ...(beat?.progress ? { progress: beat.progress } : {}) });
+    live.set(activityId ?? '', {
+      attempt: attempt ?? 1,
+      ...(beat?.progress ? { progress: beat.progress } : {}),
+    });
   }
   return live;
 }
@@ -66,7 +74,8 @@ interface View {
 const marks: Record<StepRecord['state'], string> = { running: '▶', done: '✓', failed: '✗', cancelled: '–' };
 const colours = { running: 'cyan', done: 'green', failed: 'red', cancelled: 'yellow' } as const;
 
-const seconds = (step: StepRecord) => ((step.ended === undefined ? Date.now() : Date.parse(step.ended)) - Date.parse(step.started)) / 1000;
+const seconds = (step: StepRecord) =>
+  ((step.ended === undefined ? Date.now() : Date.parse(step.ended)) - Date.parse(step.started)) / 1000;
 
 function stepLine(step: StepRecord): string {
   const text = `${step.id.padEnd(24)} ${step.title.padEnd(44)} ${formatSeconds(seconds(step)).padStart(11)}  ${step.result ?? ''}`;
@@ -86,7 +95,9 @@ class PlainView implements View {
     if (trouble !== undefined && trouble !== this.#trouble) console.log(`⚠ ${clean(trouble)}`);
     this.#trouble = trouble;
     // Steps that run side by side end in any order: print in the order in which they end.
-    const ended = steps.filter((step) => step.ended !== undefined).sort((a, b) => (a.ended ?? '').localeCompare(b.ended ?? ''));
+    const ended = steps
+      .filter((step) => step.ended !== undefined)
+      .sort((a, b) => (a.ended ?? '').localeCompare(b.ended ?? ''));
     for (const step of ended.slice(this.#printed)) console.log(stepLine(step));
     this.#printed = Math.max(this.#printed, ended.length);
   }
@@ -114,9 +125,12 @@ class TerminalView implements View {
   #trouble: string | undefined;
 
   show({ steps, trouble }: ChainProgress, live: Map<string, Live>): void {
-    if (trouble !== undefined && trouble !== this.#trouble) this.#multi.log(`${paint('yellow', '⚠')} ${clean(trouble)}\n`);
+    if (trouble !== undefined && trouble !== this.#trouble)
+      this.#multi.log(`${paint('yellow', '⚠')} ${clean(trouble)}\n`);
     this.#trouble = trouble;
-    const ended = steps.filter((step) => step.ended !== undefined).sort((a, b) => (a.ended ?? '').localeCompare(b.ended ?? ''));
+    const ended = steps
+      .filter((step) => step.ended !== undefined)
+      .sort((a, b) => (a.ended ?? '').localeCompare(b.ended ?? ''));
     for (const step of ended.slice(this.#printed)) {
       this.#remove(step.id);
       this.#multi.log(`${stepLine(step)}\n`);

@@ -3,7 +3,7 @@
  * (embedded) and `rpm-ostree`. All four steps are idempotent: a second try after a crash gives the same result.
  */
 import type { Lockfile } from '../domain/lockfile.js';
-import type { Step } from '../steps/step.js';
+import type { Argv, Step } from '../steps/step.js';
 
 export interface RepoInput {
   readonly id: string;
@@ -41,7 +41,14 @@ export interface CommitInput {
   readonly timestamp: number;
 }
 
+/** Commands of each step; what is known only at run time stands in angle brackets. */
+export type ComposeCommands = Readonly<
+  Record<'resolve' | 'download' | 'compose' | 'commit', readonly Argv[]>
+>;
+
 export interface Composer {
+  /** What the steps run, for `--dry-run`. */
+  commands(input: ComposeInput, commit: CommitInput): ComposeCommands;
   /**
    * Depsolves against fresh, verified repo metadata and keeps a copy of that metadata in `work`.
    * Fails with PackageNotFound, DepsolveFailed, PackageSignature, RepoUnreachable, StreamInvalid, TreefileUnsupported.

@@ -10,11 +10,21 @@ const composers: Record<ComposerName, Composer> = { dnf: dnfComposer, 'rpm-ostre
 
 export const composerOf = (name: ComposerName): Composer => composers[name];
 
-const common = [tool('ostree', 'ostree'), tool('bwrap', 'bubblewrap'), tool('gpg', 'gnupg', 'gnupg2'), tool('python3', 'python3')];
+const common = [
+  tool('ostree', 'ostree'),
+  tool('bwrap', 'bubblewrap'),
+  tool('gpg', 'gnupg', 'gnupg2'),
+  tool('python3', 'python3'),
+];
 
 export const composerTools = (name: ComposerName): readonly Tool[] =>
   name === 'dnf'
-    ? [...common, tool('dnf', 'dnf'), tool('rpmkeys', 'rpm'), tool('createrepo_c', 'createrepo-c', 'createrepo_c')]
+    ? [
+        ...common,
+        tool('dnf', 'dnf'),
+        tool('rpmkeys', 'rpm'),
+        tool('createrepo_c', 'createrepo-c', 'createrepo_c'),
+      ]
     : [
         ...common,
         tool('rpm-ostree', 'rpm-ostree'),

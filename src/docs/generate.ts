@@ -29,7 +29,11 @@ function rows(schema: Property, path: string): string[] {
     const name = path ? `${path}.${key}` : key;
     const items = field.items?.properties ? field.items : undefined;
     const kind = field.enum ? field.enum.map((value) => `\`${value}\``).join(', ') : (field.type ?? '');
-    const must = schema.required?.includes(key) ? '**required**' : field.default === undefined ? '' : `\`${JSON.stringify(field.default)}\``;
+    const must = schema.required?.includes(key)
+      ? '**required**'
+      : field.default === undefined
+        ? ''
+        : `\`${JSON.stringify(field.default)}\``;
     const description = (field.description ?? '').replaceAll('|', '\\|');
     return [
       `| \`${name}${items ? '[]' : ''}\` | ${kind} | ${must} | ${description} |`,
@@ -38,7 +42,8 @@ function rows(schema: Property, path: string): string[] {
   });
 }
 
-const table = (schema: Property) => ['| field | type | default | |', '| --- | --- | --- | --- |', ...rows(schema, '')].join('\n');
+const table = (schema: Property) =>
+  ['| field | type | default | |', '| --- | --- | --- | --- |', ...rows(schema, '')].join('\n');
 
 const streamReference = [
   note,
@@ -78,7 +83,8 @@ const failures = [
   '| code | family | again | what happened | what to do |',
   '| --- | --- | --- | --- | --- |',
   ...Object.entries(failureKinds).map(
-    ([code, kind]) => `| \`${code}\` | ${kind.family} | ${kind.retryable ? 'yes' : 'no'} | ${kind.meaning} | ${kind.remedy} |`,
+    ([code, kind]) =>
+      `| \`${code}\` | ${kind.family} | ${kind.retryable ? 'yes' : 'no'} | ${kind.meaning} | ${kind.remedy} |`,
   ),
   '',
 ].join('\n');

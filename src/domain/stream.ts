@@ -12,16 +12,23 @@ const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, {
   error: 'use lower-case letters, digits and `-`, starting with a letter',
 });
 /** Paths, locations and URLs go into argv arrays: a leading `-` would be read as an option. */
-const plain = z.string().regex(/^[^\s\x00-\x1f-][^\s\x00-\x1f]*$/, { error: 'no spaces, and not starting with `-`' });
+const plain = z
+  .string()
+  .regex(/^[^\s\x00-\x1f-][^\s\x00-\x1f]*$/, { error: 'no spaces, and not starting with `-`' });
 const httpUrl = plain.regex(/^https?:\/\/[^/]+/, { error: 'write an `http://` or `https://` URL' });
 
 export const target = z
   .strictObject({
     location: plain
-      .regex(/^(\/|(rsync|ssh):\/\/([\w.][\w.-]*@)?([A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\/)/, {
-        error: 'write an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`',
-      })
-      .describe('Where it is written: an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`.'),
+      .regex(
+        /^(\/|(rsync|ssh):\/\/([\w.][\w.-]*@)?([A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\/)/,
+        {
+          error: 'write an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`',
+        },
+      )
+      .describe(
+        'Where it is written: an absolute folder, `rsync://host/module/path` or `ssh://user@host[:port]/path`.',
+      ),
     url: httpUrl.describe('Where readers find it: the address that clients pull from.'),
     identityFile: plain.optional().describe('Private key file for `ssh://`. Default: ssh’s own.'),
     knownHostsFile: plain.optional().describe('Known-hosts file for `ssh://`. Default: ssh’s own.'),
@@ -49,7 +56,9 @@ const repo = z.strictObject({
 
 const image = z.strictObject({
   kind: z.string().describe('One of the image kinds that `treeline doctor` lists, such as `qcow2`.'),
-  size: size.default(4 * 2 ** 30).describe('Virtual disk size, such as `4GiB`; the root grows at first boot where the disk is larger.'),
+  size: size
+    .default(4 * 2 ** 30)
+    .describe('Virtual disk size, such as `4GiB`; the root grows at first boot where the disk is larger.'),
   options: z.record(z.string(), z.unknown()).default({}).describe('Options of the kind; see “Image kinds”.'),
   bootTest: z.boolean().default(true).describe('Boot it before publication?'),
 });
@@ -58,18 +67,27 @@ const bootTest = z.strictObject({
   timeout: duration.default(600).describe('Time from power-on to the login prompt.'),
   memory: size.default(2 ** 30).describe('Memory of the guest.'),
   cpus: z.int().min(1).max(64).default(2).describe('CPUs of the guest.'),
-  attempts: z.int().min(1).max(5).default(2).describe('Bounded retry; a build that needed more than one is shown as flaky.'),
+  attempts: z
+    .int()
+    .min(1)
+    .max(5)
+    .default(2)
+    .describe('Bounded retry; a build that needed more than one is shown as flaky.'),
   probe: z
     .enum(['console', 'cloud-init'])
     .default('console')
-    .describe('How the booted commit is learnt: the tree prints `treeline: booted commit <checksum>` itself, or a cloud-init seed asks for it.'),
+    .describe(
+      'How the booted commit is learnt: the tree prints `treeline: booted commit <checksum>` itself, or a cloud-init seed asks for it.',
+    ),
 });
 
 const schedule = z.strictObject({
   cron: z
     .string()
     .regex(/^(\S+ +){4}\S+$/, { error: 'write five fields, such as `30 2 * * *`', abort: true })
-    .refine(isCron, { error: 'write numbers in their range: minute 0-59, hour 0-23, day 1-31, month 1-12, day of week 0-7' })
+    .refine(isCron, {
+      error: 'write numbers in their range: minute 0-59, hour 0-23, day 1-31, month 1-12, day of week 0-7',
+    })
     .describe('Five cron fields: minute, hour, day of month, month, day of week.'),
   timezone: z
     .string()
@@ -100,13 +118,24 @@ export const streamSchema = z.strictObject({
     })
     .describe('The ostree ref; `${arch}` stands for the architecture.'),
   osname: name.describe('Name of the ostree remote and of the deployment’s OS in images.'),
-  releasever: z.string().regex(/^\w[\w.-]*$/, { error: 'use letters, digits, `_`, `.` and `-`; not starting with `-`' }).describe('`$releasever` of the package repos.'),
-  architectures: z.array(architecture).min(1).default(['x86_64']).describe('Architectures, built side by side.'),
-  composer: z.enum(['dnf', 'rpm-ostree']).describe('`rpm-ostree` on CentOS and Fedora builders; `dnf` where there is none.'),
+  releasever: z
+    .string()
+    .regex(/^\w[\w.-]*$/, { error: 'use letters, digits, `_`, `.` and `-`; not starting with `-`' })
+    .describe('`$releasever` of the package repos.'),
+  architectures: z
+    .array(architecture)
+    .min(1)
+    .default(['x86_64'])
+    .describe('Architectures, built side by side.'),
+  composer: z
+    .enum(['dnf', 'rpm-ostree'])
+    .describe('`rpm-ostree` on CentOS and Fedora builders; `dnf` where there is none.'),
   repos: z.array(repo).min(1).describe('Package repos.'),
   images: z.array(image).default([]).describe('Images made from each commit.'),
   bootTest: bootTest.prefault({}).describe('The boot test of the images.'),
-  signingKey: plain.describe('File of the public key that commits, summaries and images are signed with; only the signing role has its private part.'),
+  signingKey: plain.describe(
+    'File of the public key that commits, summaries and images are signed with; only the signing role has its private part.',
+  ),
   schedule: schedule.optional().describe('When the nightly starts; without it only by hand.'),
   publish: z
     .strictObject({
@@ -130,7 +159,8 @@ export const streamSchema = z.strictObject({
 /** A stream as declared, defaults filled in: sizes in bytes, durations in seconds, paths absolute. */
 export type Stream = z.infer<typeof streamSchema>;
 
-export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) => stream.ref.replaceAll('${arch}', arch);
+export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) =>
+  stream.ref.replaceAll('${arch}', arch);
 
 const weekDays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
@@ -156,7 +186,9 @@ function isCron(text: string): boolean {
       if (more.length > 0 || (step !== undefined && !/^[1-9][0-9]?$/.test(step))) return false;
       if (range === '*') return true;
       const ends = range.split('-').map(valueOf);
-      return ends.length <= 2 && ends.every((n) => n >= first && n <= last) && (ends[0] ?? 0) <= (ends[1] ?? last);
+      return (
+        ends.length <= 2 && ends.every((n) => n >= first && n <= last) && (ends[0] ?? 0) <= (ends[1] ?? last)
+      );
     });
   });
 }

@@ -2,7 +2,14 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Step } from '../steps/step.js';
+import type { Argv, Step } from '../steps/step.js';
+
+export const convertCommand = (raw: string, target: string, compress: boolean): Argv => [
+  ...(['qemu-img', 'convert', '-p', '-f', 'raw', '-O', 'qcow2'] as const),
+  ...(compress ? ['-c'] : []),
+  raw,
+  target,
+];
 
 /** Converts a raw disk of `size` bytes to a qcow2 `target`, overwriting it. */
 export async function toQcow2(
@@ -11,16 +18,13 @@ export async function toQcow2(
   target: string,
   { size, compress }: { size: number; compress: boolean },
 ): Promise<void> {
-  await step.run(
-    ['qemu-img', 'convert', '-p', '-f', 'raw', '-O', 'qcow2', ...(compress ? ['-c'] : []), raw, target],
-    {
-      onLine: (line) => {
-        const percent = /\((\d+\.\d+)\/100%\)/.exec(line)?.[1];
-        if (percent)
-          step.progress({ done: Math.round((size * Number(percent)) / 100), total: size, unit: 'bytes' });
-      },
+  await step.run(convertCommand(raw, target, compress), {
+    onLine: (line) => {
+      const percent = /\((\d+\.\d+)\/100%\)/.exec(line)?.[1];
+      if (percent)
+        step.progress({ done: Math.round((size * Number(percent)) / 100), total: size, unit: 'bytes' });
     },
-  );
+  });
 }
 
 /** Hex sha256 and size in bytes of a file. */

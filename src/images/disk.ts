@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { Failure, failureKinds, type FailureCode } from '../domain/failures.js';
-import type { Step } from '../steps/step.js';
+import type { Argv, Step } from '../steps/step.js';
 import { customisation, type Customisation } from './customise.js';
 import type { ImageInput } from './kind.js';
 
@@ -46,14 +46,17 @@ export const diskSpec = z.strictObject({
 });
 export type DiskSpec = z.infer<typeof diskSpec>;
 
+const program = fileURLToPath(new URL('disk-program.js', import.meta.url));
+
+/** The disk program with its specification; see `disk-program.ts` for what it runs. */
+export const diskCommand = (specification: string): Argv => [process.execPath, program, specification];
+
 /** What the program prints as its last line when it fails; its exit code is then 1. */
 export const diskFailure = z.strictObject({
   code: z.custom<FailureCode>((code) => typeof code === 'string' && code in failureKinds),
   message: z.string(),
   tail: z.array(z.string()),
 });
-
-const program = fileURLToPath(new URL('disk-program.js', import.meta.url));
 
 /**
  * Makes `<work>/disk-<digest of its specification>.raw`, a sparse file of `input.size` bytes, and answers its path.
@@ -93,7 +96,7 @@ export async function makeDisk(
   }
   const file = join(work, `disk-${key}.json`);
   await writeFile(file, JSON.stringify(spec));
-  const result = await step.run([process.execPath, program, file], { okCodes: [0, 1] });
+  const result = await step.run(diskCommand(file), { okCodes: [0, 1] });
   if (result.exitCode === 0) return spec.disk;
   const failure = diskFailure.safeParse(json(result.stdout.trim().split('\n').at(-1) ?? ''));
   if (!failure.success)

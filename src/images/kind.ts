@@ -3,7 +3,7 @@
  * `src/images/index.ts`.
  */
 import type { z } from 'zod';
-import type { Step } from '../steps/step.js';
+import type { Argv, Step } from '../steps/step.js';
 
 export interface ImageInput {
   readonly arch: 'x86_64' | 'aarch64';
@@ -41,6 +41,8 @@ export interface ImageKind<Options extends z.ZodType = z.ZodType> {
   readonly description: string;
   /** Schema of `images[].options` in the stream file: strict, each key with a default and a description. */
   readonly options: Options;
+  /** What `build` runs, for `--dry-run`; what is known only at run time stands in angle brackets. */
+  commands(input: ImageInput, options: z.infer<Options>): readonly Argv[];
   /** Idempotent: the result appears under its name only when it is whole. */
   build(step: Step, input: ImageInput, options: z.infer<Options>): Promise<ImageResult>;
   /** Makes (in `work`) or names a disk image that QEMU can boot from the built file, with its format. */

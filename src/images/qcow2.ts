@@ -2,8 +2,8 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { digest, toQcow2 } from './convert.js';
-import { makeDisk } from './disk.js';
+import { convertCommand, digest, toQcow2 } from './convert.js';
+import { diskCommand, makeDisk } from './disk.js';
 import type { ImageKind } from './kind.js';
 
 const options = z.strictObject({
@@ -17,6 +17,10 @@ export const qcow2: ImageKind<typeof options> = {
   kind: 'qcow2',
   description: 'GenericCloud disk for OpenStack, libvirt and the like; provisioned by cloud-init',
   options,
+  commands: ({ name, out, work }, { compress }) => [
+    diskCommand(join(work, '<disk.json>')),
+    convertCommand(join(work, '<disk.raw>'), join(out, `.${name}.qcow2.part`), compress),
+  ],
   async build(step, input, { compress }) {
     const path = `${input.name}.qcow2`;
     const part = join(input.out, `.${path}.part`);

@@ -60,7 +60,7 @@ export async function startMachine(step: Step, options: MachineOptions): Promise
   };
 }
 
-function machineArgv(accelerator: Accelerator, options: MachineOptions): Argv {
+export function machineArgv(accelerator: Accelerator, options: MachineOptions): Argv {
   const { disk, seed, memoryMiB, cpus, console, network } = options;
   // `graphics=off` sends the BIOS' messages to the serial console too.
   return [

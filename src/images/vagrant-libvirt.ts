@@ -2,9 +2,10 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { digest, toQcow2 } from './convert.js';
+import { convertCommand, digest, toQcow2 } from './convert.js';
 import type { Customisation } from './customise.js';
-import { GiB, makeDisk } from './disk.js';
+import { diskCommand, GiB, makeDisk } from './disk.js';
+import type { Argv } from '../steps/step.js';
 import type { ImageKind } from './kind.js';
 
 const options = z.strictObject({
@@ -41,10 +42,25 @@ end
 
 const members = ['metadata.json', 'Vagrantfile', 'box.img'] as const;
 
+const tarCommand = (tar: string, folder: string): Argv => [
+  ...(['tar', '--create', '--format=gnu', `--file=${tar}`] as const),
+  ...['--owner=0', '--group=0', '--numeric-owner', '--mode=0644', '--mtime=@0'],
+  `--directory=${folder}`,
+  ...members,
+];
+
+const gzipCommand = (tar: string): Argv => ['gzip', '--no-name', '--force', tar];
+
 export const vagrantLibvirt: ImageKind<typeof options> = {
   kind: 'vagrant-libvirt',
   description: 'Vagrant box for libvirt, with the user `vagrant` and cloud-init switched off',
   options,
+  commands: ({ work }) => [
+    diskCommand(join(work, '<disk.json>')),
+    convertCommand(join(work, '<disk.raw>'), join(work, 'box/box.img'), false),
+    tarCommand(join(work, 'box.tar'), join(work, 'box')),
+    gzipCommand(join(work, 'box.tar')),
+  ],
   async build(step, input, chosen) {
     const path = `${input.name}.box`;
     const part = join(input.out, `.${path}.part`);
@@ -59,18 +75,9 @@ export const vagrantLibvirt: ImageKind<typeof options> = {
     await writeFile(join(folder, 'metadata.json'), `${JSON.stringify(metadata)}\n`);
     await writeFile(join(folder, 'Vagrantfile'), vagrantfile(chosen));
     const tar = join(input.work, 'box.tar');
-    const owner = ['--owner=0', '--group=0', '--numeric-owner', '--mode=0644', '--mtime=@0'] as const;
-    await step.run([
-      'tar',
-      '--create',
-      '--format=gnu',
-      `--file=${tar}`,
-      ...owner,
-      `--directory=${folder}`,
-      ...members,
-    ]);
+    await step.run(tarCommand(tar, folder));
     const uncompressed = await digest(step, tar);
-    await step.run(['gzip', '--no-name', '--force', tar]);
+    await step.run(gzipCommand(tar));
     // By copy and rename: the scratch folder may be on another file system than the results.
     await step.run(['cp', '--reflink=auto', `${tar}.gz`, part]);
     const made = await digest(step, part);

@@ -10,7 +10,14 @@ export const signingHome = (state: string) => join(state, 'keys', 'gnupg');
 /** Public part of the instance's own key, which `sample` signs with. */
 export const instanceKeyFile = (state: string) => join(state, 'keys', 'treeline.asc');
 
-const gpg = (home: string, ...args: string[]): [string, ...string[]] => ['gpg', '--homedir', home, '--batch', '--no-tty', ...args];
+const gpg = (home: string, ...args: string[]): [string, ...string[]] => [
+  'gpg',
+  '--homedir',
+  home,
+  '--batch',
+  '--no-tty',
+  ...args,
+];
 
 /** Makes the instance's signing key, once: ed25519, two years, no passphrase; a fleet brings keys of its own. */
 export async function makeInstanceKey(step: Step, state: string): Promise<void> {
@@ -38,25 +45,42 @@ export interface KeyFacts {
 export async function readKey(step: Step, file: string): Promise<KeyFacts> {
   if (!(await exists(file))) throw new Failure('KeyMissing', `${file}: no such key file`);
   const { stdout, exitCode } = await step.run(
-    ['gpg', '--batch', '--no-tty', '--no-default-keyring', '--keyring', '/dev/null', '--with-colons', '--show-keys', file],
+    [
+      'gpg',
+      '--batch',
+      '--no-tty',
+      '--no-default-keyring',
+      '--keyring',
+      '/dev/null',
+      '--with-colons',
+      '--show-keys',
+      file,
+    ],
     { okCodes: [0, 2] },
   );
   const rows = stdout.split('\n').map((line) => line.split(':'));
   const primary = rows.find((row) => row[0] === 'pub');
   const fingerprint = rows.find((row) => row[0] === 'fpr')?.[9];
-  if (exitCode !== 0 || !primary || !fingerprint) throw new Failure('KeyMissing', `${file}: not an OpenPGP public key`);
+  if (exitCode !== 0 || !primary || !fingerprint)
+    throw new Failure('KeyMissing', `${file}: not an OpenPGP public key`);
   const user = rows.find((row) => row[0] === 'uid')?.[9] ?? '';
   const expires = primary[6] ? new Date(Number(primary[6]) * 1000) : undefined;
   if (expires && expires < new Date())
-    throw new Failure('KeyMissing', `${file}: the key ${fingerprint} expired on ${expires.toISOString().slice(0, 10)}`);
+    throw new Failure(
+      'KeyMissing',
+      `${file}: the key ${fingerprint} expired on ${expires.toISOString().slice(0, 10)}`,
+    );
   if (primary[1] === 'r') throw new Failure('KeyMissing', `${file}: the key ${fingerprint} is revoked`);
   return { fingerprint, user, ...(expires ? { expires } : {}) };
 }
 
 /** Has the signing role the private part of this key? Throws `KeyMissing`. */
 export async function requirePrivateKey(step: Step, home: string, key: KeyFacts): Promise<void> {
-  const { exitCode } = await step.run(gpg(home, '--with-colons', '--list-secret-keys', key.fingerprint), { okCodes: [0, 2] });
-  if (exitCode !== 0) throw new Failure('KeyMissing', `${home}: no private key for ${key.fingerprint} (${key.user})`);
+  const { exitCode } = await step.run(gpg(home, '--with-colons', '--list-secret-keys', key.fingerprint), {
+    okCodes: [0, 2],
+  });
+  if (exitCode !== 0)
+    throw new Failure('KeyMissing', `${home}: no private key for ${key.fingerprint} (${key.user})`);
 }
 
 export const detachSignCommand = (home: string, key: string, file: string) =>

@@ -15,14 +15,25 @@ const published = (host: Host, stream: Stream, name: string) => join(host.store.
 export async function readIndex(host: Host, stream: Stream, signal?: AbortSignal): Promise<BuildIndex> {
   const own = await readJson(published(host, stream, 'builds.json'), buildIndex);
   if (own) return own;
-  const content = await fetchPublished({ signal: signal ?? new AbortController().signal }, stream.publish.buildlogs, 'builds.json');
+  const content = await fetchPublished(
+    { signal: signal ?? new AbortController().signal },
+    stream.publish.buildlogs,
+    'builds.json',
+  );
   return content === undefined ? emptyIndex() : buildIndex.parse(JSON.parse(content.toString('utf8')));
 }
 
 /** Writes `next-builds.json`: the index with this build. Idempotent. */
-export async function publishIndex(host: Host, stream: Stream, id: string, arches: Architecture[]): Promise<BuildIndex> {
+export async function publishIndex(
+  host: Host,
+  stream: Stream,
+  id: string,
+  arches: Architecture[],
+): Promise<BuildIndex> {
   const index = await readIndex(host, stream);
-  const builds = [{ id, arches }, ...index.builds.filter((build) => build.id !== id)].sort((a, b) => compareIds(a.id, b.id));
+  const builds = [{ id, arches }, ...index.builds.filter((build) => build.id !== id)].sort((a, b) =>
+    compareIds(a.id, b.id),
+  );
   const next: BuildIndex = { ...index, timestamp: new Date().toISOString(), builds };
   await writeJson(published(host, stream, 'next-builds.json'), next);
   return next;
@@ -32,14 +43,23 @@ export async function publishIndex(host: Host, stream: Stream, id: string, arche
  * Removes builds beyond `retention.builds` from the target, the index first, so that no reader is led to what is going,
  * and runs beyond `retention.runs` from the store. Objects of the ostree repo stay: their removal is a pass of its own.
  */
-export async function pruneBuilds(host: Host, step: Step, stream: Stream): Promise<{ builds: string[]; runs: number }> {
+export async function pruneBuilds(
+  host: Host,
+  step: Step,
+  stream: Stream,
+): Promise<{ builds: string[]; runs: number }> {
   const index = await readIndex(host, stream, step.signal);
   const old = index.builds.slice(stream.retention.builds);
   const target = stream.publish.buildlogs;
   const builds = index.builds.slice(0, stream.retention.builds);
   if (old.length > 0) {
     const tombstones = [...old.map(({ id }) => ({ id })), ...index['tombstone-builds']];
-    const next: BuildIndex = { ...index, timestamp: new Date().toISOString(), builds, 'tombstone-builds': tombstones };
+    const next: BuildIndex = {
+      ...index,
+      timestamp: new Date().toISOString(),
+      builds,
+      'tombstone-builds': tombstones,
+    };
     const file = published(host, stream, 'pruned-builds.json');
     await writeJson(file, next);
     await rsync(step, target, ['--times', '--delay-updates'], [file], 'builds.json');
@@ -47,10 +67,20 @@ export async function pruneBuilds(host: Host, step: Step, stream: Stream): Promi
   const empty = published(host, stream, 'empty');
   await mkdir(empty, { recursive: true });
   for (const { id } of old)
-    await rsync(step, target, ['--recursive', '--delete', `--include=/${id}/***`, '--exclude=*'], [`${empty}/`], 'builds/');
+    await rsync(
+      step,
+      target,
+      ['--recursive', '--delete', `--include=/${id}/***`, '--exclude=*'],
+      [`${empty}/`],
+      'builds/',
+    );
   // Our own record last: a try that broke off above is done again in full.
-  if (old.length > 0) await rename(published(host, stream, 'pruned-builds.json'), published(host, stream, 'builds.json'));
-  return { builds: old.map(({ id }) => id), runs: await pruneRuns(host, stream, new Set(builds.map(({ id }) => id))) };
+  if (old.length > 0)
+    await rename(published(host, stream, 'pruned-builds.json'), published(host, stream, 'builds.json'));
+  return {
+    builds: old.map(({ id }) => id),
+    runs: await pruneRuns(host, stream, new Set(builds.map(({ id }) => id))),
+  };
 }
 
 async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>): Promise<number> {

@@ -5,7 +5,13 @@ import { z } from 'zod';
 import { commitRecord } from '../activities/compose.js';
 import { frozenStream, type Host } from '../activities/host.js';
 import { checksumsFile } from '../activities/sign.js';
-import { bootAttempt, imageMeta, type BootAttempt, type BootTestResult, type BuildMeta } from '../domain/metadata.js';
+import {
+  bootAttempt,
+  imageMeta,
+  type BootAttempt,
+  type BootTestResult,
+  type BuildMeta,
+} from '../domain/metadata.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
 import { packageDifferenceRecord } from '../rpm/difference.js';

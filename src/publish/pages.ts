@@ -23,11 +23,18 @@ export async function writeBuildPages(host: Host, stream: Stream, index: BuildIn
   const pages: Omit<BuildInput, 'stream'>[] = [];
   for (const [place, metas] of builds.slice(0, newest).entries())
     for (const meta of metas) {
-      const ofArch = builds.map((others) => others.find((other) => other.architecture === meta.architecture)?.buildid);
+      const ofArch = builds.map(
+        (others) => others.find((other) => other.architecture === meta.architecture)?.buildid,
+      );
       const run = await host.store.runOf(stream.name, meta.buildid);
       if (run === undefined) continue;
       const file = join(host.store.archDir({ stream: stream.name, run }, meta.architecture), 'lockfile.json');
-      pages.push({ meta, lockfile: await needJson(file, lockfile), previous: ofArch[place + 1], next: ofArch[place - 1] });
+      pages.push({
+        meta,
+        lockfile: await needJson(file, lockfile),
+        previous: ofArch[place + 1],
+        next: ofArch[place - 1],
+      });
     }
   const generated = new Date().toISOString();
   await writePages(folder, { generated, stream: facts(host, stream), builds, pages });
@@ -41,7 +48,9 @@ async function readMetas(host: Host, stream: string, index: BuildIndex | undefin
     const run = await host.store.runOf(stream, id);
     if (run === undefined) continue;
     const metas = await Promise.all(
-      arches.map((arch) => readJson(join(host.store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta)),
+      arches.map((arch) =>
+        readJson(join(host.store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta),
+      ),
     );
     const found = metas.filter((meta) => meta !== undefined);
     if (found.length > 0) all.push(found);
@@ -51,12 +60,23 @@ async function readMetas(host: Host, stream: string, index: BuildIndex | undefin
 
 function facts(host: Host, { name, title, description, ref, osname, publish }: Stream): StreamFacts {
   const inside = relative(host.store.www(), publish.buildlogs.location);
-  const home = inside.startsWith('..') || inside.startsWith('/') ? undefined : `${inside.split('/').map(() => '..').join('/')}/index.html`;
+  const home =
+    inside.startsWith('..') || inside.startsWith('/')
+      ? undefined
+      : `${inside
+          .split('/')
+          .map(() => '..')
+          .join('/')}/index.html`;
   return { name, title, description, ref, osname, url: publish.buildlogs.url, home };
 }
 
 /** The list of this instance's streams; the stream that is being published counts as it is going to be. */
-async function writeInstancePage(host: Host, generated: string, current: string, builds: BuildMeta[][]): Promise<void> {
+async function writeInstancePage(
+  host: Host,
+  generated: string,
+  current: string,
+  builds: BuildMeta[][],
+): Promise<void> {
   const streams = [];
   for (const name of await listStreams(host.settings)) {
     const stream = await loadStream(host.settings, name).catch(() => undefined);
@@ -66,9 +86,17 @@ async function writeInstancePage(host: Host, generated: string, current: string,
     const first = latest?.[0];
     if (!latest || !first) continue;
     const inside = relative(host.store.www(), stream.publish.buildlogs.location);
-    const url = inside.startsWith('..') ? `${stream.publish.buildlogs.url}/index.html` : `${inside}/index.html`;
+    const url = inside.startsWith('..')
+      ? `${stream.publish.buildlogs.url}/index.html`
+      : `${inside}/index.html`;
     const { title, description } = stream;
-    streams.push({ name, title, description, url, latest: { id: first.buildid, timestamp: first['ostree-timestamp'], outcome: outcomeOf(...latest) } });
+    streams.push({
+      name,
+      title,
+      description,
+      url,
+      latest: { id: first.buildid, timestamp: first['ostree-timestamp'], outcome: outcomeOf(...latest) },
+    });
   }
   await writeInstance(host.store.www(), { generated, streams });
 }

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { Failure } from '../domain/failures.js';
 import type { Target } from '../domain/stream.js';
-import type { RunOptions, RunResult, Step } from '../steps/step.js';
+import { anyCode, type Argv, type RunOptions, type RunResult, type Step } from '../steps/step.js';
 
 /** rsync's name of a target, and the remote shell for it. */
 function rsyncAddress(target: Target): { base: string; shell: string[] } {
@@ -20,7 +20,12 @@ function rsyncAddress(target: Target): { base: string; shell: string[] } {
  * rsync's argv for a copy of `sources` (local paths, a trailing `/` means the content) to `path` below the target.
  * `options` come first; nothing is ever deleted unless they say so.
  */
-export function rsyncCommand(target: Target, options: readonly string[], sources: readonly string[], path: string): [string, ...string[]] {
+export function rsyncCommand(
+  target: Target,
+  options: readonly string[],
+  sources: readonly string[],
+  path: string,
+): [string, ...string[]] {
   const { base, shell } = rsyncAddress(target);
   return ['rsync', ...shell, '--mkpath', ...options, '--', ...sources, `${base.replace(/\/+$/, '')}/${path}`];
 }
@@ -35,7 +40,10 @@ export async function rsync(
   run: RunOptions = {},
 ): Promise<RunResult> {
   if (target.location.startsWith('/')) await mkdir(target.location, { recursive: true });
-  const result = await step.run(rsyncCommand(target, options, sources, path), { ...run, okCodes: rsyncCodes });
+  const result = await step.run(rsyncCommand(target, options, sources, path), {
+    ...run,
+    okCodes: rsyncCodes,
+  });
   if (result.exitCode === 0) return result;
   throw rsyncFailure(target, result);
 }
@@ -62,24 +70,33 @@ export async function reachTarget(step: Step, target: Target): Promise<void> {
     return;
   }
   const { base, shell } = rsyncAddress(target);
-  const result = await step.run(['rsync', ...shell, '--list-only', '--no-motd', '--', base.replace(/\/?$/, '/')], {
-    okCodes: rsyncCodes,
-  });
+  const result = await step.run(
+    ['rsync', ...shell, '--list-only', '--no-motd', '--', base.replace(/\/?$/, '/')],
+    {
+      okCodes: rsyncCodes,
+    },
+  );
   // 23: the folder itself is not there yet; rsync makes it.
-  if (result.exitCode !== 0 && !(result.exitCode === 23 && /No such file/.test(result.stderr))) throw rsyncFailure(target, result);
+  if (result.exitCode !== 0 && !(result.exitCode === 23 && /No such file/.test(result.stderr)))
+    throw rsyncFailure(target, result);
 }
 
 /** Reads a file by the target's reader address; undefined for 404. Fails with TargetUnreachable. */
-export async function fetchPublished(step: Pick<Step, 'signal'>, target: Target, path: string): Promise<Buffer | undefined> {
+export async function fetchPublished(
+  step: Pick<Step, 'signal'>,
+  target: Target,
+  path: string,
+): Promise<Buffer | undefined> {
   const url = `${target.url.replace(/\/+$/, '')}/${path}`;
   const away = (why: string) => new Failure('TargetUnreachable', `${url}: ${why}`);
-  const response = await fetch(url, { signal: AbortSignal.any([step.signal, AbortSignal.timeout(30_000)]) }).catch(
-    (error: unknown) => {
-      step.signal.throwIfAborted();
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      throw away(cause);
-    },
-  );
+  const response = await fetch(url, {
+    signal: AbortSignal.any([step.signal, AbortSignal.timeout(30_000)]),
+  }).catch((error: unknown) => {
+    step.signal.throwIfAborted();
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw away(cause);
+  });
   if (response.status === 404) return undefined;
   if (!response.ok) throw away(`HTTP status ${response.status}`);
   return Buffer.from(await response.arrayBuffer());

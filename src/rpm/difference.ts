@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { packageChange } from '../domain/metadata.js';
 import { packageRoot } from '../settings.js';
-import type { Step } from '../steps/step.js';
+import type { Argv, Step } from '../steps/step.js';
 
 export const packageDifferenceRecord = z.object({
   /** Number of packages in the new commit. */
@@ -13,6 +13,20 @@ export const packageDifferenceRecord = z.object({
   pkgdiff: z.array(packageChange).optional(),
 });
 export type PackageDifference = z.infer<typeof packageDifferenceRecord>;
+
+export const checkoutCommand = (repo: string, commit: string, folder: string): Argv => [
+  'ostree',
+  `--repo=${repo}`,
+  ...['checkout', '--user-mode', '--subpath=/usr/share/rpm', commit, folder],
+];
+
+/** The new database first, then the old one. */
+export const compareCommand = (databases: readonly string[]): Argv => [
+  'python3',
+  '-I',
+  join(packageRoot, 'src/rpm/packages.py'),
+  ...databases,
+];
 
 /** Reads the packages of `commit` and how they differ from those of `old`. `work` is a scratch folder of its own, emptied first. */
 export async function packageDifference(
@@ -27,10 +41,9 @@ export async function packageDifference(
   const databases: string[] = [];
   for (const [index, checksum] of [commit, ...(old === undefined ? [] : [old])].entries()) {
     const folder = join(work, String(index));
-    await step.run(['ostree', `--repo=${repo}`, 'checkout', '--user-mode', '--subpath=/usr/share/rpm', checksum, folder]);
+    await step.run(checkoutCommand(repo, checksum, folder));
     databases.push(folder);
   }
-  const program = join(packageRoot, 'src/rpm/packages.py');
-  const { stdout } = await step.run(['python3', '-I', program, ...databases], { capture: 'all' });
+  const { stdout } = await step.run(compareCommand(databases), { capture: 'all' });
   return packageDifferenceRecord.parse(JSON.parse(stdout));
 }

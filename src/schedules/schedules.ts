@@ -29,7 +29,12 @@ export interface ScheduleChange {
 
 const prefix = 'nightly/';
 const declare = ({ schedule }: Stream): Declaration | undefined =>
-  schedule && { cron: schedule.cron, timezone: schedule.timezone, catchUp: schedule.catchUp, paused: schedule.paused };
+  schedule && {
+    cron: schedule.cron,
+    timezone: schedule.timezone,
+    catchUp: schedule.catchUp,
+    paused: schedule.paused,
+  };
 
 /** Compares the streams with the schedules on the server. */
 export async function planSchedules(client: Client, streams: readonly Stream[]): Promise<ScheduleChange[]> {
@@ -40,7 +45,11 @@ export async function planSchedules(client: Client, streams: readonly Stream[]):
     if (!wanted && !actual) continue;
     const action = !wanted ? 'remove' : !actual ? 'create' : undefined;
     const differences = compare(actual, wanted);
-    changes.push({ stream: stream.name, action: action ?? (differences.length > 0 ? 'update' : 'none'), differences });
+    changes.push({
+      stream: stream.name,
+      action: action ?? (differences.length > 0 ? 'update' : 'none'),
+      differences,
+    });
   }
   for await (const { scheduleId } of client.schedule.list()) {
     const name = scheduleId.startsWith(prefix) ? scheduleId.slice(prefix.length) : undefined;
@@ -51,7 +60,11 @@ export async function planSchedules(client: Client, streams: readonly Stream[]):
 }
 
 /** Carries the changes out. Idempotent: what is already so stays. A running nightly is never touched. */
-export async function applySchedules(client: Client, streams: readonly Stream[], changes: readonly ScheduleChange[]): Promise<void> {
+export async function applySchedules(
+  client: Client,
+  streams: readonly Stream[],
+  changes: readonly ScheduleChange[],
+): Promise<void> {
   for (const { stream: name, action } of changes) {
     const handle = client.schedule.getHandle(nightlyId(name));
     if (action === 'remove') await handle.delete();
@@ -61,13 +74,19 @@ export async function applySchedules(client: Client, streams: readonly Stream[],
     const options = scheduleOptions(name, wanted);
     if (action === 'create') await client.schedule.create(options);
     if (action === 'update')
-      await handle.update((previous) => ({ ...options, state: { ...previous.state, paused: wanted.paused, note: note(wanted) } }));
+      await handle.update((previous) => ({
+        ...options,
+        state: { ...previous.state, paused: wanted.paused, note: note(wanted) },
+      }));
   }
 }
 
 const note = ({ paused }: Declaration) => (paused ? 'paused in the stream file' : 'as the stream file says');
 
-function scheduleOptions(stream: string, wanted: Declaration): ScheduleOptions & { spec: NonNullable<ScheduleOptions['spec']> } {
+function scheduleOptions(
+  stream: string,
+  wanted: Declaration,
+): ScheduleOptions & { spec: NonNullable<ScheduleOptions['spec']> } {
   const input: NightlyInput = { stream };
   return {
     scheduleId: nightlyId(stream),
@@ -105,7 +124,10 @@ async function currentDeclaration(client: Client, stream: string): Promise<Decla
   };
 }
 
-export async function describeSchedule(client: Client, stream: string): Promise<ScheduleDescription | undefined> {
+export async function describeSchedule(
+  client: Client,
+  stream: string,
+): Promise<ScheduleDescription | undefined> {
   return client.schedule
     .getHandle(nightlyId(stream))
     .describe()
@@ -117,7 +139,8 @@ export async function describeSchedule(client: Client, stream: string): Promise<
 
 function compare(actual: Declaration | undefined, wanted: Declaration | undefined): string[] {
   const fields = ['cron', 'timezone', 'catchUp', 'paused'] as const;
-  const show = (declared: Declaration | undefined, field: (typeof fields)[number]) => String(declared?.[field] ?? 'none');
+  const show = (declared: Declaration | undefined, field: (typeof fields)[number]) =>
+    String(declared?.[field] ?? 'none');
   return fields
     .filter((field) => actual?.[field] !== wanted?.[field])
     .map((field) => `${field}: ${show(actual, field)} → ${show(wanted, field)}`);

@@ -10,8 +10,17 @@ import type { Progress, RunOptions, RunResult, Step } from './step.js';
  * process, and its mounts and auto-clear loop devices with it.
  */
 const contained = (argv: readonly string[]): [string, ...string[]] => [
-  'setpriv', '--pdeathsig', 'KILL', '--',
-  'unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--',
+  'setpriv',
+  '--pdeathsig',
+  'KILL',
+  '--',
+  'unshare',
+  '--mount',
+  '--pid',
+  '--fork',
+  '--kill-child',
+  '--mount-proc',
+  '--',
   ...argv,
 ];
 
@@ -71,7 +80,10 @@ async function runCommand(
   const child = execa(file, args, execaOptions);
   const stdout = new Tail(options.capture === 'all' ? allBytes : tailBytes);
   const stderr = new Tail(tailBytes);
-  const lines = [follow(child.stdout, host.log, stdout, options.onLine), follow(child.stderr, host.log, stderr, options.onLine)];
+  const lines = [
+    follow(child.stdout, host.log, stdout, options.onLine),
+    follow(child.stderr, host.log, stderr, options.onLine),
+  ];
 
   const kill = (signal: NodeJS.Signals) => {
     if (child.pid === undefined) return;
@@ -130,15 +142,21 @@ function failureOf(
   stderr: string,
 ): Failure {
   const name = argv[0] ?? '';
-  const tail = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '').slice(-tailLines);
+  const tail = `${stdout}\n${stderr}`
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-tailLines);
   const cut = tail.map((line) => (line.length > 500 ? `${line.slice(0, 500)}…` : line));
-  const missing =
-    code === 'ENOENT' || (exitCode === 127 && /failed to execute|No such file/.test(stderr));
+  const missing = code === 'ENOENT' || (exitCode === 127 && /failed to execute|No such file/.test(stderr));
   if (missing) return new Failure('ToolMissing', `${name}: not installed. Run \`treeline doctor\`.`, cut);
   if (/No space left on device|Disk quota exceeded|cannot allocate .*: No space/i.test(stderr + stdout))
     return new Failure('DiskFull', `${name}: no space left on the disk`, cut);
   const how = signal !== undefined ? `was ended by ${signal}` : `ended with exit code ${exitCode ?? '?'}`;
-  const last = stderr.split('\n').filter((line) => line.trim() !== '').at(-1) ?? '';
+  const last =
+    stderr
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .at(-1) ?? '';
   return new Failure('CommandFailed', `${name} ${how}${last ? `: ${last.slice(0, 300)}` : ''}`, cut);
 }
 
@@ -153,7 +171,8 @@ class Tail {
   push(chunk: Buffer) {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
-    while (this.#size - (this.#chunks[0]?.length ?? 0) > this.limit) this.#size -= this.#chunks.shift()?.length ?? 0;
+    while (this.#size - (this.#chunks[0]?.length ?? 0) > this.limit)
+      this.#size -= this.#chunks.shift()?.length ?? 0;
   }
   text(): string {
     const all = Buffer.concat(this.#chunks);

@@ -9,6 +9,12 @@ export interface Progress {
   unit: 'packages' | 'bytes' | 'objects';
 }
 
+/** A command line: the program, then its arguments. */
+export type Argv = readonly [string, ...string[]];
+
+/** For `okCodes`: the caller looks at the exit code itself. */
+export const anyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
+
 export interface RunOptions {
   cwd?: string;
   /** Added to the step's small explicit environment (PATH, HOME, LANG). */

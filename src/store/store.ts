@@ -61,7 +61,10 @@ export async function readText(file: string): Promise<string | undefined> {
 }
 
 /** Reads and checks a JSON file; undefined if there is none. Throws on one that does not fit its schema, naming the file. */
-export async function readJson<T extends z.ZodType>(file: string, schema: T): Promise<z.infer<T> | undefined> {
+export async function readJson<T extends z.ZodType>(
+  file: string,
+  schema: T,
+): Promise<z.infer<T> | undefined> {
   const text = await readText(file);
   if (text === undefined) return undefined;
   try {
@@ -92,7 +95,8 @@ export async function writeWhole(file: string, content: string | Buffer): Promis
   }
 }
 
-export const writeJson = (file: string, value: unknown) => writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);
+export const writeJson = (file: string, value: unknown) =>
+  writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);
 
 /** Creates a file with this content; false if it exists already. Atomic across processes. */
 export async function createExclusive(file: string, content: string): Promise<boolean> {

@@ -18,7 +18,9 @@ export async function listStreams(settings: Settings): Promise<string[]> {
   const found = await Promise.all(
     entries
       .filter((entry) => entry.isDirectory())
-      .map(async ({ name }) => ((await exists(join(settings.streams, name, 'stream.yaml'))) ? name : undefined)),
+      .map(async ({ name }) =>
+        (await exists(join(settings.streams, name, 'stream.yaml'))) ? name : undefined,
+      ),
   );
   return found.filter((name) => name !== undefined).sort();
 }
@@ -33,7 +35,9 @@ export const streamFolder = (settings: Settings, name: string) => join(settings.
 export async function loadStream(settings: Settings, name: string): Promise<Stream> {
   const streams = await listStreams(settings);
   if (!streams.includes(name))
-    throw invalid([`${name}: no such stream. There are: ${streams.join(', ') || 'none'}.${suggestion(name, streams)}`]);
+    throw invalid([
+      `${name}: no such stream. There are: ${streams.join(', ') || 'none'}.${suggestion(name, streams)}`,
+    ]);
   return readStreamFile(settings, join(streamFolder(settings, name), 'stream.yaml'), name);
 }
 
@@ -44,7 +48,9 @@ export async function readStreamFile(settings: Settings, file: string, name: str
   const document = parseDocument(await readFile(file, 'utf8'), { lineCounter: lines });
   if (document.errors.length > 0)
     throw invalid(
-      document.errors.map((e) => `${shown}:${e.linePos?.[0].line ?? 1}: ${e.message.split('\n')[0] ?? 'not YAML'}`),
+      document.errors.map(
+        (e) => `${shown}:${e.linePos?.[0].line ?? 1}: ${e.message.split('\n')[0] ?? 'not YAML'}`,
+      ),
     );
   const variables = { web: webUrl(settings), state: settings.state };
   const problems: { line: number; text: string }[] = [];
@@ -53,7 +59,7 @@ export async function readStreamFile(settings: Settings, file: string, name: str
     problems.push({ line, text: `${shown}:${line}: ${path.map(String).join('.') || '(file)'}: ${text}` });
   };
   const data: unknown = substitute(toJS(document, shown), variables, [], add);
-  const parsed = streamSchema.safeParse(data);
+  const parsed = streamSchema.safeParse(data, { reportInput: true });
   if (!parsed.success) for (const issue of parsed.error.issues) report(issue, add);
   const stream = parsed.data;
   checkMeaning(declared.parse(data), name, add);
@@ -98,23 +104,38 @@ function report(issue: z.core.$ZodIssue, add: Add) {
     for (const key of issue.keys)
       add([...issue.path, key], `unknown field.${suggestion(key, known)} Known here: ${known.join(', ')}.`);
   } else if (issue.code === 'invalid_value') add(issue.path, `write one of: ${issue.values.join(', ')}`);
-  else if (issue.code === 'invalid_type' && issue.input === undefined) add(issue.path, `missing: add this field (${issue.expected})`);
+  else if (issue.code === 'invalid_type' && issue.input === undefined)
+    add(issue.path, `missing: add this field (${issue.expected})`);
+  else if (
+    issue.code === 'invalid_type' &&
+    issue.expected === 'string' &&
+    ['number', 'boolean'].includes(typeof issue.input)
+  )
+    add(issue.path, `must be text: put it in quotes, \`'${String(issue.input)}'\``);
   else add(issue.path, issue.message);
 }
 
 /** What the schema alone cannot say. */
 function checkMeaning(stream: z.infer<typeof declared>, name: string, add: Add) {
-  if (stream.name !== undefined && stream.name !== name) add(['name'], `is \`${stream.name}\`, but the folder is \`${name}\`: make them the same`);
+  if (stream.name !== undefined && stream.name !== name)
+    add(['name'], `is \`${stream.name}\`, but the folder is \`${name}\`: make them the same`);
   if (stream.architectures.length > 1 && stream.ref?.includes('${arch}') === false)
     add(['ref'], 'several architectures would share one ref: put `${arch}` into it');
-  repeated(stream.repos.map((r) => r.id)).forEach((i) => add(['repos', i, 'id'], 'used twice: give each repo an id of its own'));
-  repeated(stream.images.map((i) => i.kind)).forEach((i) => add(['images', i, 'kind'], 'listed twice: keep one'));
+  repeated(stream.repos.map((r) => r.id)).forEach((i) =>
+    add(['repos', i, 'id'], 'used twice: give each repo an id of its own'),
+  );
+  repeated(stream.images.map((i) => i.kind)).forEach((i) =>
+    add(['images', i, 'kind'], 'listed twice: keep one'),
+  );
   stream.images.forEach((image, i) => {
     if (image.kind === undefined) return;
     const kind = Object.hasOwn(imageKinds, image.kind) ? imageKinds[image.kind] : undefined;
     if (!kind) {
       const kinds = Object.keys(imageKinds);
-      add(['images', i, 'kind'], `no such image kind.${suggestion(image.kind, kinds)} There are: ${kinds.join(', ')}.`);
+      add(
+        ['images', i, 'kind'],
+        `no such image kind.${suggestion(image.kind, kinds)} There are: ${kinds.join(', ')}.`,
+      );
       return;
     }
     const options = kind.options.safeParse(image.options);
@@ -138,12 +159,18 @@ function absolute(stream: Stream, folder: string): Stream {
 }
 
 /** Replaces `${web}` and `${state}` in every string; `${arch}` stays for later. */
-function substitute(value: unknown, variables: Record<string, string>, path: PropertyKey[], add: Add): unknown {
+function substitute(
+  value: unknown,
+  variables: Record<string, string>,
+  path: PropertyKey[],
+  add: Add,
+): unknown {
   if (typeof value === 'string')
     return value.replace(/\$\{([^}]*)\}/g, (whole, variable: string) => {
       if (variable === 'arch') return whole;
       const found = Object.hasOwn(variables, variable) ? variables[variable] : undefined;
-      if (found === undefined) add(path, `unknown variable \`${whole}\`: there are \`\${web}\`, \`\${state}\` and \`\${arch}\``);
+      if (found === undefined)
+        add(path, `unknown variable \`${whole}\`: there are \`\${web}\`, \`\${state}\` and \`\${arch}\``);
       return found ?? whole;
     });
   if (Array.isArray(value)) return value.map((item, i) => substitute(item, variables, [...path, i], add));
@@ -159,7 +186,9 @@ function lineOf(document: Document, lines: LineCounter, path: readonly PropertyK
   for (let length = path.length; length > 0; length--) {
     const parent = length > 1 ? document.getIn(path.slice(0, length - 1), true) : document.contents;
     const last = path[length - 1];
-    const pair = isMap(parent) ? parent.items.find((p) => isPair(p) && isScalar(p.key) && p.key.value === last) : undefined;
+    const pair = isMap(parent)
+      ? parent.items.find((p) => isPair(p) && isScalar(p.key) && p.key.value === last)
+      : undefined;
     const node = isScalar(pair?.key) ? pair.key : document.getIn(path.slice(0, length), true);
     if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
   }

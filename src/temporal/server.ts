@@ -33,13 +33,20 @@ export async function startServer(settings: Settings): Promise<Server> {
   await mkdir(join(settings.state, 'logs'), { recursive: true });
   const log = await open(join(settings.state, 'logs', 'temporal.log'), 'a');
   const argv = [
-    'server', 'start-dev',
-    '--ip', host ?? '127.0.0.1',
-    '--port', port ?? '7233',
-    '--ui-port', String(settings.temporalUiPort),
-    '--namespace', settings.temporalNamespace,
-    '--db-filename', join(settings.state, 'temporal.db'),
-    '--log-level', 'warn',
+    'server',
+    'start-dev',
+    '--ip',
+    host ?? '127.0.0.1',
+    '--port',
+    port ?? '7233',
+    '--ui-port',
+    String(settings.temporalUiPort),
+    '--namespace',
+    settings.temporalNamespace,
+    '--db-filename',
+    join(settings.state, 'temporal.db'),
+    '--log-level',
+    'warn',
     ...searchAttributes.flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]),
   ];
   // `detached`: Ctrl-C in the terminal must reach this process alone, which then ends the server in order.
@@ -62,7 +69,9 @@ export async function startServer(settings: Settings): Promise<Server> {
 async function answering(settings: Settings, child: ChildProcess): Promise<void> {
   for (const deadline = Date.now() + 60_000; ; await sleep(200)) {
     if (child.exitCode !== null)
-      throw new Error(`the Temporal server ended at once; see ${join(settings.state, 'logs', 'temporal.log')}`);
+      throw new Error(
+        `the Temporal server ended at once; see ${join(settings.state, 'logs', 'temporal.log')}`,
+      );
     try {
       const client = await connect(settings);
       await client.workflowService.describeNamespace({ namespace: settings.temporalNamespace });

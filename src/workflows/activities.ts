@@ -40,7 +40,12 @@ export const composeOn = (hostQueue: string) =>
 
 /** Images of tens of GiB and boot tests of up to an hour under emulation. */
 export const images = (arch: Architecture) =>
-  proxyActivities<ImageActivities>({ ...common, taskQueue: `images-${arch}`, startToCloseTimeout: '2h', scheduleToCloseTimeout: '8h' });
+  proxyActivities<ImageActivities>({
+    ...common,
+    taskQueue: `images-${arch}`,
+    startToCloseTimeout: '2h',
+    scheduleToCloseTimeout: '8h',
+  });
 
 /** A hardware token, or a person who has to plug it in, is slow. */
 export const signing = proxyActivities<SigningActivities>({

@@ -56,12 +56,20 @@ export class Chain {
   }
 
   /** Runs one step. `result` says in a few words what came of it. */
-  async step<T>(id: string, title: string, call: (call: StepCall, args: StepArgs) => Promise<T>, result?: (value: T) => string): Promise<T> {
+  async step<T>(
+    id: string,
+    title: string,
+    call: (call: StepCall, args: StepArgs) => Promise<T>,
+    result?: (value: T) => string,
+  ): Promise<T> {
     const record: StepRecord = { id, title, state: 'running', started: now() };
     this.steps.push(record);
     this.#show();
     try {
-      const value = await call({ activityId: id, summary: title }, { stream: this.stream, run: this.run, step: id });
+      const value = await call(
+        { activityId: id, summary: title },
+        { stream: this.stream, run: this.run, step: id },
+      );
       record.state = 'done';
       if (result) record.result = result(value);
       return value;
@@ -79,7 +87,14 @@ export class Chain {
   record(outcome: Outcome, extra: Pick<RunRecord, 'failure' | 'note'> = {}): RunRecord {
     upsertSearchAttributes([{ key: outcomeAttribute, value: outcome }]);
     this.phase(outcome);
-    return { ...this.#progress(), ...extra, workflow: workflowInfo().workflowId, started: this.#started, ended: now(), outcome };
+    return {
+      ...this.#progress(),
+      ...extra,
+      workflow: workflowInfo().workflowId,
+      started: this.#started,
+      ended: now(),
+      outcome,
+    };
   }
 
   #progress(): ChainProgress {
@@ -95,9 +110,13 @@ export class Chain {
 
   #show(): void {
     const marks = { running: '▶', done: '✓', failed: '✗', cancelled: '–' };
-    const lines = this.steps.map((s) => `- ${marks[s.state]} **${s.id}** ${s.title}${s.result ? `: ${s.result}` : ''}`);
+    const lines = this.steps.map(
+      (s) => `- ${marks[s.state]} **${s.id}** ${s.title}${s.result ? `: ${s.result}` : ''}`,
+    );
     const trouble = this.#trouble === undefined ? [] : [`> ⚠ ${this.#trouble}`, ''];
-    setCurrentDetails([`**${this.stream}** ${this.#build ?? ''} · ${this.#phase}`, '', ...trouble, ...lines].join('\n'));
+    setCurrentDetails(
+      [`**${this.stream}** ${this.#build ?? ''} · ${this.#phase}`, '', ...trouble, ...lines].join('\n'),
+    );
   }
 }
 
@@ -123,7 +142,9 @@ export async function sideBySide<T, R>(items: readonly T[], body: (item: T) => P
 export async function together<const T extends readonly (() => Promise<unknown>)[]>(
   starts: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> }> {
-  return (await sideBySide(starts, (start) => start())) as { -readonly [K in keyof T]: Awaited<ReturnType<T[K]>> };
+  return (await sideBySide(starts, (start) => start())) as {
+    -readonly [K in keyof T]: Awaited<ReturnType<T[K]>>;
+  };
 }
 
 /** The failure of a step as the table of failures knows it. */
@@ -134,7 +155,8 @@ export function describeFailure(error: unknown): NonNullable<RunRecord['failure'
       return { code: error.cause.type ?? 'CommandFailed', message: error.cause.message, ...step };
     return { code: 'CommandFailed', message: error.cause?.message ?? error.message, ...step };
   }
-  if (error instanceof ApplicationFailure) return { code: error.type ?? 'CommandFailed', message: error.message };
+  if (error instanceof ApplicationFailure)
+    return { code: error.type ?? 'CommandFailed', message: error.message };
   return { code: 'CommandFailed', message: String(error) };
 }
 

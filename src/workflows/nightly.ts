@@ -31,12 +31,23 @@ export async function nightly({ stream, force = false }: NightlyInput): Promise<
   let plan: ChainPlan | undefined;
   try {
     chain.phase('prepare');
-    plan = await chain.step('load', 'Read the stream file', (call, args) => control.load.executeWithOptions(call, [args]));
+    plan = await chain.step('load', 'Read the stream file', (call, args) =>
+      control.load.executeWithOptions(call, [args]),
+    );
     const result = await build(chain, plan, force);
-    await finish(chain, plan, chain.record(result.outcome, result.build === undefined ? { note: 'no change since the last published build' } : {}));
+    await finish(
+      chain,
+      plan,
+      chain.record(
+        result.outcome,
+        result.build === undefined ? { note: 'no change since the last published build' } : {},
+      ),
+    );
     return result;
   } catch (error) {
-    const record = isCancellation(error) ? chain.record('cancelled') : chain.record('failed', { failure: describeFailure(error) });
+    const record = isCancellation(error)
+      ? chain.record('cancelled')
+      : chain.record('failed', { failure: describeFailure(error) });
     await finish(chain, plan, record);
     throw error;
   }
@@ -62,7 +73,10 @@ async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<Cha
     if (changed.some((repos) => repos.length > 0)) {
       if (round < maxRounds) continue;
       const repos = [...new Set(changed.flat())].join(', ');
-      throw ApplicationFailure.nonRetryable(`changed during each of ${maxRounds} tries: ${repos}`, 'RepoChanged');
+      throw ApplicationFailure.nonRetryable(
+        `changed during each of ${maxRounds} tries: ${repos}`,
+        'RepoChanged',
+      );
     }
     const committed = await sideBySide(prepared, (host) => commitTree(chain, named, host, build, date));
     chain.phase('images');
@@ -70,7 +84,9 @@ async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<Cha
     chain.phase('sign');
     await sideBySide(committed, ({ arch, commit }) =>
       chain.step(named('sign', arch), 'Sign the commit and the images', (call, args) =>
-        signing.sign.executeWithOptions(call, [{ ...args, arch, commit, images: plan.images.map(({ kind }) => kind) }]),
+        signing.sign.executeWithOptions(call, [
+          { ...args, arch, commit, images: plan.images.map(({ kind }) => kind) },
+        ]),
       ),
     );
     const commits = Object.fromEntries(committed.map(({ arch, commit }) => [arch, commit]));
@@ -88,8 +104,10 @@ const namer =
     plan.architectures.length > 1 ? `${step}-${arch}` : step;
 
 async function prepare(chain: Chain, named: Named, arch: Architecture): Promise<Prepared> {
-  const { hostQueue } = await chain.step(named('preflight', arch), 'Check space, tools, keys and target', (call, args) =>
-    compose(arch).preflight.executeWithOptions(call, [{ ...args, arch }]),
+  const { hostQueue } = await chain.step(
+    named('preflight', arch),
+    'Check space, tools, keys and target',
+    (call, args) => compose(arch).preflight.executeWithOptions(call, [{ ...args, arch }]),
   );
   const host = composeOn(hostQueue);
   const [parent, resolved] = await together([
@@ -136,7 +154,13 @@ async function composeTree(chain: Chain, named: Named, { arch, hostQueue }: Prep
   return changed;
 }
 
-async function commitTree(chain: Chain, named: Named, prepared: Prepared, build: string, date: string): Promise<Committed> {
+async function commitTree(
+  chain: Chain,
+  named: Named,
+  prepared: Prepared,
+  build: string,
+  date: string,
+): Promise<Committed> {
   const { arch, hostQueue } = prepared;
   const parent = prepared.parent === undefined ? {} : { parent: prepared.parent.commit };
   const host = composeOn(hostQueue);
@@ -156,7 +180,13 @@ async function commitTree(chain: Chain, named: Named, prepared: Prepared, build:
 }
 
 /** Makes the images side by side, and boots each as soon as it is made. */
-async function makeImages(chain: Chain, named: Named, plan: ChainPlan, { arch, commit }: Committed, build: string): Promise<void> {
+async function makeImages(
+  chain: Chain,
+  named: Named,
+  plan: ChainPlan,
+  { arch, commit }: Committed,
+  build: string,
+): Promise<void> {
   await sideBySide(plan.images, async ({ kind, bootTest }) => {
     const image = { arch, kind, build, commit };
     await chain.step(
@@ -171,10 +201,17 @@ async function makeImages(chain: Chain, named: Named, plan: ChainPlan, { arch, c
         named(`boot-${kind}${attempt > 1 ? `-${attempt}` : ''}`, arch),
         `Boot the ${kind} image`,
         (call, args) => images(arch).boot.executeWithOptions(call, [{ ...args, ...image, attempt }]),
-        (value) => (value.passed ? `${Math.round(value.seconds)} s to login${attempt > 1 ? ', flaky' : ''}` : `failed: ${value.reason ?? ''}`),
+        (value) =>
+          value.passed
+            ? `${Math.round(value.seconds)} s to login${attempt > 1 ? ', flaky' : ''}`
+            : `failed: ${value.reason ?? ''}`,
       );
       if (verdict.passed) break;
-      if (attempt >= plan.bootAttempts) throw ApplicationFailure.nonRetryable(`${kind}: ${verdict.reason ?? 'did not boot'}`, 'BootTestFailed');
+      if (attempt >= plan.bootAttempts)
+        throw ApplicationFailure.nonRetryable(
+          `${kind}: ${verdict.reason ?? 'did not boot'}`,
+          'BootTestFailed',
+        );
     }
   });
 }
@@ -185,10 +222,23 @@ async function publishBuild(chain: Chain, build: string, commits: Record<string,
   await chain.step('snapshot', 'Copy the commit to the snapshot repo and check it', (call, args) =>
     publish.snapshot.executeWithOptions(call, [{ ...args, ...with_ }]),
   );
-  await chain.step('sign-summary', 'Sign the summary', (call, args) => signing.signSummary.executeWithOptions(call, [args]));
-  const size = (value: { files: number; newBytes: number }) => `${value.files} files, ${(value.newBytes / 2 ** 20).toFixed(1)} MiB`;
-  await chain.step('push-repo', 'Push objects', (call, args) => publish.pushRepo.executeWithOptions(call, [{ ...args, ...with_ }]), size);
-  await chain.step('push-images', 'Push images', (call, args) => publish.pushImages.executeWithOptions(call, [{ ...args, ...with_ }]), size);
+  await chain.step('sign-summary', 'Sign the summary', (call, args) =>
+    signing.signSummary.executeWithOptions(call, [args]),
+  );
+  const size = (value: { files: number; newBytes: number }) =>
+    `${value.files} files, ${(value.newBytes / 2 ** 20).toFixed(1)} MiB`;
+  await chain.step(
+    'push-repo',
+    'Push objects',
+    (call, args) => publish.pushRepo.executeWithOptions(call, [{ ...args, ...with_ }]),
+    size,
+  );
+  await chain.step(
+    'push-images',
+    'Push images',
+    (call, args) => publish.pushImages.executeWithOptions(call, [{ ...args, ...with_ }]),
+    size,
+  );
   // A short transaction: once it has begun it is ended, or readers are returned to the former build.
   await CancellationScope.nonCancellable(async () => {
     await chain.step('switch', 'Switch refs and summary', (call, args) =>
@@ -216,13 +266,25 @@ async function finish(chain: Chain, plan: ChainPlan | undefined, record: RunReco
     await control.record.executeWithOptions({ activityId: 'record', summary: 'Record the run' }, [record]);
     const run = { stream: chain.stream, run: chain.run };
     await sideBySide(plan?.architectures ?? [], (arch) =>
-      compose(arch).cleanUp.executeWithOptions({ activityId: `clean-up-${arch}`, summary: 'Remove scratch files' }, [run]),
+      compose(arch).cleanUp.executeWithOptions(
+        { activityId: `clean-up-${arch}`, summary: 'Remove scratch files' },
+        [run],
+      ),
     );
     if (!plan) return;
     const args = { ...run, step: 'notify', record };
     // A webhook that does not answer must not turn a published build into a failed run.
-    await control.notify.executeWithOptions({ activityId: 'notify', summary: 'Tell of the outcome', retry: { maximumAttempts: 3 } }, [args]).catch(() => undefined);
+    await control.notify
+      .executeWithOptions(
+        { activityId: 'notify', summary: 'Tell of the outcome', retry: { maximumAttempts: 3 } },
+        [args],
+      )
+      .catch(() => undefined);
     if (record.outcome === 'published')
-      await publish.prune.executeWithOptions({ activityId: 'prune', summary: 'Remove old builds and runs' }, [{ ...run, step: 'prune' }]).catch(() => undefined);
+      await publish.prune
+        .executeWithOptions({ activityId: 'prune', summary: 'Remove old builds and runs' }, [
+          { ...run, step: 'prune' },
+        ])
+        .catch(() => undefined);
   });
 }

@@ -40,29 +40,50 @@ describe('the nightly chain', function () {
   });
 
   /** SIGKILL of the worker: all that it started is gone with it, then another worker takes over. */
-  async function crash(step: string): Promise<void> {
-    await instance.stepRunning('sample', step, 300);
+  async function crash(run: string, step: string): Promise<void> {
+    const log = join(instance.store().logs({ stream: 'sample', run }), `${step}.log`);
+    await until(`a command of ${step} runs`, 300, async () =>
+      /^\+ /m.test(await readFile(log, 'utf8').catch(() => '')),
+    );
     await instance.killWorkers();
-    await until(`nothing is left of ${step}`, 10, async () => (await instance.leftovers()).every((line) => line.startsWith('scratch')));
+    await until(`nothing is left of ${step}`, 10, async () =>
+      (await instance.leftovers()).every((line) => line.startsWith('scratch')),
+    );
     await instance.startWorker();
   }
 
   it('builds through killed workers and a killed server, doing no finished step again', async () => {
     const run = await instance.nightly('sample');
-    await crash('compose');
-    await crash('image-qcow2');
+    await crash(run, 'compose');
+    await crash(run, 'image-qcow2');
     await instance.stepRunning('sample', 'boot-vagrant-libvirt', 300);
     await instance.killServer();
     await instance.startServer();
-    await crash('push-repo');
+    await crash(run, 'push-repo');
     const result = await instance.result('sample');
     assert.equal(result.outcome, 'published');
     assert.match(result.build ?? '', /^\d{8}_01$/);
     const tries = async (step: string) => {
-      const log = await readFile(join(instance.store().logs({ stream: 'sample', run }), `${step}.log`), 'utf8');
+      const log = await readFile(
+        join(instance.store().logs({ stream: 'sample', run }), `${step}.log`),
+        'utf8',
+      );
       return log.split('\n').filter((line) => /^# .*, attempt \d+, on builder-1$/.test(line)).length;
     };
-    for (const step of ['load', 'preflight', 'parent', 'resolve', 'reserve', 'download', 'inputs', 'commit', 'diff', 'sign', 'snapshot', 'verify'])
+    for (const step of [
+      'load',
+      'preflight',
+      'parent',
+      'resolve',
+      'reserve',
+      'download',
+      'inputs',
+      'commit',
+      'diff',
+      'sign',
+      'snapshot',
+      'verify',
+    ])
       assert.equal(await tries(step), 1, step);
     for (const step of ['compose', 'image-qcow2', 'push-repo']) assert.equal(await tries(step), 2, step);
     assert.deepEqual(await instance.leftovers(), []);
@@ -79,7 +100,10 @@ describe('the nightly chain', function () {
     const { boot } = first.treeline.tests;
     assert.equal(boot['vagrant-libvirt']?.outcome, 'passed');
     assert.equal(boot.qcow2?.outcome, 'flaky');
-    assert.deepEqual(boot.qcow2.attempts.map(({ passed }) => passed), [false, true]);
+    assert.deepEqual(
+      boot.qcow2.attempts.map(({ passed }) => passed),
+      [false, true],
+    );
     assert.equal(boot.qcow2.attempts[1]?.commit, first['ostree-commit']);
     for (const { log } of boot.qcow2.attempts) assert.ok(first.treeline.logs.includes(log), log);
     const text = await instance.cli('show', build!.id);
@@ -95,14 +119,29 @@ describe('the nightly chain', function () {
     try {
       await chmod(folder, 0o700);
       await execa('gpg', [...gpg, '--import', key]);
-      for (const { path } of Object.values(first.images)) await execa('gpg', [...gpg, '--verify', `${path}.asc`, path], { cwd: build });
-      await execa('gpg', [...gpg, '--output', join(folder, 'sums'), '--verify', 'sha256sum.txt.asc'], { cwd: build });
+      for (const { path } of Object.values(first.images))
+        await execa('gpg', [...gpg, '--verify', `${path}.asc`, path], { cwd: build });
+      await execa('gpg', [...gpg, '--output', join(folder, 'sums'), '--verify', 'sha256sum.txt.asc'], {
+        cwd: build,
+      });
       await execa('sha256sum', ['--strict', '--check', join(folder, 'sums')], { cwd: build });
       const repo = `--repo=${folder}/repo`;
       await execa('ostree', [repo, 'init', '--mode=archive']);
-      await execa('ostree', [repo, 'remote', 'add', '--set=gpg-verify=true', '--set=gpg-verify-summary=true', `--gpg-import=${key}`, 'r', `${url}/repo`]);
+      await execa('ostree', [
+        repo,
+        'remote',
+        'add',
+        '--set=gpg-verify=true',
+        '--set=gpg-verify-summary=true',
+        `--gpg-import=${key}`,
+        'r',
+        `${url}/repo`,
+      ]);
       await execa('ostree', [repo, 'pull', 'r', first.ref]);
-      assert.equal((await execa('ostree', [repo, 'rev-parse', `r:${first.ref}`])).stdout, first['ostree-commit']);
+      assert.equal(
+        (await execa('ostree', [repo, 'rev-parse', `r:${first.ref}`])).stdout,
+        first['ostree-commit'],
+      );
       const index = buildIndex.parse(await (await fetch(`${url}/builds.json`)).json());
       assert.deepEqual(index.builds, [{ id: first.buildid, arches: ['x86_64'] }]);
     } finally {
@@ -122,20 +161,29 @@ describe('the nightly chain', function () {
 
   it('starts over when the repo changes in the middle, and differs from the parent by just that package', async () => {
     // No images: they take the most time, and the first build has shown them.
-    await instance.edit('sample', 'stream.yaml', (text) => text.replace(/images:\n(?: .*\n)*/, 'images: []\n'));
+    await instance.edit('sample', 'stream.yaml', (text) =>
+      text.replace(/images:\n(?: .*\n)*/, 'images: []\n'),
+    );
     assert.equal((await instance.cli('sample', 'bump', 'netbase')).exitCode, 0);
     const run = await instance.nightly('sample');
     await instance.stepRunning('sample', 'compose');
     assert.equal((await instance.cli('sample', 'bump', 'netbase')).exitCode, 0);
     const result = await instance.result('sample');
     assert.match(result.build ?? '', /^\d{8}_02$/);
-    const record = JSON.parse((await instance.cli('builds', 'sample', '--runs', '--json')).stdout) as { steps: { id: string; result?: string }[] }[];
+    const record = JSON.parse((await instance.cli('builds', 'sample', '--runs', '--json')).stdout) as {
+      steps: { id: string; result?: string }[];
+    }[];
     assert.deepEqual(
       record[0]?.steps.filter(({ id }) => id === 'inputs').map((step) => step.result),
       ['changed: sample; starting over', 'yes'],
     );
-    const diff = JSON.parse((await instance.cli('diff', first.buildid, result.build!, '--json')).stdout) as BuildMeta['pkgdiff'];
-    assert.deepEqual(diff?.map(([name, kind]) => [name, kind]), [['netbase', 2]]);
+    const diff = JSON.parse(
+      (await instance.cli('diff', first.buildid, result.build!, '--json')).stdout,
+    ) as BuildMeta['pkgdiff'];
+    assert.deepEqual(
+      diff?.map(([name, kind]) => [name, kind]),
+      [['netbase', 2]],
+    );
     const [second] = JSON.parse((await instance.cli('show', result.build!, '--json')).stdout) as BuildMeta[];
     assert.deepEqual(second?.pkgdiff, diff);
     assert.equal(second?.['ostree-parent'], first['ostree-commit']);
@@ -146,7 +194,13 @@ describe('the nightly chain', function () {
     const { upgrade } = await import('./upgrade.js');
     const work = join(instance.settings.state, 'guest');
     await mkdir(work);
-    const disk = join(instance.store().www(), 'buildlogs/sample/builds', first.buildid, 'x86_64', first.images.qcow2!.path);
+    const disk = join(
+      instance.store().www(),
+      'buildlogs/sample/builds',
+      first.buildid,
+      'x86_64',
+      first.images.qcow2!.path,
+    );
     await upgrade(instance, { disk, work, from: first, tools: systemPath });
   });
 });

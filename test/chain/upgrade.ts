@@ -18,24 +18,60 @@ export interface UpgradeInput {
 
 const remote = '/etc/ostree/remotes.d/sample.conf';
 
-export async function upgrade(instance: TestInstance, { disk, work, from, tools }: UpgradeInput): Promise<void> {
+export async function upgrade(
+  instance: TestInstance,
+  { disk, work, from, tools }: UpgradeInput,
+): Promise<void> {
   const controller = new AbortController();
-  const step = createStep({ signal: controller.signal, log: createWriteStream(join(work, 'guest.log')), path: tools, home: work });
-  const boot = () => startGuest(step, { disk, format: 'qcow2', work, memoryMiB: 1024, cpus: 2, timeoutSeconds: 600, size: 4 * 2 ** 30 });
-  const booted = async (guest: Guest) => /^\* .* ([0-9a-f]{64})\.\d+$/m.exec((await guest.ssh(['ostree', 'admin', 'status'])).stdout)?.[1];
+  const step = createStep({
+    signal: controller.signal,
+    log: createWriteStream(join(work, 'guest.log')),
+    path: tools,
+    home: work,
+  });
+  const boot = () =>
+    startGuest(step, {
+      disk,
+      format: 'qcow2',
+      work,
+      memoryMiB: 1024,
+      cpus: 2,
+      timeoutSeconds: 600,
+      size: 4 * 2 ** 30,
+    });
+  const booted = async (guest: Guest) =>
+    /^\* .* ([0-9a-f]{64})\.\d+$/m.exec((await guest.ssh(['ostree', 'admin', 'status'])).stdout)?.[1];
   /** The remote of the tree names the default port of the host; this instance serves elsewhere. */
   const pointTo = (guest: Guest, path: string) =>
-    guest.ssh(['sudo', 'sed', '-i', `s#^url=.*#url=http://10.0.2.2:${instance.settings.webPort}/${path}#`, remote]);
-  const head = (await readFile(join(instance.store().www(), 'buildlogs/sample/repo/refs/heads', from.ref), 'utf8')).trim();
+    guest.ssh([
+      'sudo',
+      'sed',
+      '-i',
+      `s#^url=.*#url=http://10.0.2.2:${instance.settings.webPort}/${path}#`,
+      remote,
+    ]);
+  const head = (
+    await readFile(join(instance.store().www(), 'buildlogs/sample/repo/refs/heads', from.ref), 'utf8')
+  ).trim();
 
   let guest = await boot();
   try {
     assert.equal(await booted(guest), from['ostree-commit']);
-    const { stdout: size } = await guest.ssh(['findmnt', '--noheadings', '--bytes', '--output', 'SIZE', '/sysroot']);
+    const { stdout: size } = await guest.ssh([
+      'findmnt',
+      '--noheadings',
+      '--bytes',
+      '--output',
+      'SIZE',
+      '/sysroot',
+    ]);
     assert.ok(Number(size) > 3.5 * 2 ** 30, `the root has grown to ${size.trim()} bytes`);
     const { stdout: failed } = await guest.ssh(['systemctl', '--failed', '--no-legend']);
     assert.equal(failed.trim(), '');
-    assert.match((await guest.ssh(['cat', remote])).stdout, /gpg-verify=true[\s\S]*gpg-verify-summary=true|gpg-verify-summary=true[\s\S]*gpg-verify=true/);
+    assert.match(
+      (await guest.ssh(['cat', remote])).stdout,
+      /gpg-verify=true[\s\S]*gpg-verify-summary=true|gpg-verify-summary=true[\s\S]*gpg-verify=true/,
+    );
 
     await pointTo(guest, 'evil/repo');
     await publishEvil(instance, from.ref);
@@ -67,7 +103,15 @@ async function publishEvil(instance: TestInstance, ref: string): Promise<void> {
   const key = /^fpr:+([0-9A-F]{40}):/m.exec(stdout)?.[1] ?? '';
   const repo = `--repo=${evil}/repo`;
   const sign = [`--gpg-sign=${key}`, `--gpg-homedir=${home}`];
-  await execa('ostree', [repo, 'commit', `--branch=${ref}`, `--parent=${ref}`, `--tree=ref=${ref}`, '--add-metadata-string=version=evil', ...sign]);
+  await execa('ostree', [
+    repo,
+    'commit',
+    `--branch=${ref}`,
+    `--parent=${ref}`,
+    `--tree=ref=${ref}`,
+    '--add-metadata-string=version=evil',
+    ...sign,
+  ]);
   await execa('ostree', [repo, 'summary', '--update', ...sign]);
   await execa('gpgconf', ['--homedir', home, '--kill', 'all']);
 }

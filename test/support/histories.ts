@@ -10,8 +10,14 @@ import { workflowBundle } from '../../src/workflows/bundle.js';
 export const historiesFolder = join(packageRoot, 'test/histories');
 
 /** Replays the history that a test has just made, and keeps it if asked to. */
-export async function saveHistory(client: Client, workflowId: string, runId: string, name: string): Promise<void> {
+export async function saveHistory(
+  client: Client,
+  workflowId: string,
+  runId: string,
+  name: string,
+): Promise<void> {
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   await Worker.runReplayHistory({ workflowBundle: { codePath: workflowBundle } }, history, workflowId);
-  if (process.env.TREELINE_SAVE_HISTORIES) await writeFile(join(historiesFolder, `${name}.json`), historyToJSON(history));
+  if (process.env.TREELINE_SAVE_HISTORIES)
+    await writeFile(join(historiesFolder, `${name}.json`), historyToJSON(history));
 }

@@ -60,19 +60,29 @@ export class TestInstance {
   async withSample(): Promise<void> {
     const { state } = readSettings({});
     await execa('cp', ['-al', join(state, 'sample'), join(this.settings.state, 'sample')]);
-    await cp(join(state, 'keys'), join(this.settings.state, 'keys'), { recursive: true, filter: (path) => !/\/S\.[^/]*$/.test(path) });
+    await cp(join(state, 'keys'), join(this.settings.state, 'keys'), {
+      recursive: true,
+      filter: (path) => !/\/S\.[^/]*$/.test(path),
+    });
     // Repo metadata and the key ring are written in place by `sample bump`: copies, not links.
     for (const part of ['gnupg', 'rpms/repodata', 'recipe']) {
       const path = join(this.settings.state, 'sample', part);
       await rm(path, { recursive: true, force: true });
-      await cp(join(state, 'sample', part), path, { recursive: true, filter: (file) => !/\/S\.[^/]*$/.test(file) });
+      await cp(join(state, 'sample', part), path, {
+        recursive: true,
+        filter: (file) => !/\/S\.[^/]*$/.test(file),
+      });
     }
     await mkdir(join(this.store().www(), 'sample'), { recursive: true });
     await symlink(join(this.settings.state, 'sample', 'rpms'), join(this.store().www(), 'sample', 'rpms'));
   }
 
   /** Declares a stream like the shipped `sample`, with changes. `files` replaces files beside the stream file. */
-  async declare(name: string, changes: Record<string, unknown> = {}, files: Record<string, string> = {}): Promise<void> {
+  async declare(
+    name: string,
+    changes: Record<string, unknown> = {},
+    files: Record<string, string> = {},
+  ): Promise<void> {
     const folder = join(this.settings.streams, name);
     await rm(folder, { recursive: true, force: true });
     await cp(join(packageRoot, 'streams/sample'), folder, { recursive: true });
@@ -118,7 +128,8 @@ export class TestInstance {
     });
     this.#workers.add(worker);
     let output = '';
-    for (const stream of [worker.stdout, worker.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    for (const stream of [worker.stdout, worker.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
     await until('the worker serves', 60, () => {
       if (worker.exitCode !== null) throw new Error(`the worker ended: ${output}`);
       return output.includes('serving ');
@@ -149,14 +160,21 @@ export class TestInstance {
 
   async nightly(stream: string, force = false): Promise<string> {
     const client = await this.client();
-    const handle = await client.workflow.start('nightly', { workflowId: nightlyId(stream), taskQueue: 'control', args: [{ stream, force }] });
+    const handle = await client.workflow.start('nightly', {
+      workflowId: nightlyId(stream),
+      taskQueue: 'control',
+      args: [{ stream, force }],
+    });
     return handle.firstExecutionRunId;
   }
 
   /** What the running nightly says of itself; undefined while no worker answers. */
   async progress(stream: string): Promise<ChainProgress | undefined> {
     const client = await this.client();
-    return client.workflow.getHandle(nightlyId(stream)).query<ChainProgress>('progress').catch(() => undefined);
+    return client.workflow
+      .getHandle(nightlyId(stream))
+      .query<ChainProgress>('progress')
+      .catch(() => undefined);
   }
 
   /** Waits until a step is running. */
@@ -164,23 +182,41 @@ export class TestInstance {
     await until(`step ${id} of ${stream} runs`, seconds, async () => {
       const steps = (await this.progress(stream))?.steps ?? [];
       const step = steps.find((s) => s.id === id);
-      if (step?.state === 'failed' || (step?.state === 'done' && step.ended)) throw new Error(`step ${id} is ${step.state} already`);
+      if (step?.state === 'failed' || (step?.state === 'done' && step.ended))
+        throw new Error(`step ${id} is ${step.state} already`);
       return step?.state === 'running';
     });
   }
 
   /** The result of the nightly, or throws its failure. */
-  async result<T = { outcome: string; build?: string; commits: Record<string, string> }>(stream: string): Promise<T> {
+  async result<T = { outcome: string; build?: string; commits: Record<string, string> }>(
+    stream: string,
+  ): Promise<T> {
     const client = await this.client();
     return (await client.workflow.getHandle(nightlyId(stream)).result()) as T;
   }
 
   /** Runs the `treeline` command against this instance. */
   async cli(...args: string[]): Promise<CliResult> {
-    const { exitCode, stdout, stderr } = await execa(process.execPath, [join(packageRoot, 'bin/treeline'), ...args], {
+    const { exitCode, stdout, stderr } = await execa(
+      process.execPath,
+      [join(packageRoot, 'bin/treeline'), ...args],
+      {
+        env: this.env,
+        reject: false,
+      },
+    );
+    return { exitCode, stdout, stderr };
+  }
+
+  /** Runs the `treeline` command and sends it Ctrl-C after a while. */
+  async interrupted(afterMs: number, ...args: string[]): Promise<CliResult> {
+    const child = execa(process.execPath, [join(packageRoot, 'bin/treeline'), ...args], {
       env: this.env,
       reject: false,
     });
+    setTimeout(() => child.kill('SIGINT'), afterMs);
+    const { exitCode, stdout, stderr } = await child;
     return { exitCode, stdout, stderr };
   }
 
@@ -190,11 +226,14 @@ export class TestInstance {
     const found: string[] = [];
     for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
       const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
-      const ours = command.includes(state) && !command.includes('start-dev') && !command.includes('bin/treeline');
+      const ours =
+        command.includes(state) && !command.includes('start-dev') && !command.includes('bin/treeline');
       if (ours) found.push(`process ${pid}: ${command}`);
     }
-    for (const line of (await readFile('/proc/mounts', 'utf8')).split('\n')) if (line.includes(state)) found.push(`mount ${line}`);
-    for (const line of (await execa('losetup', ['--list', '--noheadings'])).stdout.split('\n')) if (line.includes(state)) found.push(`loop ${line}`);
+    for (const line of (await readFile('/proc/mounts', 'utf8')).split('\n'))
+      if (line.includes(state)) found.push(`mount ${line}`);
+    for (const line of (await execa('losetup', ['--list', '--noheadings'])).stdout.split('\n'))
+      if (line.includes(state)) found.push(`loop ${line}`);
     const work = await readdir(join(state, 'work')).catch(() => []);
     for (const run of work) found.push(`scratch folder ${run}`);
     return found;

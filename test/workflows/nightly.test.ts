@@ -18,7 +18,15 @@ function goodChain(): { calls: string[]; records: RunRecord[]; script: Script } 
   const calls: string[] = [];
   const records: RunRecord[] = [];
   const script: Script = {
-    load: () => ({ architectures: ['x86_64'], images: [{ kind: 'qcow2', bootTest: true }, { kind: 'vagrant-libvirt', bootTest: false }], bootAttempts: 2, bootTimeout: 60 }),
+    load: () => ({
+      architectures: ['x86_64'],
+      images: [
+        { kind: 'qcow2', bootTest: true },
+        { kind: 'vagrant-libvirt', bootTest: false },
+      ],
+      bootAttempts: 2,
+      bootTimeout: 60,
+    }),
     preflight: () => ({ hostQueue: 'compose-x86_64@test' }),
     parent: () => ({ commit: 'a'.repeat(64), version: '20261122_01', inputHash: 'old' }),
     resolve: () => ({ packages: 3, inputHash: 'new' }),
@@ -37,8 +45,31 @@ function goodChain(): { calls: string[]; records: RunRecord[]; script: Script } 
 }
 
 const names = [
-  'load', 'preflight', 'parent', 'resolve', 'reserve', 'download', 'compose', 'inputs', 'commit', 'diff', 'image', 'boot', 'sign', 'snapshot',
-  'signSummary', 'pushRepo', 'pushImages', 'switchRefs', 'verify', 'restoreRefs', 'metadata', 'record', 'cleanUp', 'notify', 'prune',
+  'load',
+  'preflight',
+  'parent',
+  'resolve',
+  'reserve',
+  'download',
+  'compose',
+  'inputs',
+  'commit',
+  'diff',
+  'image',
+  'boot',
+  'sign',
+  'snapshot',
+  'signSummary',
+  'pushRepo',
+  'pushImages',
+  'switchRefs',
+  'verify',
+  'restoreRefs',
+  'metadata',
+  'record',
+  'cleanUp',
+  'notify',
+  'prune',
 ];
 const queues = ['control', 'compose-x86_64', 'compose-x86_64@test', 'images-x86_64', 'signing', 'publish'];
 
@@ -81,7 +112,12 @@ describe('nightly workflow', function () {
     );
     workers = await Promise.all(
       queues.map((taskQueue) =>
-        Worker.create({ connection: environment.nativeConnection, taskQueue, activities, workflowBundle: { codePath: workflowBundle } }),
+        Worker.create({
+          connection: environment.nativeConnection,
+          taskQueue,
+          activities,
+          workflowBundle: { codePath: workflowBundle },
+        }),
       ),
     );
     ended = Promise.all(workers.map((worker) => worker.run()));
@@ -100,19 +136,30 @@ describe('nightly workflow', function () {
     record: RunRecord;
   }
 
-  async function run(changed: Script, { force = false, during }: { force?: boolean; during?: (workflowId: string) => Promise<void> } = {}): Promise<Ran> {
+  async function run(
+    changed: Script,
+    { force = false, during }: { force?: boolean; during?: (workflowId: string) => Promise<void> } = {},
+  ): Promise<Ran> {
     chain = goodChain();
     change = changed;
     const { calls, records } = chain;
     const workflowId = `nightly/test-${randomUUID()}`;
-    const handle = await client.workflow.start('nightly', { workflowId, taskQueue: 'control', args: [{ stream: 'test', force }] });
+    const handle = await client.workflow.start('nightly', {
+      workflowId,
+      taskQueue: 'control',
+      args: [{ stream: 'test', force }],
+    });
     await during?.(workflowId);
     const outcome = await handle.result().then(
       (result) => ({ result: result as ChainResult }),
       (error: unknown) => ({ error }),
     );
     // Every run of every test replays: a change that breaks running workflows is seen here.
-    await Worker.runReplayHistory({ workflowBundle: { codePath: workflowBundle } }, await handle.fetchHistory(), workflowId);
+    await Worker.runReplayHistory(
+      { workflowBundle: { codePath: workflowBundle } },
+      await handle.fetchHistory(),
+      workflowId,
+    );
     assert.equal(records.length, 1, 'a run is recorded once');
     return { ...outcome, calls, record: records[0]! };
   }
@@ -129,8 +176,25 @@ describe('nightly workflow', function () {
     assert.equal(result?.outcome, 'published');
     assert.equal(record.outcome, 'published');
     assert.equal(record.build, '20261123_01');
-    const order = ['commit', 'image', 'boot', 'sign', 'snapshot', 'signSummary', 'pushRepo', 'pushImages', 'switchRefs', 'verify', 'metadata', 'record', 'cleanUp'];
-    assert.deepEqual([...order].sort((a, b) => calls.lastIndexOf(a) - calls.lastIndexOf(b)), order);
+    const order = [
+      'commit',
+      'image',
+      'boot',
+      'sign',
+      'snapshot',
+      'signSummary',
+      'pushRepo',
+      'pushImages',
+      'switchRefs',
+      'verify',
+      'metadata',
+      'record',
+      'cleanUp',
+    ];
+    assert.deepEqual(
+      [...order].sort((a, b) => calls.lastIndexOf(a) - calls.lastIndexOf(b)),
+      order,
+    );
   });
 
   it('stops at “no change” before an id is taken, and goes on with force', async () => {
@@ -160,7 +224,13 @@ describe('nightly workflow', function () {
   });
 
   it('retries a failed boot test and says that it was flaky; fails the build when it stays so', async () => {
-    const verdict = (passed: boolean) => ({ passed, seconds: 1, accelerator: 'tcg', log: 'l', ...(passed ? {} : { reason: 'kernel panic' }) });
+    const verdict = (passed: boolean) => ({
+      passed,
+      seconds: 1,
+      accelerator: 'tcg',
+      log: 'l',
+      ...(passed ? {} : { reason: 'kernel panic' }),
+    });
     let attempt = 0;
     const flaky = await run({ boot: () => verdict(++attempt > 1) });
     assert.equal(flaky.result?.outcome, 'published');
@@ -193,7 +263,10 @@ describe('nightly workflow', function () {
       },
     });
     assert.equal(failureType(error), 'VerificationFailed');
-    assert.deepEqual(calls.filter((call) => ['switchRefs', 'verify', 'restoreRefs', 'metadata'].includes(call)), ['switchRefs', 'verify', 'restoreRefs']);
+    assert.deepEqual(
+      calls.filter((call) => ['switchRefs', 'verify', 'restoreRefs', 'metadata'].includes(call)),
+      ['switchRefs', 'verify', 'restoreRefs'],
+    );
   });
 
   for (const step of ['load', 'resolve', 'compose', 'image', 'boot', 'sign', 'pushRepo'])
@@ -243,7 +316,9 @@ describe('nightly workflow', function () {
     const { record } = await run({});
     const found = [];
     for (let tries = 0; tries < 50 && found.length === 0; tries++) {
-      for await (const execution of client.workflow.list({ query: `TreelineStream='test' AND TreelineBuild='20261123_01' AND TreelineOutcome='published'` }))
+      for await (const execution of client.workflow.list({
+        query: `TreelineStream='test' AND TreelineBuild='20261123_01' AND TreelineOutcome='published'`,
+      }))
         found.push(execution.runId);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

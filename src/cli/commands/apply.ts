@@ -9,7 +9,9 @@ import { paint, printJson } from '../output.js';
 export function addApply(program: Command, settings: Settings): void {
   program
     .command('apply')
-    .description('make the schedules on the server as the stream files declare them; shows the difference first')
+    .description(
+      'make the schedules on the server as the stream files declare them; shows the difference first',
+    )
     .option('--dry-run', 'only show the difference')
     .option('--json', 'print the changes as JSON')
     .action(async ({ dryRun, json }: { dryRun?: boolean; json?: boolean }) => {
@@ -21,14 +23,17 @@ export function addApply(program: Command, settings: Settings): void {
         if (json) printJson(changes);
         else
           for (const { stream, action, differences } of changes) {
-            const colour = ({ create: 'green', update: 'yellow', remove: 'red', none: 'gray' } as const)[action];
+            const colour = ({ create: 'green', update: 'yellow', remove: 'red', none: 'gray' } as const)[
+              action
+            ];
             console.log(`${paint(colour, action.padEnd(6))} nightly/${stream}`);
             for (const difference of differences) console.log(`         ${difference}`);
           }
         if (dryRun) return;
         await applySchedules(client, streams, changes);
         const done = changes.filter(({ action }) => action !== 'none').length;
-        if (!json) console.log(done === 0 ? 'Nothing to change.' : `Applied ${done} change${done === 1 ? '' : 's'}.`);
+        if (!json)
+          console.log(done === 0 ? 'Nothing to change.' : `Applied ${done} change${done === 1 ? '' : 's'}.`);
       } finally {
         await client.connection.close();
       }

@@ -12,12 +12,24 @@ import { printJson, printTable } from '../output.js';
 export function summarize(pkgdiff: BuildMeta['pkgdiff']): string {
   if (!pkgdiff) return 'first build';
   const count = (kind: number) => pkgdiff.filter((change) => change[1] === kind).length;
-  const parts = [['+', count(0)], ['−', count(1)], ['↑', count(2)], ['↓', count(3)]] as const;
-  return parts.filter(([, n]) => n > 0).map(([sign, n]) => `${sign}${n}`).join(' ') || 'none';
+  const parts = [
+    ['+', count(0)],
+    ['−', count(1)],
+    ['↑', count(2)],
+    ['↓', count(3)],
+  ] as const;
+  return (
+    parts
+      .filter(([, n]) => n > 0)
+      .map(([sign, n]) => `${sign}${n}`)
+      .join(' ') || 'none'
+  );
 }
 
 export const bootSummary = (meta: BuildMeta) =>
-  Object.entries(meta.treeline.tests.boot).map(([kind, { outcome }]) => `${kind} ${outcome}`).join(', ') || 'not tested';
+  Object.entries(meta.treeline.tests.boot)
+    .map(([kind, { outcome }]) => `${kind} ${outcome}`)
+    .join(', ') || 'not tested';
 
 export function addBuilds(program: Command, settings: Settings): void {
   program
@@ -40,12 +52,20 @@ export function addBuilds(program: Command, settings: Settings): void {
             formatSeconds((Date.parse(record.ended) - Date.parse(record.started)) / 1000),
             record.outcome,
             record.build ?? '',
-            (record.failure ? `${record.failure.code}: ${record.failure.message}` : (record.note ?? '')).split('\n')[0]?.slice(0, 80) ?? '',
+            (record.failure ? `${record.failure.code}: ${record.failure.message}` : (record.note ?? ''))
+              .split('\n')[0]
+              ?.slice(0, 80) ?? '',
           ]),
         );
       }
       const builds = await publishedBuilds(store, stream);
-      if (json) return printJson(builds.map(({ id, metas }) => ({ id, architectures: Object.fromEntries(metas.map((m) => [m.architecture, m])) })));
+      if (json)
+        return printJson(
+          builds.map(({ id, metas }) => ({
+            id,
+            architectures: Object.fromEntries(metas.map((m) => [m.architecture, m])),
+          })),
+        );
       printTable(
         ['BUILD', 'ARCH', 'COMMIT', 'PACKAGES', 'CHANGED', 'IMAGES', 'BOOT TEST'],
         builds.flatMap(({ id, metas }) =>

@@ -28,16 +28,28 @@ export function addDiff(program: Command, settings: Settings): void {
         if (!meta) throw new CliError(`${build.id}: has no ${arch}`, exitCodes.notFound);
         return meta['ostree-commit'];
       });
-      if (old.run.stream !== now.run.stream) throw new CliError(`${a} and ${b} are of different streams`, exitCodes.usage);
+      if (old.run.stream !== now.run.stream)
+        throw new CliError(`${a} and ${b} are of different streams`, exitCodes.usage);
       const work = await mkdtemp(join(tmpdir(), 'treeline-diff-'));
       try {
         const repo = store.repo(now.run.stream);
-        const { pkgdiff = [] } = await packageDifference(await commandStep(settings, 'diff'), repo, commits[1] ?? '', commits[0], join(work, 'db'));
+        const { pkgdiff = [] } = await packageDifference(
+          await commandStep(settings, 'diff'),
+          repo,
+          commits[1] ?? '',
+          commits[0],
+          join(work, 'db'),
+        );
         if (json) return printJson(pkgdiff);
         if (pkgdiff.length === 0) return console.log('the same packages');
         printTable(
           ['PACKAGE', 'CHANGE', 'OLD', 'NEW'],
-          pkgdiff.map(([name, kind, p]) => [name, words[kind], p.PreviousPackage?.[1] ?? '', p.NewPackage?.[1] ?? '']),
+          pkgdiff.map(([name, kind, p]) => [
+            name,
+            words[kind],
+            p.PreviousPackage?.[1] ?? '',
+            p.NewPackage?.[1] ?? '',
+          ]),
         );
       } finally {
         await rm(work, { recursive: true, force: true });

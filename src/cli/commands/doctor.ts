@@ -35,8 +35,17 @@ async function toolsOf(role: Role, settings: Settings): Promise<readonly Tool[]>
   if (role === 'control') return [...namespaces, tool('git', 'git')];
   if (role === 'images') return [...namespaces, ...imageTools];
   if (role === 'signing') return [...namespaces, gpg, tool('ostree', 'ostree')];
-  if (role === 'publish') return [...namespaces, tool('rsync', 'rsync'), tool('ssh', 'openssh-client', 'openssh-clients'), tool('ostree', 'ostree'), gpg];
-  const streams = await Promise.all((await listStreams(settings)).map((name) => loadStream(settings, name).catch(() => undefined)));
+  if (role === 'publish')
+    return [
+      ...namespaces,
+      tool('rsync', 'rsync'),
+      tool('ssh', 'openssh-client', 'openssh-clients'),
+      tool('ostree', 'ostree'),
+      gpg,
+    ];
+  const streams = await Promise.all(
+    (await listStreams(settings)).map((name) => loadStream(settings, name).catch(() => undefined)),
+  );
   const composers = new Set(streams.filter((stream) => stream?.schedule).map((stream) => stream?.composer));
   return [...namespaces, ...[...composers].flatMap((name) => (name ? composerTools(name) : []))];
 }
@@ -71,7 +80,13 @@ async function checkKeys(settings: Settings): Promise<Check[]> {
         return { role: 'signing', what, ok: true, detail: `${key.fingerprint}${expires}` };
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        return { role: 'signing', what, ok: false, detail: of === 'instance' ? `${message}; \`treeline init\` makes it` : `${message}; import it`, optional: of !== 'instance' };
+        return {
+          role: 'signing',
+          what,
+          ok: false,
+          detail: of === 'instance' ? `${message}; \`treeline init\` makes it` : `${message}; import it`,
+          optional: of !== 'instance',
+        };
       }
     }),
   );
@@ -84,9 +99,27 @@ async function checkMachine(settings: Settings): Promise<Check[]> {
   const root = process.getuid?.() === 0;
   const spaces = await execa('unshare', ['--mount', '--pid', '--fork', 'true'], { reject: false });
   return [
-    { role: 'compose', what: 'root', ok: root, detail: root ? 'yes' : 'composes and images need root: run the worker as root' },
-    { role: 'compose', what: 'namespaces', ok: spaces.exitCode === 0, detail: spaces.exitCode === 0 ? 'mount and PID namespaces work' : 'unshare(2) is refused: allow it in the container or service' },
-    { role: 'compose', what: 'free space', ok: free > 5 * 2 ** 30, detail: `${formatBytes(free)} in ${settings.state}` },
+    {
+      role: 'compose',
+      what: 'root',
+      ok: root,
+      detail: root ? 'yes' : 'composes and images need root: run the worker as root',
+    },
+    {
+      role: 'compose',
+      what: 'namespaces',
+      ok: spaces.exitCode === 0,
+      detail:
+        spaces.exitCode === 0
+          ? 'mount and PID namespaces work'
+          : 'unshare(2) is refused: allow it in the container or service',
+    },
+    {
+      role: 'compose',
+      what: 'free space',
+      ok: free > 5 * 2 ** 30,
+      detail: `${formatBytes(free)} in ${settings.state}`,
+    },
   ];
 }
 
@@ -98,7 +131,15 @@ async function checkServer(settings: Settings): Promise<Check[]> {
   );
   return [
     { role: 'control', what: 'temporal', ok: cli !== undefined, detail: cli ?? 'bin/setup builds it' },
-    { role: 'control', what: 'Temporal server', ok: server, detail: server ? settings.temporalAddress : `none at ${settings.temporalAddress}: \`treeline up\` starts one`, optional: true },
+    {
+      role: 'control',
+      what: 'Temporal server',
+      ok: server,
+      detail: server
+        ? settings.temporalAddress
+        : `none at ${settings.temporalAddress}: \`treeline up\` starts one`,
+      optional: true,
+    },
   ];
 }
 
@@ -115,16 +156,27 @@ export function addDoctor(program: Command, settings: Settings): void {
         ...(await checkKeys(settings)),
         ...(await Promise.all(roles.map((role) => checkTools(role, settings)))).flat(),
       ];
-      const checks = all.filter(({ role }) => (of as string[]).includes(role)).sort((a, b) => of.indexOf(a.role as Role) - of.indexOf(b.role as Role));
+      const checks = all
+        .filter(({ role }) => (of as string[]).includes(role))
+        .sort((a, b) => of.indexOf(a.role as Role) - of.indexOf(b.role as Role));
       if (json) printJson(checks);
       else {
         printTable(
           ['ROLE', '', 'WHAT', ''],
-          checks.map(({ role, what, ok, detail, optional }) => [role, ok ? paint('green', '✓') : optional ? paint('yellow', '–') : paint('red', '✗'), what, detail]),
+          checks.map(({ role, what, ok, detail, optional }) => [
+            role,
+            ok ? paint('green', '✓') : optional ? paint('yellow', '–') : paint('red', '✗'),
+            what,
+            detail,
+          ]),
         );
         console.log(`\nimage kinds: ${Object.keys(imageKinds).join(', ')}`);
       }
       const missing = checks.filter(({ ok, optional }) => !ok && !optional);
-      if (missing.length > 0) throw new CliError(`${missing.length} missing: ${missing.map(({ what }) => what).join(', ')}`, exitCodes.failed);
+      if (missing.length > 0)
+        throw new CliError(
+          `${missing.length} missing: ${missing.map(({ what }) => what).join(', ')}`,
+          exitCodes.failed,
+        );
     });
 }

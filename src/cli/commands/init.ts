@@ -27,7 +27,8 @@ export function addInit(program: Command, settings: Settings): void {
       await serveSample(settings);
       const seconds = (Date.now() - started) / 1000;
       if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
-      if (seconds > 3) console.log(`made the signing key and the sample distribution in ${formatSeconds(seconds)}`);
+      if (seconds > 3)
+        console.log(`made the signing key and the sample distribution in ${formatSeconds(seconds)}`);
     });
 }
 

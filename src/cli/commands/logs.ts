@@ -21,7 +21,11 @@ export function addLogs(program: Command, settings: Settings): void {
       const folder = store.logs(await findRun(store, name, { runs: true }));
       const names = (await readdir(folder).catch(() => [])).map((file) => file.replace(/\.log$/, '')).sort();
       if (step === undefined) return json ? printJson(names) : console.log(names.join('\n'));
-      if (!names.includes(step)) throw new CliError(`${name}: no log of a step ${step}. There are: ${names.join(', ')}`, exitCodes.notFound);
+      if (!names.includes(step))
+        throw new CliError(
+          `${name}: no log of a step ${step}. There are: ${names.join(', ')}`,
+          exitCodes.notFound,
+        );
       await pipeline(createReadStream(join(folder, `${step}.log`)), process.stdout, { end: false });
     });
 }

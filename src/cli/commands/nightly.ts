@@ -37,7 +37,9 @@ export function addNightly(program: Command, settings: Settings): void {
       const signal = onInterrupt();
       if (!options.here) {
         const client = await connect(settings);
-        return run(client, settings, { stream, force: options.force ?? false }, options, signal).finally(() => client.connection.close());
+        return run(client, settings, { stream, force: options.force ?? false }, options, signal).finally(() =>
+          client.connection.close(),
+        );
       }
       const instance = await startInstance(settings);
       if (!options.json) for (const line of instance.started) console.log(line);
@@ -52,7 +54,13 @@ export function addNightly(program: Command, settings: Settings): void {
     });
 }
 
-async function run(client: Client, settings: Settings, input: NightlyInput, options: Options, signal: AbortSignal): Promise<void> {
+async function run(
+  client: Client,
+  settings: Settings,
+  input: NightlyInput,
+  options: Options,
+  signal: AbortSignal,
+): Promise<void> {
   const workflowId = nightlyId(input.stream);
   const quiet = options.json ?? false;
   const handle = await client.workflow
@@ -70,7 +78,8 @@ async function run(client: Client, settings: Settings, input: NightlyInput, opti
     });
   const { runId } = await handle.describe();
   if (options.detach) return console.log(`started; \`treeline watch ${input.stream}\` shows it`);
-  if (!quiet && !(await watch(client, workflowId, runId, signal))) return sayDetached(input.stream, options.here ?? false);
+  if (!quiet && !(await watch(client, workflowId, runId, signal)))
+    return sayDetached(input.stream, options.here ?? false);
   const result = (await client.workflow
     .getHandle(workflowId, runId)
     .result()
@@ -78,12 +87,19 @@ async function run(client: Client, settings: Settings, input: NightlyInput, opti
       throw failureOf(error, input.stream);
     })) as ChainResult;
   if (quiet) return printJson(result);
-  if (result.outcome === 'no-change') console.log(`${input.stream}: no change since the last published build. \`--force\` builds anyway.`);
-  else console.log(`${input.stream} ${result.build}: published. ${webUrl(settings)}/buildlogs/${input.stream}/\n\`treeline show ${result.build}\` shows it.`);
+  if (result.outcome === 'no-change')
+    console.log(`${input.stream}: no change since the last published build. \`--force\` builds anyway.`);
+  else
+    console.log(
+      `${input.stream} ${result.build}: published. ${webUrl(settings)}/buildlogs/${input.stream}/\n\`treeline show ${result.build}\` shows it.`,
+    );
 }
 
 /** After Ctrl-C: the run itself goes on, as it says. */
 export function sayDetached(stream: string, here = false): never {
   const goesOn = here ? 'goes on where it was at the next `npm run nightly` or `treeline up`' : 'goes on';
-  throw new CliError(`detached: the nightly of ${stream} ${goesOn}. \`treeline cancel ${stream}\` ends it.`, exitCodes.detached);
+  throw new CliError(
+    `detached: the nightly of ${stream} ${goesOn}. \`treeline cancel ${stream}\` ends it.`,
+    exitCodes.detached,
+  );
 }

@@ -12,7 +12,10 @@ import { sayDetached } from './nightly.js';
 
 const noRun = (stream: string) => (error: unknown) => {
   if (error instanceof WorkflowNotFoundError)
-    throw new CliError(`${stream}: no nightly has run. Start one with \`treeline nightly ${stream}\`.`, exitCodes.notFound);
+    throw new CliError(
+      `${stream}: no nightly has run. Start one with \`treeline nightly ${stream}\`.`,
+      exitCodes.notFound,
+    );
   throw error;
 };
 
@@ -48,7 +51,8 @@ export function addRuns(program: Command, settings: Settings): void {
       try {
         const handle = client.workflow.getHandle(nightlyId(stream));
         const { status } = await handle.describe().catch(noRun(stream));
-        if (status.name !== 'RUNNING') throw new CliError(`${stream}: no nightly is running`, exitCodes.notFound);
+        if (status.name !== 'RUNNING')
+          throw new CliError(`${stream}: no nightly is running`, exitCodes.notFound);
         await handle.cancel();
         await handle.result().catch(() => undefined);
         const after = await handle.describe();

@@ -13,6 +13,8 @@ export function addSample(program: Command, settings: Settings): void {
     .argument('<package>', 'name of one of its packages, such as `netbase`')
     .description('publish a new version of a package in the sample’s repo')
     .action(async (name: string) => {
-      console.log(`published ${await bumpPackage(await commandStep(settings, 'sample'), sampleDir(settings), name)}`);
+      console.log(
+        `published ${await bumpPackage(await commandStep(settings, 'sample'), sampleDir(settings), name)}`,
+      );
     });
 }

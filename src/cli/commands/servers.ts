@@ -14,7 +14,8 @@ import { onInterrupt } from '../interrupt.js';
 export function parseRoles(text: string): Role[] {
   const names = text.split(',').map((name) => name.trim());
   for (const name of names)
-    if (!(roles as string[]).includes(name)) throw new InvalidArgumentError(`no role ${name}; there are: ${roles.join(', ')}`);
+    if (!(roles as string[]).includes(name))
+      throw new InvalidArgumentError(`no role ${name}; there are: ${roles.join(', ')}`);
   return names as Role[];
 }
 

@@ -35,12 +35,17 @@ export function addShow(program: Command, settings: Settings): void {
           Object.entries(meta.images).map(([kind, image]) => {
             const boot = meta.treeline.tests.boot[kind];
             const last = boot?.attempts.at(-1);
-            const tested = boot && last ? `${boot.outcome}, ${Math.round(last.seconds)} s (${last.accelerator})` : 'not tested';
+            const tested =
+              boot && last
+                ? `${boot.outcome}, ${Math.round(last.seconds)} s (${last.accelerator})`
+                : 'not tested';
             return [kind, image.path, formatBytes(image.size), image.sha256, tested];
           }),
         );
         for (const [packageName, , { PreviousPackage, NewPackage }] of meta.pkgdiff ?? [])
-          console.log(`  ${packageName} ${PreviousPackage?.[1] ?? '(none)'} → ${NewPackage?.[1] ?? '(removed)'}`);
+          console.log(
+            `  ${packageName} ${PreviousPackage?.[1] ?? '(none)'} → ${NewPackage?.[1] ?? '(removed)'}`,
+          );
       }
     });
 }

@@ -12,7 +12,9 @@ import { publishedBuilds, runRecords } from '../builds.js';
 import { printJson, printTable } from '../output.js';
 
 const minute = (time: string | Date | undefined) =>
-  time === undefined ? '' : (typeof time === 'string' ? time : time.toISOString()).slice(0, 16).replace('T', ' ');
+  time === undefined
+    ? ''
+    : (typeof time === 'string' ? time : time.toISOString()).slice(0, 16).replace('T', ' ');
 
 export function addStatus(program: Command, settings: Settings): void {
   program
@@ -32,7 +34,9 @@ export function addStatus(program: Command, settings: Settings): void {
           });
           const running =
             description?.status.name === 'RUNNING'
-              ? await handle.query<ChainProgress>('progress').catch(() => ({ phase: 'waiting for a worker', build: undefined, trouble: undefined }))
+              ? await handle
+                  .query<ChainProgress>('progress')
+                  .catch(() => ({ phase: 'waiting for a worker', build: undefined, trouble: undefined }))
               : undefined;
           const [last] = await runRecords(store, stream);
           const [build] = await publishedBuilds(store, stream);
@@ -40,7 +44,12 @@ export function addStatus(program: Command, settings: Settings): void {
           rows.push({
             stream,
             running: running && { phase: running.phase, build: running.build, trouble: running.trouble },
-            lastRun: last && { started: last.started, outcome: last.outcome, build: last.build, failure: last.failure },
+            lastRun: last && {
+              started: last.started,
+              outcome: last.outcome,
+              build: last.build,
+              failure: last.failure,
+            },
             lastBuild: build?.id,
             next: schedule?.info.nextActionTimes[0]?.toISOString(),
             paused: schedule?.state.paused ?? false,
@@ -54,10 +63,14 @@ export function addStatus(program: Command, settings: Settings): void {
         ['STREAM', 'NOW', 'LAST RUN', 'LAST BUILD', 'NEXT START'],
         rows.map((row) => [
           row.stream,
-          row.running ? `${row.running.phase}${row.running.trouble === undefined ? '' : ` ⚠ ${row.running.trouble}`}` : 'idle',
-          row.lastRun ? `${minute(row.lastRun.started)} ${row.lastRun.outcome}${row.lastRun.failure ? ` (${row.lastRun.failure.code})` : ''}` : 'none',
+          row.running
+            ? `${row.running.phase}${row.running.trouble === undefined ? '' : ` ⚠ ${row.running.trouble}`}`
+            : 'idle',
+          row.lastRun
+            ? `${minute(row.lastRun.started)} ${row.lastRun.outcome}${row.lastRun.failure ? ` (${row.lastRun.failure.code})` : ''}`
+            : 'none',
           row.lastBuild ?? 'none',
-          row.paused ? 'paused' : (minute(row.next) || 'not scheduled: `treeline apply`'),
+          row.paused ? 'paused' : minute(row.next) || 'not scheduled: `treeline apply`',
         ]),
       );
     });

@@ -1,6 +1,6 @@
 /** From a tree to a commit. */
 import { Failure } from '../../domain/failures.js';
-import type { Step } from '../../steps/step.js';
+import type { Argv, Step } from '../../steps/step.js';
 import type { CommitInput, ComposeInput } from '../composer.js';
 import { treeDir } from './compose.js';
 
@@ -9,8 +9,16 @@ import { treeDir } from './compose.js';
  * Fails with `CommitInvalid` when the answer is not a commit.
  */
 export async function commit(step: Step, input: ComposeInput, commit: CommitInput): Promise<string> {
+  const { stdout } = await step.run(commitCommand(input, commit));
+  const checksum = stdout.trim().split('\n').at(-1) ?? '';
+  if (!/^[0-9a-f]{64}$/.test(checksum))
+    throw new Failure('CommitInvalid', `ostree commit answered ${JSON.stringify(checksum.slice(0, 100))}`);
+  return checksum;
+}
+
+export function commitCommand(input: ComposeInput, commit: CommitInput): Argv {
   const metadata = { ...commit.metadata, version: commit.version };
-  const { stdout } = await step.run([
+  return [
     'ostree',
     'commit',
     `--repo=${input.repo}`,
@@ -24,9 +32,5 @@ export async function commit(step: Step, input: ComposeInput, commit: CommitInpu
     ...Object.entries(metadata)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, value]) => `--add-metadata-string=${key}=${value}`),
-  ]);
-  const checksum = stdout.trim().split('\n').at(-1) ?? '';
-  if (!/^[0-9a-f]{64}$/.test(checksum))
-    throw new Failure('CommitInvalid', `ostree commit answered ${JSON.stringify(checksum.slice(0, 100))}`);
-  return checksum;
+  ];
 }

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import type { Lockfile } from '../../domain/lockfile.js';
 import { packageRoot } from '../../settings.js';
-import type { Step } from '../../steps/step.js';
+import type { Argv, Step } from '../../steps/step.js';
 import type { ComposeInput } from '../composer.js';
-import { runAround, runInside } from './inside.js';
+import { aroundCommand, insideCommand, runInside } from './inside.js';
 import { toOstreeLayout } from './layout.js';
 import { packagesDir } from './packages.js';
 import { readTreefile, type Treefile } from './treefile.js';
@@ -36,7 +36,7 @@ export async function compose(step: Step, input: ComposeInput, lockfile: Lockfil
   for (const { name, text } of treefile.postprocess) await postprocess(step, tree, name, text);
   for (const path of treefile.removeFiles) await removeInside(step, tree, [path]);
   await makeInitramfs(step, tree, treefile);
-  await step.run(['python3', '-I', join(packageRoot, 'src/composers/dnf/rpmdb.py'), join(tree, rpmDb)]);
+  await step.run(databaseCommand(tree));
   await toOstreeLayout(step, tree, { tmpIsDir: treefile.tmpIsDir });
 }
 
@@ -50,6 +50,39 @@ async function makeSkeleton(tree: string): Promise<void> {
   }
 }
 
+/** Installs the downloaded packages, whose digests and signatures `download` verified against each repo's own keys. */
+const installCommand = (input: ComposeInput, names: readonly string[], documentation: boolean): Argv =>
+  aroundCommand(treeDir(input), [
+    ...['rpm', '--install', '-v', '--root', treeDir(input), '--define', `_dbpath /${rpmDb}`, '--nosignature'],
+    ...(documentation ? [] : ['--excludedocs']),
+    '--',
+    ...names.map((name) => join(packagesDir(input), `${name}.rpm`)),
+  ]);
+
+const dracutCommand = (release: string, more: readonly string[]): Argv => [
+  ...(['dracut', '--quiet', '--reproducible', '--force'] as const),
+  ...more,
+  ...['--tmpdir', '/tmp', '--kver', release, `/usr/lib/modules/${release}/initramfs.img`],
+];
+
+const databaseCommand = (tree: string): Argv => [
+  'python3',
+  '-I',
+  join(packageRoot, 'src/composers/dnf/rpmdb.py'),
+  join(tree, rpmDb),
+];
+
+/** See `Composer.commands`. */
+export function composeCommands(input: ComposeInput): readonly Argv[] {
+  const tree = treeDir(input);
+  return [
+    installCommand(input, ['<packages>'], true),
+    insideCommand(tree, ['<post-process scripts>']),
+    insideCommand(tree, dracutCommand('<kernel>', ['<initramfs-args>'])),
+    databaseCommand(tree),
+  ];
+}
+
 async function install(
   step: Step,
   input: ComposeInput,
@@ -60,27 +93,15 @@ async function install(
   const names = Object.keys(lockfile.packages).sort();
   const total = names.length;
   let done = 0;
-  const argv = [
-    'rpm',
-    '--install',
-    '-v',
-    '--root',
-    tree,
-    '--define',
-    `_dbpath /${rpmDb}`,
-    // Digest and signature were verified at download, against each repo's own keys.
-    '--nosignature',
-    ...(treefile.documentation ? [] : ['--excludedocs']),
-    '--',
-    ...names.map((name) => join(packagesDir(input), `${name}.rpm`)),
-  ];
   const labels = new Set(Object.entries(lockfile.packages).map(([name, { evra }]) => `${name}-${evra}`));
-  await runAround(step, tree, argv, {
-    env: { SOURCE_DATE_EPOCH: installTime, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-    onLine: (line) => {
-      if (labels.has(line.trim())) step.progress({ done: ++done, total, unit: 'packages' });
-    },
-  }).catch(asFailure('ComposeFailed', 'the packages were not installed'));
+  await step
+    .run(installCommand(input, names, treefile.documentation), {
+      env: { SOURCE_DATE_EPOCH: installTime, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      onLine: (line) => {
+        if (labels.has(line.trim())) step.progress({ done: ++done, total, unit: 'packages' });
+      },
+    })
+    .catch(asFailure('ComposeFailed', 'the packages were not installed'));
 }
 
 async function removePackaged(step: Step, tree: string, treefile: Treefile): Promise<void> {
@@ -120,23 +141,9 @@ async function makeInitramfs(step: Step, tree: string, treefile: Treefile): Prom
       `the tree must have one kernel in usr/lib/modules, not ${releases.length}: ${releases.join(', ')}`,
     );
   await runInside(step, tree, ['depmod', release]);
-  await runInside(
-    step,
-    tree,
-    [
-      'dracut',
-      '--quiet',
-      '--reproducible',
-      '--force',
-      ...treefile.initramfsArgs,
-      '--tmpdir',
-      '/tmp',
-      '--kver',
-      release,
-      `/usr/lib/modules/${release}/initramfs.img`,
-    ],
-    { env: { SOURCE_DATE_EPOCH: installTime } },
-  ).catch(asFailure('ComposeFailed', 'the initramfs was not made'));
+  await runInside(step, tree, dracutCommand(release, treefile.initramfsArgs), {
+    env: { SOURCE_DATE_EPOCH: installTime },
+  }).catch(asFailure('ComposeFailed', 'the initramfs was not made'));
   await chmod(join(tree, 'usr/lib/modules', release, 'initramfs.img'), 0o600);
 }
 

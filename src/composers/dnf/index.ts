@@ -1,7 +1,21 @@
 /** The embedded composer: dnf for the depsolve, rpm for the install, the ostree layout, dracut, `ostree commit`. */
 import type { Composer } from '../composer.js';
-import { commit } from './commit.js';
-import { compose } from './compose.js';
-import { download, resolve } from './packages.js';
+import { commit, commitCommand } from './commit.js';
+import { compose, composeCommands } from './compose.js';
+import { download, programCommand, resolve, signatureCommands } from './packages.js';
 
-export const dnfComposer: Composer = { resolve, download, compose, commit };
+export const dnfComposer: Composer = {
+  commands: (input, committed) => ({
+    resolve: [programCommand],
+    download: [
+      programCommand,
+      ...input.repos.flatMap((repo) => signatureCommands(input, repo, ['<packages>'])),
+    ],
+    compose: composeCommands(input),
+    commit: [commitCommand(input, committed)],
+  }),
+  resolve,
+  download,
+  compose,
+  commit,
+};

@@ -6,11 +6,27 @@ import { z } from 'zod';
 import { Failure, failureKinds, type FailureCode } from '../../domain/failures.js';
 import { lockedPackage, type Lockfile } from '../../domain/lockfile.js';
 import { packageRoot } from '../../settings.js';
-import type { Step } from '../../steps/step.js';
+import { anyCode, type Argv, type Step } from '../../steps/step.js';
 import type { ComposeInput, RepoInput } from '../composer.js';
 import { readTreefile } from './treefile.js';
 
-const program = join(packageRoot, 'src/composers/dnf/resolve.py');
+/** Both actions of resolve.py are asked for on its standard input. */
+export const programCommand: Argv = ['python3', '-I', join(packageRoot, 'src/composers/dnf/resolve.py')];
+
+const keyringOf = (input: ComposeInput, repo: RepoInput) => join(input.work, 'keys', repo.id);
+
+/** Imports a repo's keys into a key ring of its own, and checks files against that. */
+export const signatureCommands = (
+  input: ComposeInput,
+  repo: RepoInput,
+  files: readonly string[],
+): readonly [Argv, Argv] => {
+  const rpmkeys = ['rpmkeys', '--dbpath', keyringOf(input, repo)] as const;
+  return [
+    [...rpmkeys, '--import', '--', ...repo.gpgKeys],
+    [...rpmkeys, '--define', '_pkgverify_level all', '--checksig', '--', ...files],
+  ];
+};
 
 const failed = z.object({ failure: z.string(), message: z.string(), details: z.array(z.string()) });
 const resolved = z.object({
@@ -105,24 +121,17 @@ async function verifySignatures(
   packages: readonly { name: string; file: string }[],
 ): Promise<void> {
   if (packages.length === 0) return;
-  const keyring = join(input.work, 'keys', repo.id);
+  const keyring = keyringOf(input, repo);
   await rm(keyring, { recursive: true, force: true });
   await mkdir(keyring, { recursive: true });
-  await step.run(['rpmkeys', '--dbpath', keyring, '--import', '--', ...repo.gpgKeys]);
-  const { stdout } = await step.run(
-    [
-      'rpmkeys',
-      '--dbpath',
-      keyring,
-      '--define',
-      '_pkgverify_level all',
-      '--checksig',
-      '--',
-      ...packages.map(({ file }) => file),
-    ],
-    // The exit code counts the bad ones.
-    { okCodes: Array.from({ length: 256 }, (_, code) => code), capture: 'all' },
+  const [importKeys, check] = signatureCommands(
+    input,
+    repo,
+    packages.map(({ file }) => file),
   );
+  await step.run(importKeys);
+  // The exit code counts the bad ones.
+  const { stdout } = await step.run(check, { okCodes: anyCode, capture: 'all' });
   const good = new Set(
     stdout
       .split('\n')
@@ -148,7 +157,7 @@ async function ask<Schema extends z.ZodType>(
   const cachedir = await metadataCache(input);
   await Promise.all([persistdir, cachedir].map((folder) => mkdir(folder, { recursive: true })));
   const { arch, releasever } = input;
-  const { stdout } = await step.run(['python3', '-I', program], {
+  const { stdout } = await step.run(programCommand, {
     input: JSON.stringify({ cachedir, persistdir, arch, releasever, ...request }),
     capture: 'all',
     onLine: (line) => {

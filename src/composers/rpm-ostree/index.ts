@@ -11,11 +11,11 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import type { Step } from '../../steps/step.js';
 import type { CommitInput, ComposeInput, Composer } from '../composer.js';
-import { commitCommand, downloadCommand, resolveCommand } from './commands.js';
+import { commitCommand, downloadCommand, helpCommand, printCommand, resolveCommand } from './commands.js';
 import { readLockfile, writeLockfile } from './lockfile.js';
 import { composeJson, readOutput } from './output.js';
 import { exists, keepMetadata, openWorkspace, type Workspace } from './workspace.js';
@@ -27,6 +27,20 @@ import { exists, keepMetadata, openWorkspace, type Workspace } from './workspace
  * PostprocessFailed, CommitInvalid, ComposeFailed.
  */
 export const rpmOstreeComposer: Composer = {
+  commands(input, { parent, metadata, version }) {
+    const treefile = join(input.work, 'treefile', basename(input.treefile));
+    const place = { repo: input.repo, cache: join(input.cache, '<keys>'), treefile };
+    const open = [helpCommand, printCommand(place)];
+    const lockfile = lockfilePath(input);
+    const options = { ...made(input), lockfile, parent, metadata: { ...metadata, version } };
+    return {
+      resolve: [...open, resolveCommand(place, join(input.work, 'resolved.json'))],
+      download: [...open, downloadCommand(place, lockfile)],
+      compose: open,
+      commit: [...open, commitCommand(place, options)],
+    };
+  },
+
   async resolve(step, input) {
     const { place, run } = await openWorkspace(step, input, true);
     const path = join(input.work, 'resolved.json');

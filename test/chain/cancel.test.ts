@@ -1,0 +1,49 @@
+/** Cancellation in each phase of a real run: all that the step started has ended, nothing is left, nothing is published. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { exists } from '../../src/store/store.js';
+import { TestInstance } from '../support/instance.js';
+
+describe('cancelling a nightly', function () {
+  this.timeout('10m');
+  let instance: TestInstance;
+
+  before(async () => {
+    instance = await TestInstance.create();
+    await instance.withSample();
+    await instance.declare('sample');
+    await instance.start();
+  });
+  after(() => instance.close());
+
+  async function cancelDuring(step: string): Promise<void> {
+    await instance.stepRunning('sample', step, 300);
+    const started = Date.now();
+    const { exitCode, stdout, stderr } = await instance.cli('cancel', 'sample');
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /cancelled/);
+    assert.ok(Date.now() - started < 15_000, 'it ends soon');
+    assert.deepEqual(await instance.leftovers(), []);
+    assert.equal(await exists(join(instance.store().www(), 'buildlogs/sample/repo/summary')), false);
+  }
+
+  for (const step of ['compose', 'image-vagrant-libvirt', 'boot-qcow2'])
+    it(`during ${step}`, async () => {
+      await instance.nightly('sample');
+      await cancelDuring(step);
+      const runs = JSON.parse((await instance.cli('builds', 'sample', '--runs', '--json')).stdout) as {
+        outcome: string;
+      }[];
+      assert.equal(runs[0]?.outcome, 'cancelled');
+    });
+
+  it('Ctrl-C on watch detaches and says so; the run goes on', async () => {
+    await instance.nightly('sample');
+    await instance.stepRunning('sample', 'compose', 60);
+    const { exitCode, stderr } = await instance.interrupted(3000, 'watch', 'sample');
+    assert.equal(exitCode, 130);
+    assert.match(stderr, /detached: the nightly of sample goes on/);
+    await cancelDuring('compose');
+    assert.equal((await instance.cli('cancel', 'sample')).exitCode, 4, 'nothing is running any more');
+  });
+});
