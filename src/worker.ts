@@ -1,6 +1,5 @@
 /** The worker: serves the task queues of its roles. One process serves all of them unless told otherwise. */
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
-import type { ActivityInterface } from '@temporalio/common';
 import { access } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
@@ -64,7 +63,7 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
           connection,
           namespace: settings.temporalNamespace,
           taskQueue,
-          activities: activitiesOf[role](host) as ActivityInterface,
+          activities: activitiesOf[role](host),
           ...(role === 'control' ? { workflowBundle: { codePath: workflowBundle } } : {}),
           maxConcurrentActivityTaskExecutions: slots[role],
           // A step that has not ended by then is cancelled and tried again elsewhere: they are all idempotent.

@@ -8,6 +8,8 @@ export type ComposerName = 'dnf' | 'rpm-ostree';
 
 const composers: Record<ComposerName, Composer> = { dnf: dnfComposer, 'rpm-ostree': rpmOstreeComposer };
 
+export const composerNames = Object.keys(composers) as ComposerName[];
+
 export const composerOf = (name: ComposerName): Composer => composers[name];
 
 const common = [

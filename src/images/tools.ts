@@ -9,5 +9,8 @@ export const imageTools = [
   tool('qemu-img', 'qemu-utils', 'qemu-img'),
   tool('qemu-system-x86_64', 'qemu-system-x86', 'qemu-kvm'),
   tool('genisoimage', 'genisoimage'),
+  tool('mount', 'mount', 'util-linux'),
+  tool('fstrim', 'util-linux'),
   tool('tar', 'tar'),
+  tool('gzip', 'gzip'),
 ];

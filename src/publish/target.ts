@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { Failure } from '../domain/failures.js';
 import type { Target } from '../domain/stream.js';
-import { anyCode, type Argv, type RunOptions, type RunResult, type Step } from '../steps/step.js';
+import { type Argv, type RunOptions, type RunResult, type Step } from '../steps/step.js';
 
 /** rsync's name of a target, and the remote shell for it. */
 function rsyncAddress(target: Target): { base: string; shell: string[] } {
@@ -25,7 +25,7 @@ export function rsyncCommand(
   options: readonly string[],
   sources: readonly string[],
   path: string,
-): [string, ...string[]] {
+): Argv {
   const { base, shell } = rsyncAddress(target);
   return ['rsync', ...shell, '--mkpath', ...options, '--', ...sources, `${base.replace(/\/+$/, '')}/${path}`];
 }
@@ -57,7 +57,11 @@ function rsyncFailure(target: Target, { exitCode, stderr }: RunResult): Failure 
   const text = `${target.location}: ${last[0] ?? `rsync ended with exit code ${exitCode}`}`;
   if (/No space left|Disk quota/.test(stderr)) return new Failure('DiskFull', text, last);
   if (/max connections/.test(stderr)) return new Failure('TargetUnreachable', text, last);
-  if (/Unknown module|auth failed|@ERROR|Permission denied|Host key verification failed/.test(stderr))
+  if (
+    /Unknown module|auth failed|@ERROR|module is read only|Permission denied|Host key verification failed/.test(
+      stderr,
+    )
+  )
     return new Failure('PublishRefused', text, last);
   if ([5, 10, 12, 30, 35, 255].includes(exitCode)) return new Failure('TargetUnreachable', text, last);
   return new Failure('CommandFailed', text, last);

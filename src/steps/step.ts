@@ -43,9 +43,9 @@ export interface Step {
    * time-out, a killed worker) ends everything that it started, with its mounts and loop devices.
    * Throws a `Failure` (`CommandFailed`, `ToolMissing`, `DiskFull`) or, when cancelled, the signal's reason.
    */
-  run(argv: readonly [string, ...string[]], options?: RunOptions): Promise<RunResult>;
+  readonly run: (argv: Argv, options?: RunOptions) => Promise<RunResult>;
   /** Reports how far the step is. Cheap; may be called for every line. */
-  progress(progress: Progress): void;
+  readonly progress: (progress: Progress) => void;
   /** Writes a line into the step's log. */
-  note(line: string): void;
+  readonly note: (line: string) => void;
 }

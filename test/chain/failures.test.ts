@@ -37,7 +37,7 @@ describe('the chain on bad nights', function () {
     );
     assert.ok(error instanceof WorkflowFailedError, String(error));
     const cause = error.cause?.cause ?? error.cause;
-    assert.ok(cause instanceof ApplicationFailure, String(cause));
+    assert.ok(cause instanceof ApplicationFailure, 'not an ApplicationFailure');
     assert.deepEqual(await instance.leftovers(), []);
     assert.equal(
       await exists(join(instance.store().www(), 'buildlogs', stream, 'repo/summary')),

@@ -185,8 +185,9 @@ describe('the nightly chain', function () {
       [['netbase', 2]],
     );
     const [second] = JSON.parse((await instance.cli('show', result.build!, '--json')).stdout) as BuildMeta[];
-    assert.deepEqual(second?.pkgdiff, diff);
-    assert.equal(second?.['ostree-parent'], first['ostree-commit']);
+    assert.ok(second);
+    assert.deepEqual(second.pkgdiff, diff);
+    assert.equal(second['ostree-parent'], first['ostree-commit']);
     await saveHistory(await instance.client(), 'nightly/sample', run, 'nightly-repo-changed');
   });
 

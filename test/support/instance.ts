@@ -36,6 +36,12 @@ export class TestInstance {
     readonly env: Record<string, string>,
   ) {}
 
+  /** The same instance, looked at with other settings. */
+  with(overrides: Record<string, string>): TestInstance {
+    const env = { ...this.env, ...overrides };
+    return new TestInstance(readSettings(env), env);
+  }
+
   readonly store = () => new Store(this.settings.state);
 
   /** `overrides` are merged into the environment, such as `TREELINE_PATH`. */

@@ -104,9 +104,9 @@ describe('nightly workflow', function () {
     const activities = Object.fromEntries(
       names.map((name) => [
         name,
-        async (args: Record<string, unknown>) => {
+        (args: Record<string, unknown>) => {
           chain.calls.push(name);
-          return (change[name] ?? chain.script[name])?.(args);
+          return Promise.resolve((change[name] ?? chain.script[name])?.(args));
         },
       ]),
     );

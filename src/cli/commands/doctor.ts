@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { execa } from 'execa';
 import { mkdir, statfs } from 'node:fs/promises';
 import { roles, type Role } from '../../activities/index.js';
-import { composerTools } from '../../composers/index.js';
+import { composerNames, composerTools } from '../../composers/index.js';
 import { formatBytes } from '../../domain/units.js';
 import { imageKinds } from '../../images/index.js';
 import { imageTools } from '../../images/tools.js';
@@ -30,8 +30,8 @@ interface Check {
 const gpg = tool('gpg', 'gnupg', 'gnupg2');
 const namespaces = [tool('setpriv', 'util-linux'), tool('unshare', 'util-linux')];
 
-/** Tools of each role; of the composers, those that a declared stream uses are needed. */
-async function toolsOf(role: Role, settings: Settings): Promise<readonly Tool[]> {
+/** Tools of each role, but for the composers: of those a host needs one. */
+function toolsOf(role: Role): readonly Tool[] {
   if (role === 'control') return [...namespaces, tool('git', 'git')];
   if (role === 'images') return [...namespaces, ...imageTools];
   if (role === 'signing') return [...namespaces, gpg, tool('ostree', 'ostree')];
@@ -43,24 +43,31 @@ async function toolsOf(role: Role, settings: Settings): Promise<readonly Tool[]>
       tool('ostree', 'ostree'),
       gpg,
     ];
-  const streams = await Promise.all(
-    (await listStreams(settings)).map((name) => loadStream(settings, name).catch(() => undefined)),
-  );
-  const composers = new Set(streams.filter((stream) => stream?.schedule).map((stream) => stream?.composer));
-  return [...namespaces, ...[...composers].flatMap((name) => (name ? composerTools(name) : []))];
+  return namespaces;
 }
 
-async function checkTools(role: Role, settings: Settings): Promise<Check[]> {
-  const packager = (await findTool(settings.path, 'apt-get')) ? 'debian' : 'fedora';
-  const unique = [...new Map((await toolsOf(role, settings)).map((one) => [one.command, one])).values()];
+async function checkTools(role: Role, settings: Settings, tools = toolsOf(role)): Promise<Check[]> {
+  const packager =
+    (await findTool(settings.path, 'dnf')) && !(await findTool(settings.path, 'dpkg')) ? 'fedora' : 'debian';
   return Promise.all(
-    unique.map(async (one) => {
+    tools.map(async (one) => {
       const found = await findTool(settings.path, one.command);
       const install = packager === 'debian' ? `apt-get install ${one.debian}` : `dnf install ${one.fedora}`;
-      // Not every builder runs every composer: `sample` needs dnf, the CentOS streams rpm-ostree.
       return { role, what: one.command, ok: found !== undefined, detail: found ?? install };
     }),
   );
+}
+
+/** A compose host needs one composer; what another one lacks is told, but nothing to fail for. */
+async function checkComposers(settings: Settings): Promise<Check[]> {
+  const checks = await Promise.all(
+    composerNames.map(async (name) => {
+      const found = await checkTools('compose', settings, composerTools(name));
+      return found.map((check) => ({ ...check, what: `${check.what} (composer ${name})` }));
+    }),
+  );
+  const one = checks.some((tools) => tools.every(({ ok }) => ok));
+  return checks.flat().map((check) => ({ ...check, optional: one }));
 }
 
 async function checkKeys(settings: Settings): Promise<Check[]> {
@@ -155,6 +162,7 @@ export function addDoctor(program: Command, settings: Settings): void {
         ...(await checkMachine(settings)),
         ...(await checkKeys(settings)),
         ...(await Promise.all(roles.map((role) => checkTools(role, settings)))).flat(),
+        ...(await checkComposers(settings)),
       ];
       const checks = all
         .filter(({ role }) => (of as string[]).includes(role))

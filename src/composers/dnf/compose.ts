@@ -89,7 +89,6 @@ async function install(
   lockfile: Lockfile,
   treefile: Treefile,
 ): Promise<void> {
-  const tree = treeDir(input);
   const names = Object.keys(lockfile.packages).sort();
   const total = names.length;
   let done = 0;

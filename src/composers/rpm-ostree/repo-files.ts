@@ -61,10 +61,10 @@ export async function keySet(repos: readonly RepoInput[]): Promise<string> {
 }
 
 async function keyDigest(id: string, path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new Failure(
       'StreamInvalid',
-      `repos.${id}.gpgKeys: \`${path}\` cannot be read (${error.code ?? 'unknown'})`,
+      `repos.${id}.gpgKeys: \`${path}\` cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
     );
   });
   if (!text.includes('-----BEGIN PGP PUBLIC KEY BLOCK-----'))

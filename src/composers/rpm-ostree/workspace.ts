@@ -15,7 +15,7 @@ export interface Workspace {
   /** The treefile, includes and variables expanded. */
   readonly treefile: ExpandedTreefile;
   /** Runs an rpm-ostree command alone on the cache; answers its standard output. */
-  run(argv: commands.Argv, env?: Readonly<Record<string, string>>): Promise<string>;
+  readonly run: (argv: commands.Argv, env?: Readonly<Record<string, string>>) => Promise<string>;
 }
 
 /** A key set's cache that was unused for so long is removed. */
@@ -83,8 +83,10 @@ async function copyTreefile(input: ComposeInput, fresh: boolean): Promise<string
     recursive: true,
     verbatimSymlinks: true,
     filter: (path) => !path.endsWith('.repo'),
-  }).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? new Failure('StreamInvalid', `treefile: no ${input.treefile}`) : error;
+  }).catch((error: unknown) => {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT'
+      ? new Failure('StreamInvalid', `treefile: no ${input.treefile}`)
+      : error;
   });
   await rename(half, copy);
   return copy;
