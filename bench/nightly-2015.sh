@@ -53,7 +53,7 @@ END
 echo '%_dbpath /usr/share/rpm' >"$WORK/home/.rpmmacros"
 export SOURCE_DATE_EPOCH=1700000000
 # shellcheck disable=SC2086 # lists of plain words
-HOME=$WORK/home bwrap --bind / / --dev "$tree/dev" --proc "$tree/proc" --tmpfs "$tree/tmp" --tmpfs "$tree/run" "${isolation[@]}" -- \
+HOME=$WORK/home bwrap --dev-bind / / --dev "$tree/dev" --proc "$tree/proc" --tmpfs "$tree/tmp" --tmpfs "$tree/run" "${isolation[@]}" -- \
   dnf --quiet --assumeyes --config "$WORK/dnf.conf" --installroot "$tree" --releasever "$RELEASEVER" \
   --setopt=cachedir="$WORK/cache" --setopt=keepcache=1 install $PACKAGES
 rm -rf "$tree"/var/{lib,cache}/dnf "$tree"/var/log/{dnf,hawkey}*

@@ -11,7 +11,7 @@ import type { Architecture, Stream } from '../domain/stream.js';
 import type { Settings } from '../settings.js';
 import { createStep } from '../steps/run.js';
 import type { Progress, Step } from '../steps/step.js';
-import { needJson, type Run, type Store } from '../store/store.js';
+import { exists, needJson, type Run, type Store } from '../store/store.js';
 
 export interface Host {
   readonly settings: Settings;
@@ -52,10 +52,15 @@ export function asStep<A extends StepArgs, R>(
     const logs = host.store.logs(args);
     const home = join(host.settings.state, 'home');
     await Promise.all([mkdir(logs, { recursive: true }), mkdir(home, { recursive: true })]);
-    const log = createWriteStream(join(logs, `${args.step}.log`), { flags: 'a' });
+    const file = join(logs, `${args.step}.log`);
+    // A killed attempt may have left half a line.
+    const separator = (await exists(file)) ? '\n' : '';
+    const log = createWriteStream(file, { flags: 'a' });
     // A log that cannot be written (a full disk) must not end the worker.
     log.on('error', () => undefined);
-    log.write(`# ${new Date().toISOString()} ${args.step}, attempt ${attempt}, on ${host.settings.host}\n`);
+    log.write(
+      `${separator}# ${new Date().toISOString()} ${args.step}, attempt ${attempt}, on ${host.settings.host}\n`,
+    );
     let beat: Beat = { step: args.step };
     const timer = setInterval(() => context.heartbeat(beat), heartbeatMs);
     const step = createStep({
