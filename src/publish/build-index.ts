@@ -87,13 +87,26 @@ async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>):
   const keep = new Set<string | undefined>();
   for (const id of kept) keep.add(await host.store.runOf(stream.name, id));
   const folder = host.store.runsDir(stream.name);
-  const runs = await Promise.all(
-    (await readdir(folder)).map(async (run) => ({ run, time: (await stat(join(folder, run))).mtimeMs })),
-  );
-  const old = runs
-    .sort((a, b) => b.time - a.time)
+  const old = (await newestFirst(folder))
     .slice(stream.retention.runs)
-    .filter(({ run }) => !keep.has(run));
-  for (const { run } of old) await rm(join(folder, run), { recursive: true, force: true });
+    .map(({ name }) => name)
+    .filter((run) => !keep.has(run));
+  for (const run of old) await rm(join(folder, run), { recursive: true, force: true });
+  await sweepScratch(join(host.settings.state, 'work'));
   return old.length;
+}
+
+/** A run removes its own scratch folder; one that was terminated cannot. No run lasts for a week. */
+async function sweepScratch(work: string): Promise<void> {
+  const week = 7 * 86_400_000;
+  for (const { name, time } of await newestFirst(work))
+    if (Date.now() - time > week) await rm(join(work, name), { recursive: true, force: true });
+}
+
+async function newestFirst(folder: string): Promise<{ name: string; time: number }[]> {
+  const names = await readdir(folder).catch((): string[] => []);
+  const entries = await Promise.all(
+    names.map(async (name) => ({ name, time: (await stat(join(folder, name))).mtimeMs })),
+  );
+  return entries.sort((a, b) => b.time - a.time);
 }

@@ -157,6 +157,9 @@ describe('the nightly chain', function () {
     assert.deepEqual(await instance.store().ids('sample'), [first.buildid]);
     const runs = await instance.cli('builds', 'sample', '--runs');
     assert.match(runs.stdout, /no-change/);
+    const client = await instance.client();
+    const { runId } = await client.workflow.getHandle('nightly/sample').describe();
+    await saveHistory(client, 'nightly/sample', runId, 'nightly-no-change');
   });
 
   it('starts over when the repo changes in the middle, and differs from the parent by just that package', async () => {
