@@ -52,6 +52,7 @@ export class Tiny {
       retention: { builds: 2, runs: 2 },
     });
     const tiny = new Tiny(s, { settings, store: new Store(s.folder) }, web, stream);
+    await mkdir(tiny.host.store.streamDir('tiny'), { recursive: true });
     await s.step.run(['ostree', `--repo=${tiny.staging}`, 'init', '--mode=archive']);
     return tiny;
   }
@@ -69,7 +70,7 @@ export class Tiny {
     const tree = `tree-${run}`;
     await this.s.write(`${tree}/usr/build`, build);
     for (let n = 0; n < 20; n++) await this.s.write(`${tree}/usr/file-${n}`, `${n} of ${n < 10 ? 'all' : build}`);
-    const options = ['--orphan', `--add-metadata-string=version=${change.version ?? build}`, ...(parent ? [`--parent=${parent}`] : [])];
+    const options = ['--orphan', `--bind-ref=${ref}`, `--add-metadata-string=version=${change.version ?? build}`, ...(parent ? [`--parent=${parent}`] : [])];
     await mkdir(this.host.store.runDir(args), { recursive: true });
     const { stdout } = await this.s.step.run(['ostree', `--repo=${this.staging}`, 'commit', '-s', build, ...options, `--tree=dir=${this.s.at(tree)}`]);
     const commit = stdout.trim();

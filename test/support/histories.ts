@@ -1,7 +1,7 @@
 /** Histories of real runs, for replay. `TREELINE_SAVE_HISTORIES=1` writes those of this test run over the committed ones. */
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { Client } from '@temporalio/client';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { packageRoot } from '../../src/settings.js';
@@ -18,6 +18,7 @@ export async function saveHistory(
 ): Promise<void> {
   const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   await Worker.runReplayHistory({ workflowBundle: { codePath: workflowBundle } }, history, workflowId);
+  await mkdir(historiesFolder, { recursive: true });
   if (process.env.TREELINE_SAVE_HISTORIES)
     await writeFile(join(historiesFolder, `${name}.json`), historyToJSON(history));
 }

@@ -1,0 +1,82 @@
+/** Retention: what is removed from the target and the store, also when a try breaks off. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { pruneBuilds, publishIndex, readIndex } from '../../src/publish/build-index.js';
+import { buildIndex, emptyIndex } from '../../src/domain/metadata.js';
+import { exists, needJson, writeJson } from '../../src/store/store.js';
+import { Tiny } from './tiny.js';
+
+describe('retention', function () {
+  this.timeout(30_000);
+  let tiny: Tiny;
+  const ids = ['20261123_05', '20261123_04', '20261123_03', '20261122_02', '20261122_01'];
+  beforeEach(async () => {
+    tiny = await Tiny.make();
+    const index = { ...emptyIndex(), builds: ids.map((id) => ({ id, arches: ['x86_64'] })), 'tombstone-builds': [{ id: '20261121_01' }] };
+    for (const file of [tiny.s.at('store/tiny/published/builds.json'), tiny.target('builds.json')]) await writeJson(file, index);
+    for (const [age, id] of ids.entries()) {
+      await tiny.s.write(`www/tiny/builds/${id}/x86_64/meta.json`, '{}');
+      await tiny.s.write(`store/tiny/ids/${id}`, `run-of-${id}\n`);
+      await tiny.s.write(`store/tiny/runs/run-of-${id}/run.json`, '{}');
+      await utimes(tiny.s.at(`store/tiny/runs/run-of-${id}`), new Date(), new Date(Date.now() - age * 3_600_000));
+    }
+    await tiny.s.write('www/tiny/repo/objects/aa/b.filez', 'kept');
+    await tiny.s.write('www/tiny/builds/README', 'kept');
+  });
+  afterEach(() => tiny.remove());
+
+  const prune = () => pruneBuilds(tiny.host, tiny.s.step, tiny.stream);
+  const target = () => needJson(tiny.target('builds.json'), buildIndex);
+
+  it('removes the oldest builds, leaves a tombstone of each, and nothing else', async () => {
+    const { builds, runs } = await prune();
+    assert.deepEqual(builds, ids.slice(2));
+    assert.equal(runs, 3);
+    assert.deepEqual((await readdir(tiny.target('builds'))).sort(), ['20261123_04', '20261123_05', 'README']);
+    assert.equal(await exists(tiny.target('repo/objects/aa/b.filez')), true);
+    const index = await target();
+    assert.deepEqual(index.builds.map(({ id }) => id), ids.slice(0, 2));
+    assert.deepEqual(index['tombstone-builds'].map(({ id }) => id), [...ids.slice(2), '20261121_01']);
+    assert.deepEqual(await readIndex(tiny.host, tiny.stream), index);
+    assert.deepEqual((await readdir(tiny.s.at('store/tiny/runs'))).sort(), ['run-of-20261123_04', 'run-of-20261123_05']);
+    // The ids stay: none is given a second time.
+    assert.equal((await readdir(tiny.s.at('store/tiny/ids'))).length, 5);
+    assert.deepEqual(await prune(), { builds: [], runs: 0 });
+  });
+
+  it('is done in full by the next try after one that broke off', async () => {
+    await rename(tiny.target('builds'), tiny.target('aside'));
+    await writeFile(tiny.target('builds'), 'in the way');
+    await assert.rejects(prune());
+    await rm(tiny.target('builds'));
+    await rename(tiny.target('aside'), tiny.target('builds'));
+    assert.deepEqual((await prune()).builds, ids.slice(2));
+    assert.deepEqual((await readdir(tiny.target('builds'))).sort(), ['20261123_04', '20261123_05', 'README']);
+    assert.equal((await target())['tombstone-builds'].length, 4);
+  });
+
+  it('keeps the runs of kept builds, however old', async () => {
+    for (let n = 0; n < 3; n++) await tiny.s.write(`store/tiny/runs/later-${n}/run.json`, '{}');
+    assert.equal((await prune()).runs, 4);
+    const kept = await readdir(tiny.s.at('store/tiny/runs'));
+    assert.equal(kept.length, 4);
+    for (const id of ids.slice(0, 2)) assert.ok(kept.includes(`run-of-${id}`), id);
+  });
+
+  it('of an index: a build is added once, newest first', async () => {
+    for (let time = 0; time < 2; time++) {
+      const next = await publishIndex(tiny.host, tiny.stream, '20261123_06', ['x86_64']);
+      assert.deepEqual(next.builds.map(({ id }) => id), ['20261123_06', ...ids]);
+    }
+    assert.deepEqual((await publishIndex(tiny.host, tiny.stream, '20261122_03', ['x86_64'])).builds.map(({ id }) => id), [...ids.slice(0, 3), '20261122_03', ...ids.slice(3)]);
+    // Only `metadata` makes it the published one.
+    assert.equal((await readIndex(tiny.host, tiny.stream)).builds.length, 5);
+  });
+
+  it('on a new builder starts from what the target has', async () => {
+    await rm(tiny.s.at('store/tiny/published'), { recursive: true });
+    assert.deepEqual(await readIndex(tiny.host, tiny.stream), JSON.parse(await readFile(tiny.target('builds.json'), 'utf8')));
+    await rm(tiny.target('builds.json'));
+    assert.deepEqual((await readIndex(tiny.host, tiny.stream)).builds, []);
+  });
+});
