@@ -3,10 +3,12 @@
  * table, writes `bench/results.json` and `docs/benchmark.md`. `--quick`: no boot tests, and nothing is written.
  */
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
+import { z } from 'zod';
 import { workingAccelerator, type Accelerator } from '../src/images/qemu.js';
 import { signingHome } from '../src/keys/gpg.js';
 import { packageRoot, readSettings } from '../src/settings.js';
@@ -64,6 +66,7 @@ async function bench(folder: string, bootTests: boolean, count: number): Promise
       say(
         `round ${round}: ${workflow.wall.toFixed(1)} s, of which overhead ${workflow.overhead.toFixed(2)} s`,
       );
+      checkSameWork(script, workflow);
       rounds.push({ script, workflow });
       if (round < count) continue;
       say('nightly without a change, bare dnf');
@@ -77,6 +80,21 @@ async function bench(folder: string, bootTests: boolean, count: number): Promise
         await step.run(['gpgconf', '--homedir', home, '--kill', 'all']);
     }
   }
+}
+
+/** A comparison is one only if both made a tree of the same packages. */
+function checkSameWork(script: ScriptRun, workflow: RunTimes): void {
+  const answer = workflow.activities.find(({ id }) => id === 'resolve')?.result ?? '';
+  const { packages } = z.object({ packages: z.number() }).parse(JSON.parse(answer));
+  if (packages !== script.packages)
+    throw new Error(`the script installed ${script.packages} packages, the workflow ${packages}`);
+}
+
+/** Writes a file of the repository as `npm run format` would have it. */
+async function write(path: string, text: string): Promise<void> {
+  const file = join(packageRoot, path);
+  const options = await resolveConfig(file);
+  await writeFile(file, await format(text, { ...options, filepath: file }));
 }
 
 const { values } = parseArgs({
@@ -97,9 +115,10 @@ try {
   console.log(goalTable(results));
   if (values.quick) console.log(page(results));
   else {
-    await mkdir(join(packageRoot, 'docs'), { recursive: true });
-    await writeFile(join(packageRoot, 'bench', 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
-    await writeFile(join(packageRoot, 'docs', 'benchmark.md'), page(results));
+    // Without the steps' answers, which are not figures.
+    const figures = (key: string, value: unknown) => (key === 'result' ? undefined : value);
+    await write('bench/results.json', JSON.stringify(results, figures));
+    await write('docs/benchmark.md', page(results));
     console.log('written: bench/results.json, docs/benchmark.md');
   }
 } finally {

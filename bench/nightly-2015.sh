@@ -107,3 +107,5 @@ mkdir -p "$TARGET"
 rsync -a --delete "$repo" "$TARGET/"
 rsync -a --delete "$out" "$TARGET/"
 stage end
+# Outside of the measured time: was it the same work?
+echo "packages $(rpm --dbpath "$tree/usr/share/rpm" --query --all --queryformat '%{NAME}\n' | grep -vc '^gpg-pubkey$')"

@@ -95,8 +95,8 @@ an empty state: nothing published, no caches of packages or metadata.
 - **2015 script** (\`bench/nightly-2015.sh\`): one lock file, an emptied work folder, every stage after the other, the whole repo
   rsynced with \`--delete\`. \`dnf install\` makes the tree; its ostree layout, the images and the boot test are the workflow's own
   functions (\`bench/piece.ts\`).
-- **Workflow**: real Temporal server and worker. It does more than the script: it verifies every package's signature, computes the package difference,
-  checks a snapshot, pulls as an independent client over HTTP and writes metadata and pages. All that is in its time.
+- **Workflow**: real Temporal server and worker. It does more than the script: it locks and caches packages by digest, computes the package difference, verifies
+  a snapshot, pulls as an independent client over HTTP and writes metadata and pages. All that is in its time.
 
 ${rows(['round', '2015 script', 'workflow', 'critical path', 'overhead', 'steps one after the other'], roundLines)}
 

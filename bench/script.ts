@@ -11,6 +11,8 @@ import { arch, benchStep, prepareState, serveWeb, streamName } from './instance.
 
 export interface ScriptRun {
   readonly seconds: number;
+  /** Packages in the tree. */
+  readonly packages: number;
   /** Seconds of each stage, in order. */
   readonly stages: readonly { readonly name: string; readonly seconds: number }[];
 }
@@ -57,10 +59,11 @@ export async function runScript(environment: Record<string, string>, bootTests: 
       time: Number(time),
       name: name ?? '',
     }));
+    const packages = Number(/^packages (\d+)$/m.exec(stdout)?.[1]);
     const stages = marks
       .slice(0, -1)
       .map(({ time, name }, i) => ({ name, seconds: (marks[i + 1]?.time ?? time) - time }));
-    return { seconds: (marks.at(-1)?.time ?? 0) - (marks[0]?.time ?? 0), stages };
+    return { seconds: (marks.at(-1)?.time ?? 0) - (marks[0]?.time ?? 0), packages, stages };
   } finally {
     await web.close();
     await step.run(['gpgconf', '--homedir', signingHome(settings.state), '--kill', 'all']);

@@ -7,7 +7,9 @@ module.exports = class extends reporters.Spec {
     super(runner, options);
     runner.once('end', () => {
       const { passes, failures, pending } = this.stats;
-      process.once('exit', () => console.log(`${passes} passed, ${failures} failed${pending > 0 ? `, ${pending} skipped` : ''}`));
+      process.once('exit', () =>
+        console.log(`${passes} passed, ${failures} failed${pending > 0 ? `, ${pending} skipped` : ''}`),
+      );
     });
   }
 };

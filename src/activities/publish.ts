@@ -4,7 +4,7 @@
  */
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Failure } from '../domain/failures.js';
+import { Failure, meaning } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
@@ -50,7 +50,9 @@ export const publishActivities = (host: Host) => {
         await step.run(command);
       for (const [arch, commit] of commitsOf(args)) {
         const ref = refOf(stream, arch);
-        await step.run(ostree(snapshot, 'pull-local', `--remote=${check}`, '--gpg-verify', staging, commit));
+        await step
+          .run(ostree(snapshot, 'pull-local', `--remote=${check}`, '--gpg-verify', staging, commit))
+          .catch(meaning('CommitInvalid', `${commit}: is not whole, or not signed with the stream's key`));
         const version = await commitMetadata(step, snapshot, commit, 'version');
         if (version !== args.build)
           throw new Failure(
@@ -157,15 +159,15 @@ export const publishActivities = (host: Host) => {
       const repo = join(work, 'repo');
       await initRepo(step, repo);
       const { url } = stream.publish.buildlogs;
+      // A readers' server that is away for a moment is waited for; one that has something else is not.
+      await fetchPublished(step, stream.publish.buildlogs, 'repo/summary');
       for (const command of remoteCommands(repo, 'client', `${url}/repo`, stream.signingKey))
         await step.run(command);
       for (const [arch, commit] of commitsOf(args)) {
         const ref = refOf(stream, arch);
-        await step.run(ostree(repo, 'pull', '--disable-fsync', 'client', ref)).catch((error: unknown) => {
-          if (error instanceof Failure && error.code === 'CommandFailed')
-            throw new Failure('VerificationFailed', `${url}/repo ${ref}: ${error.message}`, error.tail);
-          throw error;
-        });
+        await step
+          .run(ostree(repo, 'pull', '--disable-fsync', 'client', ref))
+          .catch(meaning('VerificationFailed', `${url}/repo ${ref}`));
         const head = await resolveRef(step, repo, `client:${ref}`);
         if (head !== commit)
           throw new Failure(

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { Failure } from '../domain/failures.js';
+import { Failure, meaning } from '../domain/failures.js';
 import { imageMeta } from '../domain/metadata.js';
 import { clearSignCommand, detachSignCommand, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
@@ -47,13 +47,13 @@ export const signActivities = (host: Host) => {
           const digest = await sha256(file);
           if (digest !== meta.sha256)
             throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
-          await signing(step.run(detachSignCommand(home, key, file)));
+          await step.run(detachSignCommand(home, key, file)).catch(meaning('SigningFailed', args.step));
           lines.push(`${digest}  ${meta.path}\n`);
         }
         if (lines.length > 0) {
           const file = join(folder, checksumsFile);
           await writeFile(file, lines.sort().join(''));
-          await signing(step.run(clearSignCommand(home, key, file)));
+          await step.run(clearSignCommand(home, key, file)).catch(meaning('SigningFailed', args.step));
         }
         await writeJson(join(host.store.archDir(args, args.arch), 'signed.json'), { key });
         return { key };
@@ -63,7 +63,9 @@ export const signActivities = (host: Host) => {
     /** Writes and signs the summary of the snapshot that is going to be pushed. */
     signSummary: asStep(host, async (step, args: StepArgs): Promise<void> => {
       const { key } = await signingKey(step, args);
-      await signing(step.run(summaryCommand(host.store.snapshot(args.stream), key, home)));
+      await step
+        .run(summaryCommand(host.store.snapshot(args.stream), key, home))
+        .catch(meaning('SigningFailed', args.step));
     }),
   };
 };
@@ -85,15 +87,7 @@ async function signCommit(
   await step.run(ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, commit, key), {
     okCodes: [0, 1],
   });
-  await signing(step.run(signCommitCommand(repo, commit, key, home)));
-}
-
-async function signing<T>(command: Promise<T>): Promise<T> {
-  return command.catch((error: unknown) => {
-    if (error instanceof Failure && error.code === 'CommandFailed')
-      throw new Failure('SigningFailed', error.message, error.tail);
-    throw error;
-  });
+  await step.run(signCommitCommand(repo, commit, key, home)).catch(meaning('SigningFailed', commit));
 }
 
 /** Hex sha256 of a file. */

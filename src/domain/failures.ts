@@ -170,3 +170,15 @@ export class Failure extends Error {
     super(message);
   }
 }
+
+/**
+ * For `.catch` of a command: gives its failure the meaning that it has here. A full disk, a missing tool or a cancellation stays
+ * what it is.
+ */
+export const meaning =
+  (code: FailureCode, what: string) =>
+  (error: unknown): never => {
+    if (error instanceof Failure && error.code === 'CommandFailed')
+      throw new Failure(code, `${what}: ${error.message}`, error.tail);
+    throw error;
+  };

@@ -1,7 +1,7 @@
 /** Downloads the Debian packages of the manifest with all that they depend on. */
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Failure } from '../domain/failures.js';
+import { meaning } from '../domain/failures.js';
 import type { Step } from '../steps/step.js';
 import { manifest } from './manifest.js';
 
@@ -59,11 +59,7 @@ export async function downloadDebs(step: Step, debs: string): Promise<string[]> 
       await step.run(['apt-get', 'update'], { env });
       return apt();
     })
-    .catch((error: unknown) => {
-      if (error instanceof Failure && error.code === 'CommandFailed')
-        throw new Failure('RepoUnreachable', `Debian packages for the sample: ${error.message}`, error.tail);
-      throw error;
-    });
+    .catch(meaning('RepoUnreachable', 'Debian packages for the sample'));
   const wanted = new Set(names);
   for (const name of await readdir(debs))
     if (name.endsWith('.deb') && !wanted.has(name)) await rm(join(debs, name));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { buildId, compareIds, idsOfDay } from '../../src/domain/build-id.js';
 
-const first = (date: string) => idsOfDay(new Date(date)).next().value;
+const first = (date: string) => [...idsOfDay(new Date(date))][0];
 
 describe('build ids', () => {
   it('take the day of UTC, also seconds from its borders and from other time zones', () => {
@@ -22,7 +22,16 @@ describe('build ids', () => {
   });
 
   it('refuse what is none', () => {
-    for (const text of ['20261123_00', '20261123_1', '20261123_100', '2026112_01', '20261123-01', ' 20261123_01', '20261123_01\n', ''])
+    for (const text of [
+      '20261123_00',
+      '20261123_1',
+      '20261123_100',
+      '2026112_01',
+      '20261123-01',
+      ' 20261123_01',
+      '20261123_01\n',
+      '',
+    ])
       assert.equal(buildId.safeParse(text).success, false, JSON.stringify(text));
   });
 

@@ -16,22 +16,39 @@ describe('failures', () => {
     });
 
   it('every family has a failure', () => {
-    assert.deepEqual(
-      [...new Set(table.map(([, kind]) => kind.family))].sort(),
-      ['compose', 'image', 'input', 'machine', 'package', 'publish', 'signing', 'test'],
-    );
+    assert.deepEqual([...new Set(table.map(([, kind]) => kind.family))].sort(), [
+      'compose',
+      'image',
+      'input',
+      'machine',
+      'package',
+      'publish',
+      'signing',
+      'test',
+    ]);
   });
 
   it('what a signature or a test said is never tried again, what a network or a disk did is', () => {
     const retryable = (codes: FailureCode[]) => codes.map((code) => failureKinds[code].retryable);
-    assert.ok(!retryable(['PackageSignature', 'ParentInvalid', 'BootTestFailed', 'VerificationFailed', 'PublishConflict']).includes(true));
+    assert.ok(
+      !retryable([
+        'PackageSignature',
+        'ParentInvalid',
+        'BootTestFailed',
+        'VerificationFailed',
+        'PublishConflict',
+      ]).includes(true),
+    );
     assert.ok(!retryable(['RepoUnreachable', 'TargetUnreachable', 'DiskFull', 'Busy']).includes(false));
   });
 
   it('a failure carries code, message and tail', () => {
     const failure = new Failure('Busy', 'held by 12', ['last line']);
     assert.ok(failure instanceof Error);
-    assert.deepEqual([failure.name, failure.code, failure.message, failure.tail], ['Failure', 'Busy', 'held by 12', ['last line']]);
+    assert.deepEqual(
+      [failure.name, failure.code, failure.message, failure.tail],
+      ['Failure', 'Busy', 'held by 12', ['last line']],
+    );
     assert.deepEqual(new Failure('Busy', '').tail, []);
   });
 });

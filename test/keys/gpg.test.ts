@@ -2,10 +2,19 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { Failure } from '../../src/domain/failures.js';
-import { clearSignCommand, detachSignCommand, instanceKeyFile, makeInstanceKey, readKey, requirePrivateKey, signingHome } from '../../src/keys/gpg.js';
+import {
+  clearSignCommand,
+  detachSignCommand,
+  instanceKeyFile,
+  makeInstanceKey,
+  readKey,
+  requirePrivateKey,
+  signingHome,
+} from '../../src/keys/gpg.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 
-const keyMissing = (message: RegExp) => (error: unknown) => error instanceof Failure && error.code === 'KeyMissing' && message.test(error.message);
+const keyMissing = (message: RegExp) => (error: unknown) =>
+  error instanceof Failure && error.code === 'KeyMissing' && message.test(error.message);
 
 describe('keys', function () {
   this.timeout(30_000);
@@ -17,10 +26,20 @@ describe('keys', function () {
   });
   after(() => s.remove());
 
-  const gpg = (...args: string[]) => s.step.run(['gpg', '--homedir', s.at('home'), '--batch', '--no-tty', ...args]);
+  const gpg = (...args: string[]) =>
+    s.step.run(['gpg', '--homedir', s.at('home'), '--batch', '--no-tty', ...args]);
   /** Makes a key; answers the file of its public part. */
   async function keyFile(user: string, ...options: string[]): Promise<string> {
-    await gpg(...options, '--passphrase', '', '--quick-generate-key', user, 'ed25519', 'sign', options.length > 0 ? '1d' : 'never');
+    await gpg(
+      ...options,
+      '--passphrase',
+      '',
+      '--quick-generate-key',
+      user,
+      'ed25519',
+      'sign',
+      options.length > 0 ? '1d' : 'never',
+    );
     return s.write(`${user}.asc`, (await gpg('--armor', '--export', user)).stdout);
   }
 
@@ -42,7 +61,14 @@ describe('keys', function () {
     await s.step.run(['rm', file]);
     await makeInstanceKey(s.step, s.folder);
     assert.equal((await readKey(s.step, file)).fingerprint, fingerprint);
-    const { stdout } = await s.step.run(['gpg', '--homedir', signingHome(s.folder), '--batch', '--with-colons', '--list-secret-keys']);
+    const { stdout } = await s.step.run([
+      'gpg',
+      '--homedir',
+      signingHome(s.folder),
+      '--batch',
+      '--with-colons',
+      '--list-secret-keys',
+    ]);
     assert.equal(stdout.match(/^sec:/gm)?.length, 1);
   });
 
@@ -51,12 +77,18 @@ describe('keys', function () {
     assert.match(facts.fingerprint, /^[0-9A-F]{40}$/);
     assert.equal(facts.user, 'Someone <some@example.org>');
     assert.equal(facts.expires, undefined);
-    assert.equal((await gpg('--with-colons', '--list-keys', 'some@example.org')).stdout.includes(facts.fingerprint), true);
+    assert.equal(
+      (await gpg('--with-colons', '--list-keys', 'some@example.org')).stdout.includes(facts.fingerprint),
+      true,
+    );
   });
 
   it('that expired are KeyMissing, with their date', async () => {
     const file = await keyFile('expired', '--faked-system-time', '20200101T000000');
-    await assert.rejects(readKey(s.step, file), keyMissing(/expired\.asc: the key [0-9A-F]{40} expired on 2020-01-02$/));
+    await assert.rejects(
+      readKey(s.step, file),
+      keyMissing(/expired\.asc: the key [0-9A-F]{40} expired on 2020-01-02$/),
+    );
   });
 
   it('that are revoked are KeyMissing', async () => {
@@ -74,7 +106,11 @@ describe('keys', function () {
     const cut = [...armoured.slice(0, 4), ...armoured.slice(-3)].join('\n');
     for (const content of ['', 'not a key\n', '\0\x01\x02', cut]) {
       const file = await s.write('bad.asc', content);
-      await assert.rejects(readKey(s.step, file), keyMissing(/bad\.asc: not an OpenPGP public key/), JSON.stringify(content));
+      await assert.rejects(
+        readKey(s.step, file),
+        keyMissing(/bad\.asc: not an OpenPGP public key/),
+        JSON.stringify(content),
+      );
     }
   });
 
@@ -90,7 +126,10 @@ describe('keys', function () {
     const home = signingHome(s.folder);
     await requirePrivateKey(s.step, home, own);
     const other = await readKey(s.step, await keyFile('elsewhere'));
-    await assert.rejects(requirePrivateKey(s.step, home, other), keyMissing(/no private key for [0-9A-F]{40} \(elsewhere\)$/));
+    await assert.rejects(
+      requirePrivateKey(s.step, home, other),
+      keyMissing(/no private key for [0-9A-F]{40} \(elsewhere\)$/),
+    );
     // A public part alone is not enough.
     await s.step.run(['gpg', '--homedir', home, '--batch', '--import', s.at('elsewhere.asc')]);
     await assert.rejects(requirePrivateKey(s.step, home, other), keyMissing(/no private key/));
@@ -100,7 +139,10 @@ describe('keys', function () {
     const home = signingHome(s.folder);
     const { fingerprint } = await readKey(s.step, instanceKeyFile(s.folder));
     const file = await s.write('sums with space.txt', 'abc  image\n');
-    const verify = (...args: string[]) => s.step.run(['gpg', '--homedir', home, '--batch', '--status-fd', '1', '--verify', ...args], { okCodes: [0, 1] });
+    const verify = (...args: string[]) =>
+      s.step.run(['gpg', '--homedir', home, '--batch', '--status-fd', '1', '--verify', ...args], {
+        okCodes: [0, 1],
+      });
     for (let time = 0; time < 2; time++) {
       await s.step.run(detachSignCommand(home, fingerprint, file));
       assert.match((await verify(`${file}.asc`, file)).stdout, new RegExp(`VALIDSIG ${fingerprint}`));
@@ -108,7 +150,10 @@ describe('keys', function () {
     await s.write('sums with space.txt', 'abd  image\n');
     assert.match((await verify(`${file}.asc`, file)).stdout, /BADSIG/);
     await s.step.run(clearSignCommand(home, fingerprint, file));
-    assert.match(await readFile(`${file}.asc`, 'utf8'), /^-----BEGIN PGP SIGNED MESSAGE-----[^]*abd {2}image/);
+    assert.match(
+      await readFile(`${file}.asc`, 'utf8'),
+      /^-----BEGIN PGP SIGNED MESSAGE-----[^]*abd {2}image/,
+    );
     assert.match((await verify(`${file}.asc`)).stdout, new RegExp(`VALIDSIG ${fingerprint}`));
   });
 });

@@ -20,15 +20,45 @@ describe('signing', function () {
 
   const folder = () => `store/tiny/runs/${made.run}/x86_64`;
   const sign = (images: string[]) =>
-    runActivity(signActivities(tiny.host).sign, { stream: 'tiny', run: made.run, step: 'sign', arch: 'x86_64', commit: made.commit, images });
+    runActivity(signActivities(tiny.host).sign, {
+      stream: 'tiny',
+      run: made.run,
+      step: 'sign',
+      arch: 'x86_64',
+      commit: made.commit,
+      images,
+    });
   const signatures = async () => {
     const repo = `--repo=${tiny.staging}`;
-    await tiny.s.step.run(['ostree', repo, 'remote', 'add', '--if-not-exists', `--gpg-import=${tiny.stream.signingKey}`, 'key', 'http://127.0.0.1/']);
-    const { stdout } = await tiny.s.step.run(['ostree', repo, 'show', '--gpg-verify-remote=key', made.commit]);
-    return { found: /Found (\d+) signature/.exec(stdout)?.[1], good: stdout.match(/Good signature/g)?.length };
+    await tiny.s.step.run([
+      'ostree',
+      repo,
+      'remote',
+      'add',
+      '--if-not-exists',
+      `--gpg-import=${tiny.stream.signingKey}`,
+      'key',
+      'http://127.0.0.1/',
+    ]);
+    const { stdout } = await tiny.s.step.run([
+      'ostree',
+      repo,
+      'show',
+      '--gpg-verify-remote=key',
+      made.commit,
+    ]);
+    return {
+      found: /Found (\d+) signature/.exec(stdout)?.[1],
+      good: stdout.match(/Good signature/g)?.length,
+    };
   };
   const verify = async (...files: string[]) =>
-    (await tiny.s.step.run(['gpg', '--homedir', signingHome(tiny.s.folder), '--batch', '--status-fd', '1', '--verify', ...files], { okCodes: [0, 1] })).stdout;
+    (
+      await tiny.s.step.run(
+        ['gpg', '--homedir', signingHome(tiny.s.folder), '--batch', '--status-fd', '1', '--verify', ...files],
+        { okCodes: [0, 1] },
+      )
+    ).stdout;
 
   async function image(kind: string, content: string, recorded = content): Promise<string> {
     const path = `tiny-${kind}.img`;
@@ -49,17 +79,24 @@ describe('signing', function () {
     const files = [await image('b', 'content of b'), await image('a', 'content of a')];
     for (let time = 0; time < 2; time++) {
       assert.deepEqual(await sign(['b', 'a']), { key: fingerprint });
-      for (const file of files) assert.match(await verify(`${file}.asc`, file), new RegExp(`VALIDSIG ${fingerprint}`));
+      for (const file of files)
+        assert.match(await verify(`${file}.asc`, file), new RegExp(`VALIDSIG ${fingerprint}`));
       const sums = tiny.s.at(folder(), 'build/sha256sum.txt');
       assert.match(await verify(`${sums}.asc`), new RegExp(`VALIDSIG ${fingerprint}`));
-      await tiny.s.step.run(['sha256sum', '--check', '--strict', sums], { cwd: tiny.s.at(folder(), 'build') });
+      await tiny.s.step.run(['sha256sum', '--check', '--strict', sums], {
+        cwd: tiny.s.at(folder(), 'build'),
+      });
       assert.equal((await readFile(sums, 'utf8')).trim().split('\n').length, 2);
     }
   });
 
   it('refuses an image that is not what was made, before its signature', async () => {
     const file = await image('changed', 'tampered', 'original');
-    await assert.rejects(sign(['changed']), { type: 'ImageFailed', nonRetryable: true, message: /tiny-changed\.img: is [0-9a-f]{64}, but was made as/ });
+    await assert.rejects(sign(['changed']), {
+      type: 'ImageFailed',
+      nonRetryable: true,
+      message: /tiny-changed\.img: is [0-9a-f]{64}, but was made as/,
+    });
     await assert.rejects(readFile(`${file}.asc`), { code: 'ENOENT' });
   });
 

@@ -30,9 +30,9 @@ describe('build pages in Chromium', function () {
     if (shots) await mkdir(shots, { recursive: true });
   });
   after(async () => {
-    await browser?.close();
-    await server?.close();
-    await site?.remove();
+    await browser.close();
+    await server.close();
+    await site.remove();
   });
 
   const open = async (options: BrowserContextOptions = {}) => {

@@ -37,7 +37,7 @@ describe('build pages', () => {
   it('say how to add the remote with both signatures verified', () => {
     assert.match(
       streamPage,
-      /ostree remote add --set=gpg-verify=true --set=gpg-verify-summary=true \\\n  --gpg-import=/,
+      /ostree remote add --set=gpg-verify=true --set=gpg-verify-summary=true \\\n {2}--gpg-import=/,
     );
     assert.match(streamPage, /http:\/\/127\.0\.0\.1:8470\/buildlogs\/sample\/signing-key\.asc/);
     assert.match(streamPage, /rpm-ostree rebase sample:sample\/\$\(uname -m\)\/standard/);

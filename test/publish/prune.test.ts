@@ -12,13 +12,22 @@ describe('retention', function () {
   const ids = ['20261123_05', '20261123_04', '20261123_03', '20261122_02', '20261122_01'];
   beforeEach(async () => {
     tiny = await Tiny.make();
-    const index = { ...emptyIndex(), builds: ids.map((id) => ({ id, arches: ['x86_64'] })), 'tombstone-builds': [{ id: '20261121_01' }] };
-    for (const file of [tiny.s.at('store/tiny/published/builds.json'), tiny.target('builds.json')]) await writeJson(file, index);
+    const index = {
+      ...emptyIndex(),
+      builds: ids.map((id) => ({ id, arches: ['x86_64'] })),
+      'tombstone-builds': [{ id: '20261121_01' }],
+    };
+    for (const file of [tiny.s.at('store/tiny/published/builds.json'), tiny.target('builds.json')])
+      await writeJson(file, index);
     for (const [age, id] of ids.entries()) {
       await tiny.s.write(`www/tiny/builds/${id}/x86_64/meta.json`, '{}');
       await tiny.s.write(`store/tiny/ids/${id}`, `run-of-${id}\n`);
       await tiny.s.write(`store/tiny/runs/run-of-${id}/run.json`, '{}');
-      await utimes(tiny.s.at(`store/tiny/runs/run-of-${id}`), new Date(), new Date(Date.now() - age * 3_600_000));
+      await utimes(
+        tiny.s.at(`store/tiny/runs/run-of-${id}`),
+        new Date(),
+        new Date(Date.now() - age * 3_600_000),
+      );
     }
     await tiny.s.write('www/tiny/repo/objects/aa/b.filez', 'kept');
     await tiny.s.write('www/tiny/builds/README', 'kept');
@@ -35,10 +44,19 @@ describe('retention', function () {
     assert.deepEqual((await readdir(tiny.target('builds'))).sort(), ['20261123_04', '20261123_05', 'README']);
     assert.equal(await exists(tiny.target('repo/objects/aa/b.filez')), true);
     const index = await target();
-    assert.deepEqual(index.builds.map(({ id }) => id), ids.slice(0, 2));
-    assert.deepEqual(index['tombstone-builds'].map(({ id }) => id), [...ids.slice(2), '20261121_01']);
+    assert.deepEqual(
+      index.builds.map(({ id }) => id),
+      ids.slice(0, 2),
+    );
+    assert.deepEqual(
+      index['tombstone-builds'].map(({ id }) => id),
+      [...ids.slice(2), '20261121_01'],
+    );
     assert.deepEqual(await readIndex(tiny.host, tiny.stream), index);
-    assert.deepEqual((await readdir(tiny.s.at('store/tiny/runs'))).sort(), ['run-of-20261123_04', 'run-of-20261123_05']);
+    assert.deepEqual((await readdir(tiny.s.at('store/tiny/runs'))).sort(), [
+      'run-of-20261123_04',
+      'run-of-20261123_05',
+    ]);
     // The ids stay: none is given a second time.
     assert.equal((await readdir(tiny.s.at('store/tiny/ids'))).length, 5);
     assert.deepEqual(await prune(), { builds: [], runs: 0 });
@@ -66,16 +84,25 @@ describe('retention', function () {
   it('of an index: a build is added once, newest first', async () => {
     for (let time = 0; time < 2; time++) {
       const next = await publishIndex(tiny.host, tiny.stream, '20261123_06', ['x86_64']);
-      assert.deepEqual(next.builds.map(({ id }) => id), ['20261123_06', ...ids]);
+      assert.deepEqual(
+        next.builds.map(({ id }) => id),
+        ['20261123_06', ...ids],
+      );
     }
-    assert.deepEqual((await publishIndex(tiny.host, tiny.stream, '20261122_03', ['x86_64'])).builds.map(({ id }) => id), [...ids.slice(0, 3), '20261122_03', ...ids.slice(3)]);
+    assert.deepEqual(
+      (await publishIndex(tiny.host, tiny.stream, '20261122_03', ['x86_64'])).builds.map(({ id }) => id),
+      [...ids.slice(0, 3), '20261122_03', ...ids.slice(3)],
+    );
     // Only `metadata` makes it the published one.
     assert.equal((await readIndex(tiny.host, tiny.stream)).builds.length, 5);
   });
 
   it('on a new builder starts from what the target has', async () => {
     await rm(tiny.s.at('store/tiny/published'), { recursive: true });
-    assert.deepEqual(await readIndex(tiny.host, tiny.stream), JSON.parse(await readFile(tiny.target('builds.json'), 'utf8')));
+    assert.deepEqual(
+      await readIndex(tiny.host, tiny.stream),
+      JSON.parse(await readFile(tiny.target('builds.json'), 'utf8')),
+    );
     await rm(tiny.target('builds.json'));
     assert.deepEqual((await readIndex(tiny.host, tiny.stream)).builds, []);
   });

@@ -1,8 +1,10 @@
 /** Real servers on loopback that rsync can write to. They end with the test, by their process id, or when it dies. */
+import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, readFile } from 'node:fs/promises';
 import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { Failure } from '../../src/domain/failures.js';
 import { until, type Scratch } from '../steps/scratch.js';
 
 export interface Server {
@@ -46,7 +48,14 @@ async function start(port: number, argv: string[]): Promise<Server> {
 export async function startRsyncDaemon(s: Scratch, config: string): Promise<Server> {
   const port = await freePort();
   const file = await s.write('rsyncd.conf', `use chroot = no\nuid = root\ngid = root\n${config}`);
-  return start(port, ['rsync', '--daemon', '--no-detach', '--address=127.0.0.1', `--port=${port}`, `--config=${file}`]);
+  return start(port, [
+    'rsync',
+    '--daemon',
+    '--no-detach',
+    '--address=127.0.0.1',
+    `--port=${port}`,
+    `--config=${file}`,
+  ]);
 }
 
 export interface SshServer extends Server {
@@ -58,13 +67,24 @@ export interface SshServer extends Server {
 export async function startSshd(s: Scratch): Promise<SshServer> {
   const port = await freePort();
   const [hostKey, identityFile] = [s.at('ssh-host-key'), s.at('ssh-user-key')];
-  for (const file of [hostKey, identityFile]) await s.step.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file]);
+  for (const file of [hostKey, identityFile])
+    await s.step.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', file]);
   await s.write('authorized_keys', await readFile(`${identityFile}.pub`, 'utf8'));
   await chmod(s.at('authorized_keys'), 0o600);
-  const knownHostsFile = await s.write('known_hosts', `[127.0.0.1]:${port} ${await readFile(`${hostKey}.pub`, 'utf8')}`);
+  const knownHostsFile = await s.write(
+    'known_hosts',
+    `[127.0.0.1]:${port} ${await readFile(`${hostKey}.pub`, 'utf8')}`,
+  );
   const settings = [
-    'ListenAddress 127.0.0.1', `Port ${port}`, `HostKey ${hostKey}`, `AuthorizedKeysFile ${s.at('authorized_keys')}`, 'PidFile none',
-    'StrictModes no', 'UsePAM no', 'PasswordAuthentication no', 'PermitRootLogin prohibit-password',
+    'ListenAddress 127.0.0.1',
+    `Port ${port}`,
+    `HostKey ${hostKey}`,
+    `AuthorizedKeysFile ${s.at('authorized_keys')}`,
+    'PidFile none',
+    'StrictModes no',
+    'UsePAM no',
+    'PasswordAuthentication no',
+    'PermitRootLogin prohibit-password',
   ];
   const config = await s.write('sshd_config', settings.map((line) => `${line}\n`).join(''));
   // sshd wants /run/sshd: it gets a /run of its own. And a root whose password is not locked.
@@ -72,3 +92,11 @@ export async function startSshd(s: Scratch): Promise<SshServer> {
   const server = await start(port, ['unshare', '--mount', '--', 'sh', '-c', script, config, s.at('shadow')]);
   return { ...server, identityFile, knownHostsFile };
 }
+
+/** For `assert.rejects`: a failure of this code. */
+export const fails = (code: string, message: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof Failure, String(error));
+  assert.equal(error.code, code, `${error.code}: ${error.message}`);
+  assert.match(error.message, message);
+  return true;
+};

@@ -1,30 +1,29 @@
-/** Publish targets: a folder, a real rsync daemon, a real sshd, real HTTP. */
+/** Publish targets: a folder, a real rsync daemon, a real sshd. */
 import assert from 'node:assert/strict';
 import { mkdir, readFile, stat } from 'node:fs/promises';
-import { createServer, type Server as HttpServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { pushed } from '../../src/activities/publish.js';
-import { Failure } from '../../src/domain/failures.js';
 import type { Target } from '../../src/domain/stream.js';
-import { fetchPublished, reachTarget, rsync, rsyncCommand } from '../../src/publish/target.js';
+import { reachTarget, rsync, rsyncCommand } from '../../src/publish/target.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
-import { freePort, startRsyncDaemon, startSshd, type Server, type SshServer } from './servers.js';
+import { fails, freePort, startRsyncDaemon, startSshd, type Server, type SshServer } from './servers.js';
 
 const url = 'http://127.0.0.1:1';
-const fails = (code: string, message: RegExp) => (error: unknown) => {
-  assert.ok(error instanceof Failure, String(error));
-  assert.equal(error.code, code, `${error.code}: ${error.message}`);
-  assert.match(error.message, message);
-  return true;
-};
-
 describe('rsyncCommand', () => {
   it('names folder, daemon and ssh host, and ends options before the paths', () => {
-    const command = (location: string, more: Partial<Target> = {}) => rsyncCommand({ location, url, ...more }, ['-r'], ['/a/', '-b'], 'repo/');
+    const command = (location: string, more: Partial<Target> = {}) =>
+      rsyncCommand({ location, url, ...more }, ['-r'], ['/a/', '-b'], 'repo/');
     assert.deepEqual(command('/srv/x/'), ['rsync', '--mkpath', '-r', '--', '/a/', '-b', '/srv/x/repo/']);
     assert.equal(command('rsync://h:8730/m/p').at(-1), 'rsync://h:8730/m/p/repo/');
     assert.deepEqual(command('ssh://u@h:2222/srv', { identityFile: '/k', knownHostsFile: '/h' }), [
-      'rsync', '-e', 'ssh -oBatchMode=yes -p2222 -i/k -oUserKnownHostsFile=/h', '--mkpath', '-r', '--', '/a/', '-b', 'u@h:/srv/repo/',
+      'rsync',
+      '-e',
+      'ssh -oBatchMode=yes -p2222 -i/k -oUserKnownHostsFile=/h',
+      '--mkpath',
+      '-r',
+      '--',
+      '/a/',
+      '-b',
+      'u@h:/srv/repo/',
     ]);
     assert.deepEqual(command('ssh://h/srv').slice(1, 3), ['-e', 'ssh -oBatchMode=yes']);
     assert.equal(command('ssh://h/srv').at(-1), 'h:/srv/repo/');
@@ -39,17 +38,32 @@ describe('publish targets', function () {
   const targets: Record<string, () => Target> = {
     'a folder': () => ({ location: s.at('folder target/deep'), url }),
     'an rsync daemon': () => ({ location: `rsync://127.0.0.1:${daemon.port}/module/deep`, url }),
-    'an ssh host': () => ({ location: `ssh://root@127.0.0.1:${ssh.port}${s.at('ssh-target/deep')}`, url, identityFile: ssh.identityFile, knownHostsFile: ssh.knownHostsFile }),
+    'an ssh host': () => ({
+      location: `ssh://root@127.0.0.1:${ssh.port}${s.at('ssh-target/deep')}`,
+      url,
+      identityFile: ssh.identityFile,
+      knownHostsFile: ssh.knownHostsFile,
+    }),
   };
-  const places: Record<string, string> = { 'a folder': 'folder target/deep', 'an rsync daemon': 'module/deep', 'an ssh host': 'ssh-target/deep' };
+  const places: Record<string, string> = {
+    'a folder': 'folder target/deep',
+    'an rsync daemon': 'module/deep',
+    'an ssh host': 'ssh-target/deep',
+  };
 
   before(async () => {
     s = await makeScratch('target');
     await mkdir(s.at('module'));
     await mkdir(s.at('readonly'));
     const full = `max connections = -1\nlock file = ${s.at('lock')}\n`;
-    const module = (name: string, more: string) => `[${name}]\npath = ${s.at(name === 'readonly' ? name : 'module')}\n${more}`;
-    const config = [module('module', 'read only = false\n'), module('readonly', 'read only = true\n'), module('busy', full), module('secret', `auth users = someone\nsecrets file = /dev/null\n`)];
+    const module = (name: string, more: string) =>
+      `[${name}]\npath = ${s.at(name === 'readonly' ? name : 'module')}\n${more}`;
+    const config = [
+      module('module', 'read only = false\n'),
+      module('readonly', 'read only = true\n'),
+      module('busy', full),
+      module('secret', `auth users = someone\nsecrets file = /dev/null\n`),
+    ];
     daemon = await startRsyncDaemon(s, config.join(''));
     ssh = await startSshd(s);
   });
@@ -63,7 +77,8 @@ describe('publish targets', function () {
     it(`${name} gets files, keeps what is there, and is reached`, async () => {
       await reachTarget(s.step, target());
       await s.write('from/sub/one file', 'first');
-      const copy = (...options: string[]) => rsync(s.step, target(), ['-r', '--stats', ...options], [`${s.at('from')}/`], 'new/folder/');
+      const copy = (...options: string[]) =>
+        rsync(s.step, target(), ['-r', '--stats', ...options], [`${s.at('from')}/`], 'new/folder/');
       const first = pushed((await copy('--ignore-existing')).stdout);
       assert.deepEqual([first.files, first.newBytes], [1, 5]);
       assert.ok(first.sentBytes > 5);
@@ -90,8 +105,14 @@ describe('publish targets', function () {
       { location: `rsync://127.0.0.1:${daemon.port}/busy`, url },
     ];
     for (const target of away) {
-      await assert.rejects(reachTarget(s.step, target), fails('TargetUnreachable', new RegExp(`^${target.location}: `)));
-      await assert.rejects(rsync(s.step, target, ['-r'], [`${s.folder}/from`], 'x/'), fails('TargetUnreachable', /./));
+      await assert.rejects(
+        reachTarget(s.step, target),
+        fails('TargetUnreachable', new RegExp(`^${target.location}: `)),
+      );
+      await assert.rejects(
+        rsync(s.step, target, ['-r'], [`${s.folder}/from`], 'x/'),
+        fails('TargetUnreachable', /./),
+      );
     }
   });
 
@@ -100,12 +121,32 @@ describe('publish targets', function () {
     await s.step.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', stranger]);
     const host = targets['an ssh host']!();
     const at = (module: string) => ({ location: `rsync://127.0.0.1:${daemon.port}/${module}`, url });
-    const refusing = [at('nothing'), at('secret'), { ...host, identityFile: stranger }, { ...host, knownHostsFile: await s.write('no-hosts', '') }];
+    const refusing = [
+      at('nothing'),
+      at('secret'),
+      { ...host, identityFile: stranger },
+      { ...host, knownHostsFile: await s.write('no-hosts', '') },
+    ];
     for (const target of refusing) {
-      await assert.rejects(reachTarget(s.step, target), fails('PublishRefused', new RegExp(`^${target.location}: .*(nknown module|auth failed|denied|verification failed|host key)`, 'i')));
-      await assert.rejects(rsync(s.step, target, ['-r'], [`${s.folder}/from`], 'x/'), fails('PublishRefused', /./));
+      await assert.rejects(
+        reachTarget(s.step, target),
+        fails(
+          'PublishRefused',
+          new RegExp(
+            `^${target.location}: .*(nknown module|auth failed|denied|verification failed|host key)`,
+            'i',
+          ),
+        ),
+      );
+      await assert.rejects(
+        rsync(s.step, target, ['-r'], [`${s.folder}/from`], 'x/'),
+        fails('PublishRefused', /./),
+      );
     }
-    await assert.rejects(rsync(s.step, at('readonly'), ['-r'], [`${s.folder}/from`], 'x/'), fails('PublishRefused', /read.only/));
+    await assert.rejects(
+      rsync(s.step, at('readonly'), ['-r'], [`${s.folder}/from`], 'x/'),
+      fails('PublishRefused', /read.only/),
+    );
   });
 
   it('with a full disk are tried again', async () => {
@@ -113,49 +154,33 @@ describe('publish targets', function () {
     const script = 'mount -t tmpfs -o size=64k none "$1" && shift && exec "$@"';
     const folder = s.at('small');
     await mkdir(folder);
-    const inside = { ...s.step, run: ((argv, options) => s.step.run(['sh', '-c', script, 'sh', folder, ...argv], options)) as typeof s.step.run };
-    await assert.rejects(rsync(inside, { location: folder, url }, [], [s.at('big')], 'big'), fails('DiskFull', /small: /));
+    const inside = {
+      ...s.step,
+      run: ((argv, options) =>
+        s.step.run(['sh', '-c', script, 'sh', folder, ...argv], options)) as typeof s.step.run,
+    };
+    await assert.rejects(
+      rsync(inside, { location: folder, url }, [], [s.at('big')], 'big'),
+      fails('DiskFull', /small: /),
+    );
   });
 
   it('need rsync on this host', async () => {
     await mkdir(s.at('tools'));
-    for (const tool of ['setpriv', 'unshare', 'mount']) await s.step.run(['ln', '-s', `/usr/bin/${tool}`, s.at('tools')]);
+    for (const tool of ['setpriv', 'unshare', 'mount'])
+      await s.step.run(['ln', '-s', `/usr/bin/${tool}`, s.at('tools')]);
     const step = s.stepWith({ path: s.at('tools') });
-    await assert.rejects(rsync(step, targets['a folder']!(), [], [s.at('big')], 'x'), fails('ToolMissing', /^rsync: /));
+    await assert.rejects(
+      rsync(step, targets['a folder']!(), [], [s.at('big')], 'x'),
+      fails('ToolMissing', /^rsync: /),
+    );
   });
 
   it('a missing source is no trouble of the target', async () => {
-    await assert.rejects(rsync(s.step, targets['an rsync daemon']!(), [], [s.at('nothing')], 'x'), fails('CommandFailed', /nothing/));
+    await assert.rejects(
+      rsync(s.step, targets['an rsync daemon']!(), [], [s.at('nothing')], 'x'),
+      fails('CommandFailed', /nothing/),
+    );
     assert.ok((await stat(s.at('module'))).isDirectory());
-  });
-});
-
-describe('fetchPublished', () => {
-  let server: HttpServer;
-  let target: Target;
-  const step = { signal: new AbortController().signal };
-  before(async () => {
-    server = createServer((req, res) => {
-      const status = Number(/(\d{3})$/.exec(req.url ?? '')?.[1] ?? 200);
-      res.writeHead(status).end(Buffer.from([0, 255, 1]));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    target = { location: '/x', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/base/` };
-  });
-  after(() => server.close());
-
-  it('gives the bytes, or nothing for 404', async () => {
-    assert.deepEqual(await fetchPublished(step, target, 'file'), Buffer.from([0, 255, 1]));
-    assert.equal(await fetchPublished(step, target, '404'), undefined);
-  });
-  it('any other answer is no answer: it must not look like a first publication', async () => {
-    for (const status of [403, 410, 500, 503])
-      await assert.rejects(fetchPublished(step, target, String(status)), fails('TargetUnreachable', new RegExp(`/base/${status}: HTTP status ${status}`)));
-    const away = { location: '/x', url: `http://127.0.0.1:${await freePort()}` };
-    await assert.rejects(fetchPublished(step, away, 'file'), fails('TargetUnreachable', /file: .*ECONNREFUSED/));
-  });
-  it('ends with the step', async () => {
-    const reason = new Error('cancelled');
-    await assert.rejects(fetchPublished({ signal: AbortSignal.abort(reason) }, target, 'file'), (error) => error === reason);
   });
 });

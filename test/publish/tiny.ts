@@ -64,18 +64,41 @@ export class Tiny {
   readonly target = (...parts: string[]) => this.s.at('www/tiny', ...parts);
 
   /** What the steps before the publication leave: a frozen stream, a commit, its records and its signature. */
-  async build(build: string, parent?: string, change: { version?: string; unsigned?: boolean } = {}): Promise<Build> {
+  async build(
+    build: string,
+    parent?: string,
+    change: { version?: string; unsigned?: boolean } = {},
+  ): Promise<Build> {
     const run = `run-${++this.#runs}`;
     const [args, folder] = [{ stream: 'tiny', run }, this.host.store.archDir({ stream: 'tiny', run }, arch)];
     const tree = `tree-${run}`;
     await this.s.write(`${tree}/usr/build`, build);
-    for (let n = 0; n < 20; n++) await this.s.write(`${tree}/usr/file-${n}`, `${n} of ${n < 10 ? 'all' : build}`);
-    const options = ['--orphan', `--bind-ref=${ref}`, `--add-metadata-string=version=${change.version ?? build}`, ...(parent ? [`--parent=${parent}`] : [])];
+    for (let n = 0; n < 20; n++)
+      await this.s.write(`${tree}/usr/file-${n}`, `${n} of ${n < 10 ? 'all' : build}`);
+    const options = [
+      '--orphan',
+      `--bind-ref=${ref}`,
+      `--add-metadata-string=version=${change.version ?? build}`,
+      ...(parent ? [`--parent=${parent}`] : []),
+    ];
     await mkdir(this.host.store.runDir(args), { recursive: true });
-    const { stdout } = await this.s.step.run(['ostree', `--repo=${this.staging}`, 'commit', '-s', build, ...options, `--tree=dir=${this.s.at(tree)}`]);
+    const { stdout } = await this.s.step.run([
+      'ostree',
+      `--repo=${this.staging}`,
+      'commit',
+      '-s',
+      build,
+      ...options,
+      `--tree=dir=${this.s.at(tree)}`,
+    ]);
     const commit = stdout.trim();
     const records: Record<string, unknown> = {
-      'commit.json': { commit, ...(parent ? { parent } : {}), timestamp: '2026-11-23T00:00:00Z', inputHash: 'ab'.repeat(32) },
+      'commit.json': {
+        commit,
+        ...(parent ? { parent } : {}),
+        timestamp: '2026-11-23T00:00:00Z',
+        inputHash: 'ab'.repeat(32),
+      },
       'pkgdiff.json': { packages: 0 },
       'lockfile.json': { metadata: { generated: '2026-11-23T00:00:00Z', rpmmd_repos: {} }, packages: {} },
     };
@@ -89,14 +112,31 @@ export class Tiny {
   }
 
   readonly sign = ({ run, commit }: Build) =>
-    runActivity(signActivities(this.host).sign, { stream: 'tiny', run, step: 'sign', arch, commit, images: [] });
+    runActivity(signActivities(this.host).sign, {
+      stream: 'tiny',
+      run,
+      step: 'sign',
+      arch,
+      commit,
+      images: [],
+    });
 
   /** Runs activities of a publication one after the other. */
   async do(made: Build, ...names: (keyof Activities)[]): Promise<unknown> {
     const activities: Activities = { ...publishActivities(this.host), ...signActivities(this.host) };
-    const args: PublishArgs = { stream: 'tiny', run: made.run, step: 'publish', build: made.build, commits: { [arch]: made.commit } };
+    const args: PublishArgs = {
+      stream: 'tiny',
+      run: made.run,
+      step: 'publish',
+      build: made.build,
+      commits: { [arch]: made.commit },
+    };
     let result: unknown;
-    for (const name of names) result = await runActivity(activities[name] as (args: unknown) => Promise<unknown>, { ...args, steps: [] });
+    for (const name of names)
+      result = await runActivity(activities[name] as (args: unknown) => Promise<unknown>, {
+        ...args,
+        steps: [],
+      });
     return result;
   }
   /** All up to the switch, the switch, and all after it. */
@@ -112,11 +152,26 @@ export class Tiny {
     const { step } = this.s;
     await mkdir(repo, { recursive: true });
     await step.run(['ostree', `--repo=${repo}`, 'init', '--mode=archive']);
-    const verify = ['--set=gpg-verify=true', '--set=gpg-verify-summary=true', `--gpg-import=${this.stream.signingKey}`];
-    await step.run(['ostree', `--repo=${repo}`, 'remote', 'add', ...verify, 'tiny', `${this.web.url}/tiny/repo`]);
+    const verify = [
+      '--set=gpg-verify=true',
+      '--set=gpg-verify-summary=true',
+      `--gpg-import=${this.stream.signingKey}`,
+    ];
+    await step.run([
+      'ostree',
+      `--repo=${repo}`,
+      'remote',
+      'add',
+      ...verify,
+      'tiny',
+      `${this.web.url}/tiny/repo`,
+    ]);
     return {
       async pull() {
-        const { exitCode, stderr } = await step.run(['ostree', `--repo=${repo}`, 'pull', '--disable-fsync', 'tiny', ref], { okCodes: [0, 1] });
+        const { exitCode, stderr } = await step.run(
+          ['ostree', `--repo=${repo}`, 'pull', '--disable-fsync', 'tiny', ref],
+          { okCodes: [0, 1] },
+        );
         if (exitCode !== 0) return { error: stderr.trim() };
         const { stdout } = await step.run(['ostree', `--repo=${repo}`, 'rev-parse', `tiny:${ref}`]);
         return { commit: stdout.trim() };

@@ -18,7 +18,8 @@ describe('the end of a step', function () {
   });
   afterEach(() => s.remove());
 
-  const gone = (what = mark) => until(`the end of ${what}`, async () => ((await processesWith(what)).length === 0 ? true : undefined));
+  const gone = (what = mark) =>
+    until(`the end of ${what}`, async () => ((await processesWith(what)).length === 0 ? true : undefined));
 
   /** Runs a shell script, cancels it once `count` processes of it are there; answers how long its end took. */
   async function cancelled(script: string, count: number): Promise<number> {
@@ -44,7 +45,11 @@ describe('the end of a step', function () {
   ends('a hang', 'sleep 1000; true');
   ends('a program that ignores SIGTERM', "trap '' TERM; while :; do sleep 0.2; done");
   ends('a grandchild that holds the output', `sh -c 'trap "" TERM; sleep 1000; true' "$0" & wait`, 3);
-  ends('a grandchild in a session of its own', `setsid sh -c 'trap "" TERM HUP; sleep 1000; true' "$0" & sleep 1000; true`, 3);
+  ends(
+    'a grandchild in a session of its own',
+    `setsid sh -c 'trap "" TERM HUP; sleep 1000; true' "$0" & sleep 1000; true`,
+    3,
+  );
 
   it('a program that ends well after SIGTERM is still cancelled', async () => {
     assert.ok((await cancelled("trap 'exit 0' TERM; while :; do sleep 0.05; done", 2)) < 1500);
@@ -53,13 +58,21 @@ describe('the end of a step', function () {
   it('a step that is cancelled already starts nothing', async () => {
     const reason = new Error('too late');
     const file = s.at('started');
-    await assert.rejects(s.stepWith({ signal: AbortSignal.abort(reason) }).run(['touch', file]), (error) => error === reason);
+    await assert.rejects(
+      s.stepWith({ signal: AbortSignal.abort(reason) }).run(['touch', file]),
+      (error) => error === reason,
+    );
     assert.equal((await s.step.run(['ls', s.folder])).stdout.includes('started'), false);
   });
 
   it('a command that ends leaves no daemon behind, also one that holds its output', async () => {
     const started = Date.now();
-    const { stdout } = await s.step.run(['sh', '-c', `setsid sh -c 'sleep 1000; true' "$0" & echo done`, mark]);
+    const { stdout } = await s.step.run([
+      'sh',
+      '-c',
+      `setsid sh -c 'sleep 1000; true' "$0" & echo done`,
+      mark,
+    ]);
     assert.equal(stdout, 'done\n');
     await gone();
     assert.ok(Date.now() - started < 4000);
@@ -73,7 +86,9 @@ describe('the end of a step', function () {
   });
 
   it('SIGKILL of the worker leaves no process, mount or loop device', async () => {
-    await s.step.run(['sh', '-c', `mkdir m && truncate -s 2M ${mark}.img && mkfs.ext4 -q ${mark}.img`], { cwd: s.folder });
+    await s.step.run(['sh', '-c', `mkdir m && truncate -s 2M ${mark}.img && mkfs.ext4 -q ${mark}.img`], {
+      cwd: s.folder,
+    });
     const script = `mount -o loop ${mark}.img m && setsid sh -c 'trap "" TERM HUP; sleep 1000; true' "$0" & sleep 1000; true`;
     const worker = await s.write(
       'worker.mjs',
@@ -91,7 +106,9 @@ describe('the end of a step', function () {
     child.kill('SIGKILL');
     await ended;
     await gone();
-    await until('the end of the mount', async () => ((await mountsWith(s.at('m'))).length === 0 ? true : undefined));
+    await until('the end of the mount', async () =>
+      (await mountsWith(s.at('m'))).length === 0 ? true : undefined,
+    );
     await until('the end of the loop device', () => (loopDevicesWith(mark).length === 0 ? true : undefined));
   });
 });

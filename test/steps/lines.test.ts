@@ -29,7 +29,15 @@ describe('onLine', function () {
 
   it('keep characters whose bytes arrive apart', async () => {
     const [euro, clef] = [[...Buffer.from('€')], [...Buffer.from('𝄞')]];
-    assert.deepEqual(await linesOf([[...Buffer.from('a'), ...euro.slice(0, 1)], euro.slice(1), clef.slice(0, 3), [...clef.slice(3), 10]]), ['a€𝄞']);
+    assert.deepEqual(
+      await linesOf([
+        [...Buffer.from('a'), ...euro.slice(0, 1)],
+        euro.slice(1),
+        clef.slice(0, 3),
+        [...clef.slice(3), 10],
+      ]),
+      ['a€𝄞'],
+    );
     assert.deepEqual(await linesOf([euro.slice(0, 2)]), ['\ufffd']);
   });
 

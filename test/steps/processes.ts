@@ -7,7 +7,9 @@ export async function processesWith(mark: string): Promise<number[]> {
   const found: number[] = [];
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const [args, status] = await Promise.all(['cmdline', 'status'].map((file) => readFile(`/proc/${name}/${file}`, 'utf8').catch(() => '')));
+    const [args, status] = await Promise.all(
+      ['cmdline', 'status'].map((file) => readFile(`/proc/${name}/${file}`, 'utf8').catch(() => '')),
+    );
     if (args?.includes(mark) && !/^State:\s+Z/m.test(status ?? '')) found.push(Number(name));
   }
   return found;
@@ -25,6 +27,8 @@ export async function mountsWith(mark: string): Promise<string[]> {
 }
 
 export const loopDevicesWith = (mark: string): string[] =>
-  execFileSync('losetup', ['--all', '--list', '--noheadings', '--output', 'NAME,BACK-FILE'], { encoding: 'utf8' })
+  execFileSync('losetup', ['--all', '--list', '--noheadings', '--output', 'NAME,BACK-FILE'], {
+    encoding: 'utf8',
+  })
     .split('\n')
     .filter((line) => line.includes(mark));

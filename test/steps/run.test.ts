@@ -25,7 +25,8 @@ describe('a step', function () {
   });
 
   it('fails with the last lines, bounded in number and length', async () => {
-    const script = "seq 1 5000; head -c 100000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the reason >&2; exit 7";
+    const script =
+      "seq 1 5000; head -c 100000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the reason >&2; exit 7";
     await assert.rejects(s.step.run(sh(script)), (error) => {
       isFailure('CommandFailed', /^sh ended with exit code 7: the reason$/)(error);
       const { tail } = error as Failure;
@@ -40,12 +41,18 @@ describe('a step', function () {
   it('says which signal ended a command', async () => {
     const plain = s.stepWith({ contain: false });
     await assert.rejects(plain.run(sh('kill -9 $$')), isFailure('CommandFailed', /was ended by SIGKILL/));
-    await assert.rejects(s.step.run(sh("sh -c 'kill -9 $$'; exit $?")), isFailure('CommandFailed', /exit code 137/));
+    await assert.rejects(
+      s.step.run(sh("sh -c 'kill -9 $$'; exit $?")),
+      isFailure('CommandFailed', /exit code 137/),
+    );
   });
 
   it('tells a missing program from a program that fails', async () => {
     for (const contain of [true, false])
-      await assert.rejects(s.stepWith({ contain }).run(['treeline-no-such-program', '--x']), isFailure('ToolMissing', /^treeline-no-such-program: /));
+      await assert.rejects(
+        s.stepWith({ contain }).run(['treeline-no-such-program', '--x']),
+        isFailure('ToolMissing', /^treeline-no-such-program: /),
+      );
     await assert.rejects(s.step.run(sh('exit 127')), isFailure('CommandFailed', /exit code 127/));
   });
 
@@ -60,9 +67,19 @@ describe('a step', function () {
     process.env.TREELINE_TEST_SECRET = 'leak';
     try {
       const { stdout } = await s.step.run(['env'], { env: { EXTRA: 'one two' } });
-      const names = Object.fromEntries(stdout.trim().split('\n').map((line) => line.split('=', 2)));
-      const { PWD, ...rest } = names as Record<string, string>;
-      assert.deepEqual(Object.keys(rest).filter((name) => name !== '_').sort(), ['EXTRA', 'HOME', 'LANG', 'LC_ALL', 'PATH']);
+      const names = new Map(
+        stdout
+          .trim()
+          .split('\n')
+          .map((line) => [line.split('=')[0]!, line.slice(line.indexOf('=') + 1)]),
+      );
+      const { PWD, ...rest } = Object.fromEntries(names) as Record<string, string>;
+      assert.deepEqual(
+        Object.keys(rest)
+          .filter((name) => name !== '_')
+          .sort(),
+        ['EXTRA', 'HOME', 'LANG', 'LC_ALL', 'PATH'],
+      );
       assert.deepEqual([rest.HOME, rest.EXTRA, rest.LANG, PWD], [s.folder, 'one two', 'C.UTF-8', undefined]);
     } finally {
       delete process.env.TREELINE_TEST_SECRET;
@@ -71,11 +88,25 @@ describe('a step', function () {
 
   it('hands every argument over unchanged', async () => {
     const script = await s.write('args.mjs', 'console.log(JSON.stringify(process.argv.slice(2)));');
-    const args = ['two words', `it's "quoted"`, '$(touch hacked) `id` ${HOME}', 'a\nb', '', '-x', '*', 'ä€𝄞', '\\', ';|&'];
+    const args = [
+      'two words',
+      `it's "quoted"`,
+      '$(touch hacked) `id` ${HOME}',
+      'a\nb',
+      '',
+      '-x',
+      '*',
+      'ä€𝄞',
+      '\\',
+      ';|&',
+    ];
     const { stdout } = await s.step.run([process.execPath, script, ...args], { cwd: s.folder });
     assert.deepEqual(JSON.parse(stdout), args);
     const log = await s.log();
-    assert.ok(log.startsWith(`+ ${process.execPath} ${script} 'two words' 'it'\\''s "quoted"' '$(touch hacked)`), log);
+    assert.ok(
+      log.startsWith(`+ ${process.execPath} ${script} 'two words' 'it'\\''s "quoted"' '$(touch hacked)`),
+      log,
+    );
   });
 
   it('gives input, and an empty one without it', async () => {
@@ -91,7 +122,10 @@ describe('a step', function () {
     await s.step.run(sh('echo out; sleep 0.1; echo err >&2'));
     s.step.note('a note');
     await s.step.run(['echo', 'second one']);
-    assert.equal(await s.log(), "+ sh -c 'echo out; sleep 0.1; echo err >&2'\nout\nerr\na note\n+ echo 'second one'\nsecond one\n");
+    assert.equal(
+      await s.log(),
+      "+ sh -c 'echo out; sleep 0.1; echo err >&2'\nout\nerr\na note\n+ echo 'second one'\nsecond one\n",
+    );
   });
 
   it('tells of a full disk as such', async () => {
@@ -120,14 +154,17 @@ describe('a step', function () {
   });
 
   it('stays bounded in memory and time with 200 MB of output and a slow log', async () => {
-    const log = new Writable({ highWaterMark: 1 << 16, write: (_chunk, _encoding, done) => void setTimeout(done, 1) });
+    const log = new Writable({
+      highWaterMark: 1 << 16,
+      write: (_chunk, _encoding, done) => setTimeout(done, 1),
+    });
     const before = process.memoryUsage().rss;
     let peak = before;
     const timer = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 20);
     let lines = 0;
     const started = Date.now();
     const script = 'yes "0123456789012345678901234567890123456789" | head -c 205000000';
-    const { stdout } = await s.stepWith({ log }).run(sh(script), { onLine: () => void lines++ });
+    const { stdout } = await s.stepWith({ log }).run(sh(script), { onLine: () => lines++ });
     clearInterval(timer);
     assert.equal(lines, 5_000_000);
     assert.equal(stdout.length, 65_536);

@@ -48,8 +48,12 @@ export async function makeScratch(name: string): Promise<Scratch> {
 }
 
 /** Waits until something holds. */
-export async function until<T>(what: string, find: () => Promise<T | undefined> | T | undefined, ms = 10_000): Promise<T> {
-  for (const end = Date.now() + ms; ; ) {
+export async function until<T>(
+  what: string,
+  find: () => Promise<T | undefined> | T | undefined,
+  ms = 10_000,
+): Promise<T> {
+  for (const end = Date.now() + ms; ;) {
     const found = await find();
     if (found !== undefined) return found;
     if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);

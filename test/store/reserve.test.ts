@@ -25,7 +25,10 @@ describe('reserve', function () {
 
   it('gives 20 runs at once 20 ids, without a gap', async () => {
     const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => reserve(`run-${i}`)));
-    assert.deepEqual(ids.sort(), Array.from({ length: 20 }, (_, i) => `20261123_${String(i + 1).padStart(2, '0')}`));
+    assert.deepEqual(
+      ids.sort(),
+      Array.from({ length: 20 }, (_, i) => `20261123_${String(i + 1).padStart(2, '0')}`),
+    );
   });
 
   it('gives the same run the same id, also past midnight and after others', async () => {
@@ -42,15 +45,24 @@ describe('reserve', function () {
   });
 
   it('never gives an id that is published or was, even where its file is lost', async () => {
-    const index = { ...emptyIndex(), builds: [{ id: '20261123_02', arches: ['x86_64'] }], 'tombstone-builds': [{ id: '20261123_01' }] };
+    const index = {
+      ...emptyIndex(),
+      builds: [{ id: '20261123_02', arches: ['x86_64'] }],
+      'tombstone-builds': [{ id: '20261123_01' }],
+    };
     await writeJson(s.at('store/tiny/published/builds.json'), index);
     assert.equal(await reserve('a'), '20261123_03');
   });
 
   it('ends with PublishConflict after the 99th of a day, and goes on the next day', async () => {
-    for (let n = 1; n <= 98; n++) await s.write(`store/tiny/ids/20261123_${String(n).padStart(2, '0')}`, 'other\n');
+    for (let n = 1; n <= 98; n++)
+      await s.write(`store/tiny/ids/20261123_${String(n).padStart(2, '0')}`, 'other\n');
     assert.equal(await reserve('a'), '20261123_99');
-    await assert.rejects(reserve('b'), { type: 'PublishConflict', nonRetryable: true, message: /all 99 build ids of 2026-11-23/ });
+    await assert.rejects(reserve('b'), {
+      type: 'PublishConflict',
+      nonRetryable: true,
+      message: /all 99 build ids of 2026-11-23/,
+    });
     assert.equal(await reserve('b', '2026-11-24T00:00:00Z'), '20261124_01');
     assert.equal((await readdir(s.at('store/tiny/ids'))).length, 100);
   });
@@ -59,20 +71,38 @@ describe('reserve', function () {
     const args: StepArgs = { stream: 'tiny', run: 'r', step: 'any' };
     const failing = (error: Error) => asStep<StepArgs, never>(host, () => Promise.reject(error));
 
-    const cases: [FailureCode, number, boolean][] = [['DiskFull', 1, true], ['TargetUnreachable', 4, true], ['SigningFailed', 1, false], ['CommandFailed', 2, true], ['CommandFailed', 3, false]];
+    const cases: [FailureCode, number, boolean][] = [
+      ['DiskFull', 1, true],
+      ['TargetUnreachable', 4, true],
+      ['SigningFailed', 1, false],
+      ['CommandFailed', 2, true],
+      ['CommandFailed', 3, false],
+    ];
     for (const [code, attempt, retryable] of cases)
       it(`${code} at attempt ${attempt} is ${retryable ? 'tried again' : 'final'}, with remedy and tail`, async () => {
-        await assert.rejects(run(failing(new Failure(code, 'what happened', ['last'])), args, attempt), (error: unknown) => {
-          const { type, message, nonRetryable, details } = error as { type: string; message: string; nonRetryable: boolean; details: [{ step: string; remedy: string; tail: string[] }] };
-          assert.deepEqual([type, message, nonRetryable], [code, 'what happened', !retryable]);
-          assert.deepEqual([details[0].step, details[0].tail], ['any', ['last']]);
-          assert.ok(details[0].remedy.length > 10);
-          return true;
-        });
+        await assert.rejects(
+          run(failing(new Failure(code, 'what happened', ['last'])), args, attempt),
+          (error: unknown) => {
+            const { type, message, nonRetryable, details } = error as {
+              type: string;
+              message: string;
+              nonRetryable: boolean;
+              details: [{ step: string; remedy: string; tail: string[] }];
+            };
+            assert.deepEqual([type, message, nonRetryable], [code, 'what happened', !retryable]);
+            assert.deepEqual([details[0].step, details[0].tail], ['any', ['last']]);
+            assert.ok(details[0].remedy.length > 10);
+            return true;
+          },
+        );
       });
 
     it('an unknown error is a CommandFailed; the log has its stack', async () => {
-      await assert.rejects(run(failing(new TypeError('oops')), args), { type: 'CommandFailed', message: 'oops', nonRetryable: false });
+      await assert.rejects(run(failing(new TypeError('oops')), args), {
+        type: 'CommandFailed',
+        message: 'oops',
+        nonRetryable: false,
+      });
       const log = await readFile(s.at('store/tiny/runs/r/logs/any.log'), 'utf8');
       assert.match(log, /^# .* any, attempt 1, on .*\n# .* failed: TypeError: oops\n\s+at /);
     });
@@ -80,16 +110,21 @@ describe('reserve', function () {
     it('a log on a full disk ends neither the step nor the worker', async () => {
       await s.write('store/tiny/runs/r/logs/other.log', '');
       await symlink('/dev/full', s.at('store/tiny/runs/r/logs/any.log'));
-      const noisy = asStep<StepArgs, string>(host, async (step) => (await step.run(['seq', '1', '200000'])).stdout.slice(-7));
+      const noisy = asStep<StepArgs, string>(host, async (step) =>
+        (await step.run(['seq', '1', '200000'])).stdout.slice(-7),
+      );
       assert.equal(await run(noisy, args), '200000\n');
     });
 
     it('is appended to the log of an earlier try, with what it ran', async () => {
-      const echo = asStep<StepArgs, void>(host, async (step) => void (await step.run(['echo', 'hello'])));
+      const echo = asStep<StepArgs, unknown>(host, (step) => step.run(['echo', 'hello']));
       await run(echo, args);
       await run(echo, args, 2);
       const log = await readFile(s.at('store/tiny/runs/r/logs/any.log'), 'utf8');
-      assert.match(log, /any, attempt 1, .*\n\+ echo hello\nhello\n# .* done\n# .* any, attempt 2, .*\n\+ echo hello\nhello\n# .* done\n$/);
+      assert.match(
+        log,
+        /any, attempt 1, .*\n\+ echo hello\nhello\n# .* done\n+# .* any, attempt 2, .*\n\+ echo hello\nhello\n# .* done\n$/,
+      );
     });
   });
 });

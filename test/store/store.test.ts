@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { createExclusive, exists, needJson, readJson, readText, Store, writeJson, writeWhole } from '../../src/store/store.js';
+import {
+  createExclusive,
+  exists,
+  needJson,
+  readJson,
+  readText,
+  Store,
+  writeJson,
+  writeWhole,
+} from '../../src/store/store.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 
 const store = new URL('../../src/store/store.js', import.meta.url).href;
@@ -31,7 +40,9 @@ describe('the build store', function () {
       console.log('ready');`,
     );
     const racers = Array.from({ length: 8 }, (_, i) => {
-      const child = spawn(process.execPath, [racer, s.folder, `run-${i}`], { stdio: ['pipe', 'pipe', 'inherit'] });
+      const child = spawn(process.execPath, [racer, s.folder, `run-${i}`], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
       let output = '';
       let ready: () => void;
       const isReady = new Promise<void>((resolve) => (ready = resolve));
@@ -39,7 +50,9 @@ describe('the build store', function () {
         output += chunk.toString();
         if (output.startsWith('ready\n')) ready();
       });
-      const end = new Promise<string[]>((resolve) => child.once('close', () => resolve(JSON.parse(output.slice(6)) as string[])));
+      const end = new Promise<string[]>((resolve) =>
+        child.once('close', () => resolve(JSON.parse(output.slice(6)) as string[])),
+      );
       return { isReady, end, go: () => child.stdin.write('go\n') };
     });
     await Promise.all(racers.map((racer) => racer.isReady));
@@ -62,15 +75,16 @@ describe('the build store', function () {
     const file = s.at('sub/folder/file');
     const contents = Array.from({ length: 12 }, (_, i) => String.fromCharCode(97 + i).repeat(300_000));
     await writeWhole(file, contents[0]!);
-    let writing = true;
+    const state = { writing: true };
     const seen = new Set<string>();
     const reader = (async () => {
-      while (writing) seen.add(await readFile(file, 'utf8'));
+      while (state.writing) seen.add(await readFile(file, 'utf8'));
     })();
     await Promise.all(contents.map((content) => writeWhole(file, content)));
-    writing = false;
+    state.writing = false;
     await reader;
-    for (const content of seen) assert.ok(contents.includes(content), `${content.length} characters that nobody wrote`);
+    for (const content of seen)
+      assert.ok(contents.includes(content), `${content.length} characters that nobody wrote`);
     assert.ok(contents.includes((await readText(file))!));
     assert.deepEqual(await readdir(s.at('sub/folder')), ['file']);
   });
@@ -86,14 +100,17 @@ describe('the build store', function () {
       await writeWhole('t/file', 'old');
       const code = await writeWhole('t/file', 'x'.repeat(200000)).then(() => 'none', (error) => error.code);
       console.log(code, readFileSync('t/file', 'utf8'), readdirSync('t').join());`;
-    const { stdout } = await s.step.run(['sh', '-c', small, process.execPath, `(async()=>{${program}})()`], { cwd: s.folder });
+    const { stdout } = await s.step.run(['sh', '-c', small, process.execPath, `(async()=>{${program}})()`], {
+      cwd: s.folder,
+    });
     assert.equal(stdout, 'ENOSPC old file\n');
   });
 
   it('names the file that is not what it should be', async () => {
     const schema = z.object({ n: z.int() });
     const file = await s.write('x.json', '{"n": ');
-    const named = (error: unknown) => error instanceof Error && error.message.startsWith(`${file}: not what it should be: `);
+    const named = (error: unknown) =>
+      error instanceof Error && error.message.startsWith(`${file}: not what it should be: `);
     await assert.rejects(readJson(file, schema), named);
     await s.write('x.json', '{"n": "1"}');
     await assert.rejects(readJson(file, schema), named);
@@ -106,13 +123,17 @@ describe('the build store', function () {
     assert.equal(await readJson(s.at('none'), z.unknown()), undefined);
     assert.equal(await exists(s.at('none')), false);
     await assert.rejects(readText(s.folder), { code: 'EISDIR' });
-    await assert.rejects(needJson(s.at('none'), z.unknown()), /none: missing, although an earlier step wrote it/);
+    await assert.rejects(
+      needJson(s.at('none'), z.unknown()),
+      /none: missing, although an earlier step wrote it/,
+    );
   });
 
   it('knows ids, newest first, and whose they are', async () => {
     const own = new Store(s.folder);
     assert.deepEqual(await own.ids('tiny'), []);
-    for (const id of ['20261123_02', '20261122_10', '20261123_01']) await s.write(`store/tiny/ids/${id}`, `run of ${id}\n`);
+    for (const id of ['20261123_02', '20261122_10', '20261123_01'])
+      await s.write(`store/tiny/ids/${id}`, `run of ${id}\n`);
     assert.deepEqual(await own.ids('tiny'), ['20261123_02', '20261123_01', '20261122_10']);
     assert.equal(await own.runOf('tiny', '20261122_10'), 'run of 20261122_10');
     assert.equal(await own.runOf('tiny', '20261122_11'), undefined);

@@ -1,115 +1,30 @@
-/** Reading stream files: every mistake named with file, line, field and its mend. */
+/** Reading stream files as a whole; single mistakes are in mistakes.test.ts. */
 import assert from 'node:assert/strict';
 import { stringify } from 'yaml';
-import { Failure } from '../../src/domain/failures.js';
-import type { Stream } from '../../src/domain/stream.js';
 import { readSettings } from '../../src/settings.js';
 import { listStreams, loadStream } from '../../src/streams/load.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
-
-const good = `name: tiny
-title: Tiny
-treefile: treefile.yaml
-ref: tiny/\${arch}/standard
-osname: tiny
-releasever: '1'
-composer: dnf
-repos:
-  - id: base
-    baseurl: \${web}/rpms
-    gpgKeys: [keys/base.asc, /abs/other.asc]
-images:
-  - kind: qcow2
-    size: 2GiB
-signingKey: \${state}/keys/treeline.asc
-schedule:
-  cron: 30 2 * * *
-publish:
-  buildlogs:
-    location: \${state}/www/tiny
-    url: \${web}/tiny
-`;
+import { good, load, problems, settingsOf } from './tiny-stream.js';
 
 describe('stream files', () => {
   let s: Scratch;
-  let settings: ReturnType<typeof readSettings>;
-  beforeEach(async () => {
-    s = await makeScratch('streams');
-    settings = readSettings({ TREELINE_STREAMS: s.at('streams'), TREELINE_STATE: s.at('state'), TREELINE_WEB_PORT: '8999' });
-  });
+  beforeEach(async () => void (s = await makeScratch('streams')));
   afterEach(() => s.remove());
 
-  async function load(content: string): Promise<Stream> {
-    await s.write('streams/tiny/stream.yaml', content);
-    return loadStream(settings, 'tiny');
-  }
-  /** The problems of a file, each without the file's path. */
-  async function problems(content: string): Promise<string[]> {
-    const error: unknown = await load(content).then(
-      () => assert.fail('was accepted'),
-      (reason: unknown) => reason,
-    );
-    assert.ok(error instanceof Failure, String(error));
-    assert.equal(error.code, 'StreamInvalid');
-    return error.message.split('\n').map((line) => {
-      const at = line.indexOf('stream.yaml:');
-      assert.ok(at > 0, `no file in: ${line}`);
-      return line.slice(at + 'stream.yaml:'.length);
-    });
-  }
-  /** One mistake: its line, field and what the message must say. */
-  const mistake = (title: string, from: string, to: string, expected: RegExp) =>
-    it(title, async () => {
-      assert.ok(good.includes(from));
-      const found = await problems(good.replace(from, to));
-      assert.equal(found.length, 1, found.join('\n'));
-      assert.match(found[0]!, expected);
-    });
-
   it('are read with defaults, variables filled in and paths made absolute', async () => {
-    const stream = await load(good);
+    const stream = await load(s, good);
     const folder = s.at('streams/tiny');
     assert.equal(stream.treefile, `${folder}/treefile.yaml`);
-    assert.deepEqual(stream.repos[0]?.gpgKeys, [`${folder}/keys/base.asc`, '/abs/other.asc']);
+    assert.deepEqual(stream.repos[0]!.gpgKeys, [`${folder}/keys/base.asc`, '/abs/other.asc']);
     assert.equal(stream.signingKey, s.at('state/keys/treeline.asc'));
-    assert.equal(stream.repos[0]?.baseurl, 'http://127.0.0.1:8999/rpms');
-    assert.deepEqual(stream.publish.buildlogs, { location: s.at('state/www/tiny'), url: 'http://127.0.0.1:8999/tiny' });
+    assert.equal(stream.repos[0]!.baseurl, 'http://127.0.0.1:8999/rpms');
+    assert.deepEqual(stream.publish.buildlogs, {
+      location: s.at('state/www/tiny'),
+      url: 'http://127.0.0.1:8999/tiny',
+    });
     assert.equal(stream.ref, 'tiny/${arch}/standard');
     assert.equal(stream.retention.builds, 14);
   });
-
-  mistake('YAML syntax', 'osname: tiny', 'osname: "tiny', /^\d+: .*quote/i);
-  mistake('a tab as indentation', '  cron', '\tcron', /^\d+: /);
-  mistake('a field given twice', 'composer: dnf', 'composer: dnf\ncomposer: dnf', /^8: .*unique/);
-  mistake('a value that YAML takes for an alias', 'title: Tiny', 'title: *tiny', /^\d+: .*(alias|anchor).*quotes/i);
-  mistake('an unknown field, with the one that was meant', 'osname: tiny', 'osname: tiny\nreleaseVer: "2"', /^6: releaseVer: unknown field\. Did you mean `releasever`\? Known here: name, title/);
-  mistake('an unknown field deep down', '    size: 2GiB', '    sise: 2GiB', /^14: images\.0\.sise: unknown field\. Did you mean `size`\? Known here: kind, size/);
-  mistake('an unknown field in a target', '    url: ${web}/tiny', '    url: ${web}/tiny\n    username: x', /^22: publish\.buildlogs\.username: unknown field\. Known here: location, url/);
-  mistake('a missing field', 'osname: tiny\n', '', /^1: osname: missing: add this field/);
-  mistake('a missing field deep down, at what lacks it', '  - id: base\n    baseurl', '  - baseurl', /^9: repos\.0\.id: missing/);
-  mistake('an empty field', 'title: Tiny', 'title:', /^2: title: .*expected string, received null/);
-  mistake('a wrong type', "releasever: '1'", 'releasever: 1', /^6: releasever: must be text: put it in quotes, `'1'`$/);
-  mistake('a value that is none of the possible', 'composer: dnf', 'composer: yum', /^7: composer: write one of: dnf, rpm-ostree/);
-  mistake('a bad size', '2GiB', '2GB', /^14: images\.0\.size: write a size such as `4GiB`/);
-  mistake('a bad duration', '  cron', '  catchUp: 6\n  cron', /^17: schedule\.catchUp: must be text: put it in quotes, `'6'`$/);
-  mistake('a bad duration, as text', '  cron', '  catchUp: 6 hours\n  cron', /^17: schedule\.catchUp: write a duration such as/);
-  mistake('a bad cron', '30 2 * * *', '30 2 * *', /^17: schedule\.cron: write five fields, such as `30 2 \* \* \*`/);
-  mistake('a cron out of range', '30 2 * * *', '61 2 * * *', /^17: schedule\.cron: write numbers in their range: minute 0-59/);
-  mistake('a bad time zone', '30 2 * * *', '30 2 * * *\n  timezone: Mars/Olympus', /^18: schedule\.timezone: write a time zone .*`Europe\/Berlin`/);
-  mistake('a bad URL', 'url: ${web}/tiny', 'url: example.org/tiny', /^21: publish\.buildlogs\.url: write an `http:\/\/` or `https:\/\/` URL/);
-  mistake('a bad location', '${state}/www/tiny', 'srv/tiny', /^20: publish\.buildlogs\.location: write an absolute folder, `rsync:/);
-  mistake('a location with an option behind a space', '${state}/www/tiny', '/-x -e', /^20: publish\.buildlogs\.location: no spaces/);
-  mistake('an unknown variable', '${web}/rpms', 'http://${host}/rpms', /^10: repos\.0\.baseurl: unknown variable `\$\{host\}`: there are/);
-  mistake('a variable of JavaScript', '${web}/rpms', 'http://${constructor}/rpms', /^10: repos\.0\.baseurl: unknown variable `\$\{constructor\}`/);
-  mistake('an unknown image kind', 'kind: qcow2', 'kind: qcow', /^13: images\.0\.kind: no such image kind\. Did you mean `qcow2`\? There are: qcow2, vagrant-libvirt/);
-  mistake('an image kind of JavaScript', 'kind: qcow2', 'kind: constructor', /^13: images\.0\.kind: no such image kind\. There are/);
-  mistake('a bad option of an image', '    size: 2GiB', '    options:\n      colour: red', /^14: images\.0\.options: .*colour.*\(option of qcow2\)/);
-  mistake('an image that is listed twice', '    size: 2GiB', '  - kind: qcow2', /^14: images\.1\.kind: listed twice: keep one/);
-  mistake('a repo id that is used twice', 'images:', '  - {id: base, baseurl: "http://x/", gpgKeys: [k]}\nimages:', /^12: repos\.1\.id: used twice/);
-  mistake('another name than the folder', 'name: tiny', 'name: huge', /^1: name: is `huge`, but the folder is `tiny`/);
-  mistake('architectures that share a ref', 'ref: tiny/${arch}/standard', 'architectures: [x86_64, aarch64]\nref: tiny/standard', /^5: ref: several architectures .*`\$\{arch\}`/);
-  mistake('a newline in a path', 'treefile: treefile.yaml', 'treefile: "tree\\nfile"', /^3: treefile: no spaces, and not starting with `-`/);
-  mistake('a space in a location', '${state}/www/tiny', '/srv/a b', /^20: publish\.buildlogs\.location: no spaces/);
 
   it('name all mistakes in one pass, sorted by line, also those of different sorts', async () => {
     const bad = good
@@ -120,39 +35,60 @@ describe('stream files', () => {
       .replace('2GiB', 'big')
       .replace('30 2 * * *', 'daily')
       .replace('    url: ${web}/tiny\n', '');
-    const found = await problems(bad);
+    const found = await problems(s, bad);
     assert.deepEqual(
       found.map((line) => line.split(': ', 2).join(': ')),
-      ['1: name', '7: composer', '10: repos.0.baseurl', '13: images.0.kind', '14: images.0.size', '17: schedule.cron', '19: publish.buildlogs.url'],
+      [
+        '1: name',
+        '7: composer',
+        '10: repos.0.baseurl',
+        '13: images.0.kind',
+        '14: images.0.size',
+        '17: schedule.cron',
+        '19: publish.buildlogs.url',
+      ],
     );
   });
 
   it('that are no map at all are refused with their place', async () => {
-    for (const content of ['', '- a\n', 'just text\n', '42\n']) assert.match((await problems(content)).join('\n'), /^1: \(file\): .*expected object/);
-    assert.match((await problems('---\na: 1\n---\nb: 2\n')).join('\n'), /multiple documents/i);
+    for (const content of ['', '- a\n', 'just text\n', '42\n'])
+      assert.match((await problems(s, content)).join('\n'), /^1: \(file\): .*expected object/);
+    assert.match((await problems(s, '---\na: 1\n---\nb: 2\n')).join('\n'), /multiple documents/i);
   });
 
   it('may not hold a bomb of aliases', async () => {
-    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...[...'bcdefgh'].map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdefg'[i]}`).join(',')}]`)].join('\n');
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...'b c d e f g h'.split(' ').map(
+        (c, i) =>
+          `${c}: &${c} [${Array(9)
+            .fill(`*${'abcdefg'.charAt(i)}`)
+            .join(',')}]`,
+      ),
+    ].join('\n');
     const started = Date.now();
-    assert.match((await problems(bomb)).join('\n'), /alias/i);
+    assert.match((await problems(s, bomb)).join('\n'), /alias/i);
     assert.ok(Date.now() - started < 5000);
   });
 
   it('are listed sorted; a folder without one is none, and a wrong name is answered with those that there are', async () => {
-    await load(good);
+    await load(s, good);
     await s.write('streams/empty/treefile.yaml', '');
     await s.write('streams/another/stream.yaml', stringify({ name: 'another' }));
-    assert.deepEqual(await listStreams(settings), ['another', 'tiny']);
-    await assert.rejects(loadStream(settings, 'tinny'), /^Failure: tinny: no such stream\. There are: another, tiny\. Did you mean `tiny`\?$/);
-    await assert.rejects(loadStream(settings, '../tiny'), /no such stream/);
-    assert.deepEqual(await listStreams({ ...settings, streams: s.at('nowhere') }), []);
+    assert.deepEqual(await listStreams(settingsOf(s)), ['another', 'tiny']);
+    await assert.rejects(
+      loadStream(settingsOf(s), 'tinny'),
+      /^Failure: tinny: no such stream\. There are: another, tiny\. Did you mean `tiny`\?$/,
+    );
+    await assert.rejects(loadStream(settingsOf(s), '../tiny'), /no such stream/);
+    assert.deepEqual(await listStreams({ ...settingsOf(s), streams: s.at('nowhere') }), []);
   });
 });
 
 describe('the shipped streams', () => {
   const settings = readSettings({});
-  it('are three', async () => assert.deepEqual(await listStreams(settings), ['atomic-host', 'projectatomic', 'sample']));
+  it('are three', async () =>
+    assert.deepEqual(await listStreams(settings), ['atomic-host', 'projectatomic', 'sample']));
   for (const name of ['atomic-host', 'projectatomic', 'sample'])
     it(`${name} is valid`, async () => assert.equal((await loadStream(settings, name)).name, name));
 });

@@ -1,7 +1,7 @@
 /** From downloaded packages to a tree that ostree can commit. */
 import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Failure } from '../../domain/failures.js';
+import { Failure, meaning } from '../../domain/failures.js';
 import type { Lockfile } from '../../domain/lockfile.js';
 import { packageRoot } from '../../settings.js';
 import type { Argv, Step } from '../../steps/step.js';
@@ -27,11 +27,11 @@ export async function compose(step: Step, input: ComposeInput, lockfile: Lockfil
   await removePackaged(step, tree, treefile);
   if (treefile.units.length > 0)
     await runInside(step, tree, ['systemctl', 'enable', '--', ...treefile.units]).catch(
-      asFailure('ComposeFailed', '`units`'),
+      meaning('ComposeFailed', '`units`'),
     );
   if (treefile.defaultTarget !== undefined)
     await runInside(step, tree, ['systemctl', 'set-default', '--', treefile.defaultTarget]).catch(
-      asFailure('ComposeFailed', '`default-target`'),
+      meaning('ComposeFailed', '`default-target`'),
     );
   for (const { name, text } of treefile.postprocess) await postprocess(step, tree, name, text);
   for (const path of treefile.removeFiles) await removeInside(step, tree, [path]);
@@ -100,7 +100,7 @@ async function install(
         if (labels.has(line.trim())) step.progress({ done: ++done, total, unit: 'packages' });
       },
     })
-    .catch(asFailure('ComposeFailed', 'the packages were not installed'));
+    .catch(meaning('ComposeFailed', 'the packages were not installed'));
 }
 
 async function removePackaged(step: Step, tree: string, treefile: Treefile): Promise<void> {
@@ -109,7 +109,7 @@ async function removePackaged(step: Step, tree: string, treefile: Treefile): Pro
       .run(['rpm', '--root', tree, '--define', `_dbpath /${rpmDb}`, '--query', '--list', '--', name], {
         capture: 'all',
       })
-      .catch(asFailure('ComposeFailed', `\`remove-from-packages\`: ${name}`));
+      .catch(meaning('ComposeFailed', `\`remove-from-packages\`: ${name}`));
     const paths = stdout
       .split('\n')
       .filter((path) => path.startsWith('/') && patterns.some((pattern) => pattern.test(path)));
@@ -126,7 +126,7 @@ async function postprocess(step: Step, tree: string, name: string, text: string)
   await writeFile(script, text.startsWith('#!') ? text : `#!/usr/bin/bash\nset -e\n${text}`);
   await chmod(script, 0o700);
   step.note(`post-process: ${name}`);
-  await runInside(step, tree, ['/usr/.treeline-postprocess']).catch(asFailure('PostprocessFailed', name));
+  await runInside(step, tree, ['/usr/.treeline-postprocess']).catch(meaning('PostprocessFailed', name));
   await rm(script, { force: true });
 }
 
@@ -142,15 +142,6 @@ async function makeInitramfs(step: Step, tree: string, treefile: Treefile): Prom
   await runInside(step, tree, ['depmod', release]);
   await runInside(step, tree, dracutCommand(release, treefile.initramfsArgs), {
     env: { SOURCE_DATE_EPOCH: installTime },
-  }).catch(asFailure('ComposeFailed', 'the initramfs was not made'));
+  }).catch(meaning('ComposeFailed', 'the initramfs was not made'));
   await chmod(join(tree, 'usr/lib/modules', release, 'initramfs.img'), 0o600);
 }
-
-/** Gives a command that failed its meaning here. A full disk, a missing tool or a cancellation stays what it is. */
-const asFailure =
-  (code: 'ComposeFailed' | 'PostprocessFailed', what: string) =>
-  (error: unknown): never => {
-    if (error instanceof Failure && error.code === 'CommandFailed')
-      throw new Failure(code, `${what}: ${error.message}`, error.tail);
-    throw error;
-  };
