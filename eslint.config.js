@@ -3,7 +3,9 @@ import importX from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', '.treeline', 'node_modules', 'test/recorded', 'test/reporter.cjs', 'eslint.config.js'] },
+  {
+    ignores: ['dist', '.treeline', 'node_modules', 'test/recorded', 'test/reporter.cjs', 'eslint.config.js'],
+  },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

@@ -1,11 +1,12 @@
 /** Images from the commit, and their boot tests. */
-import { mkdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { bootAttempt, imageMeta, type BootAttempt, type ImageMeta } from '../domain/metadata.js';
 import { refOf } from '../domain/stream.js';
 import { bootTest } from '../images/boot.js';
+import { workingAccelerator } from '../images/qemu.js';
 import { imageKinds } from '../images/index.js';
 import { needJson, readJson, writeJson } from '../store/store.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
@@ -72,6 +73,7 @@ export const imageActivities = (host: Host) => {
       await rm(work, { recursive: true, force: true });
       await mkdir(work, { recursive: true });
       const log = `${args.step}.console.log`;
+      const console = join(store.logs(args), log);
       const started = Date.now();
       const meta = await needJson(recordOf(args), imageMeta);
       const disk = await kind.bootDisk(step, join(out(args), meta.path), work);
@@ -84,7 +86,7 @@ export const imageActivities = (host: Host) => {
         memoryMiB: stream.bootTest.memory / 2 ** 20,
         cpus: stream.bootTest.cpus,
         probe: stream.bootTest.probe,
-        console: join(store.logs(args), log),
+        console,
         work,
       }).then(
         (result) => ({
@@ -94,12 +96,14 @@ export const imageActivities = (host: Host) => {
           commit: result.commit,
           log,
         }),
-        (error: unknown) => {
+        async (error: unknown) => {
           if (!(error instanceof Failure) || error.code !== 'BootTestFailed') throw error;
+          // A guest that never spoke has a console log too: why the attempt failed stands in it.
+          await appendFile(console, `\ntreeline: ${error.message}\n`);
           return {
             passed: false,
             seconds: (Date.now() - started) / 1000,
-            accelerator: 'tcg',
+            accelerator: await workingAccelerator(step, work),
             reason: error.message,
             log,
           };
