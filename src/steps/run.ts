@@ -133,6 +133,10 @@ function follow(output: Readable, log: Writable, tail: Tail, onLine: RunOptions[
   return lines;
 }
 
+/** As the system says it, and as rpm does before it installs. */
+const noSpace =
+  /No space left on device|Disk quota exceeded|needs \d+[KMG]?B (more space )?on the .* filesystem/i;
+
 function failureOf(
   argv: readonly string[],
   exitCode: number | undefined,
@@ -149,7 +153,7 @@ function failureOf(
   const cut = tail.map((line) => (line.length > 500 ? `${line.slice(0, 500)}…` : line));
   const missing = code === 'ENOENT' || (exitCode === 127 && /failed to execute|No such file/.test(stderr));
   if (missing) return new Failure('ToolMissing', `${name}: not installed. Run \`treeline doctor\`.`, cut);
-  if (/No space left on device|Disk quota exceeded|cannot allocate .*: No space/i.test(stderr + stdout))
+  if (noSpace.test(stderr + stdout))
     return new Failure('DiskFull', `${name}: no space left on the disk`, cut);
   const how = signal !== undefined ? `was ended by ${signal}` : `ended with exit code ${exitCode ?? '?'}`;
   const last =

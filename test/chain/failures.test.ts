@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
 import { execa } from 'execa';
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists } from '../../src/store/store.js';
 import { nightlyId } from '../../src/workflows/nightly-messages.js';
@@ -75,8 +75,7 @@ describe('the chain on bad nights', function () {
   it('refuses a package that is not signed with the repo’s key', async () => {
     const rpms = join(instance.store().www(), 'unsigned');
     await execa('cp', ['-aL', join(instance.settings.state, 'sample/rpms'), rpms]);
-    const name = (await readFile(join(rpms, 'repodata/repomd.xml'), 'utf8')).length > 0 ? 'netbase' : '';
-    const { stdout: files } = await execa('find', [rpms, '-maxdepth', '1', '-name', `${name}-*.rpm`]);
+    const { stdout: files } = await execa('find', [rpms, '-maxdepth', '1', '-name', 'netbase-*.rpm']);
     for (const file of files.split('\n')) {
       await execa('cp', [file, `${file}.new`]);
       await execa('rpmsign', ['--delsign', `${file}.new`]);
@@ -169,7 +168,6 @@ describe('the chain on bad nights', function () {
     );
     assert.equal(await exists(join(www, 'fresh/builds.json')), false);
     // The mirror is brought up to date: the next night publishes.
-    await cp(join(www, 'fresh'), stale, { recursive: true });
     await rm(stale, { recursive: true });
     await execa('ln', ['-s', join(www, 'fresh'), stale]);
     await instance.nightly('stale');
@@ -178,7 +176,7 @@ describe('the chain on bad nights', function () {
     assert.equal(ids.length, 2, 'the failed build keeps its id');
     await writeFile(join(www, 'fresh/repo/refs/heads/sample/x86_64/standard'), `${'0'.repeat(64)}\n`);
     await instance.nightly('stale', true);
-    assert.match((await failureOnly('stale')).type ?? '', /PublishConflict|ParentInvalid/);
+    assert.equal((await failureOnly('stale')).type, 'PublishConflict');
   });
 
   async function failureOnly(stream: string) {
