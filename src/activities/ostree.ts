@@ -9,10 +9,13 @@ export const ostree = (repo: string, ...args: string[]): [string, ...string[]] =
   ...args,
 ];
 
-/** Makes an archive repo, once. */
-export async function initRepo(step: Step, repo: string): Promise<void> {
-  if (!(await exists(`${repo}/config`)))
-    await step.run(['ostree', `--repo=${repo}`, 'init', '--mode=archive']);
+/** Makes a repo, once. */
+export async function initRepo(
+  step: Step,
+  repo: string,
+  mode: 'archive' | 'bare-user' = 'archive',
+): Promise<void> {
+  if (!(await exists(`${repo}/config`))) await step.run(ostree(repo, 'init', `--mode=${mode}`));
 }
 
 /** Configures a remote whose commits and summary must be signed with the key. Replaces one of the same name. */

@@ -2,14 +2,14 @@
  * Publication. All that is bulky goes first and stays invisible (objects, images); then a short switch of refs and
  * summary; an independent client pulls; metadata names the build last.
  */
-import { cp, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { Failure, meaning } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
 import { fetchPublished, rsync } from '../publish/target.js';
-import { exists, writeWhole } from '../store/store.js';
+import { exists, readText, writeWhole } from '../store/store.js';
 import { assembleMeta } from '../publish/meta.js';
 import { publishIndex, pruneBuilds } from '../publish/build-index.js';
 import { writeBuildPages } from '../publish/pages.js';
@@ -34,6 +34,8 @@ const commitsOf = (args: PublishArgs) => Object.entries(args.commits) as [Archit
 
 export const publishActivities = (host: Host) => {
   const { store } = host;
+  /** Object files of the last publication's snapshot, a line each. */
+  const publishedObjects = (stream: string) => join(store.published(stream), 'objects');
   const archBuild = (args: PublishArgs, arch: Architecture) => join(store.archDir(args, arch), 'build');
 
   return {
@@ -80,15 +82,21 @@ export const publishActivities = (host: Host) => {
     pushRepo: asStep(host, async (step, args: PublishArgs): Promise<Pushed> => {
       const stream = await frozenStream(host, args);
       const snapshot = store.snapshot(stream.name);
-      const parts = ['config', 'objects', 'deltas', 'delta-indexes'];
-      const there = [];
-      for (const part of parts) if (await exists(join(snapshot, part))) there.push(join(snapshot, part));
+      // Only what the last publication did not have: rsync would else send and compare a list of every object.
+      const known = new Set((await readText(publishedObjects(stream.name)))?.split('\n'));
+      const fresh = (await objectFiles(snapshot)).filter((file) => !known.has(file));
+      const list = join(store.published(stream.name), `push-${args.run}`);
+      await writeWhole(list, fresh.join('\n'));
       const onLine = (line: string) => {
-        const left = /to-chk=(\d+)\/(\d+)/.exec(line);
+        const left = /to-chk=(\d+)\//.exec(line);
         if (left)
-          step.progress({ done: Number(left[2]) - Number(left[1]), total: Number(left[2]), unit: 'objects' });
+          step.progress({ done: fresh.length - Number(left[1]), total: fresh.length, unit: 'objects' });
       };
-      const { stdout } = await rsync(step, stream.publish.buildlogs, pushOptions, there, 'repo/', { onLine });
+      const options = [...pushOptions, `--files-from=${list}`];
+      const { stdout } = await rsync(step, stream.publish.buildlogs, options, [`${snapshot}/`], 'repo/', {
+        onLine,
+      });
+      await rm(list);
       return pushed(stdout);
     }),
 
@@ -138,6 +146,8 @@ export const publishActivities = (host: Host) => {
     /** Returns readers to the refs and summary of the former publication, or to none if there was none. */
     restoreRefs: asStep(host, async (step, args: PublishArgs): Promise<void> => {
       const stream = await frozenStream(host, args);
+      // The target is not what it was taken for: the next push looks at every object.
+      await rm(publishedObjects(stream.name), { force: true });
       const former = join(store.published(stream.name), 'refs');
       await mkdir(former, { recursive: true });
       const only = ['--include=/refs/***', '--include=/summary', '--include=/summary.sig', '--exclude=*'];
@@ -157,7 +167,8 @@ export const publishActivities = (host: Host) => {
       await rm(work, { recursive: true, force: true });
       await mkdir(work, { recursive: true });
       const repo = join(work, 'repo');
-      await initRepo(step, repo);
+      // `bare-user` spares compressing every object again.
+      await initRepo(step, repo, 'bare-user');
       const { url } = stream.publish.buildlogs;
       // A readers' server that is away for a moment is waited for; one that has something else is not.
       await fetchPublished(step, stream.publish.buildlogs, 'repo/summary');
@@ -225,6 +236,10 @@ export const publishActivities = (host: Host) => {
           [join(published, 'next-builds.json')],
           'builds.json',
         );
+        await writeWhole(
+          publishedObjects(stream.name),
+          (await objectFiles(store.snapshot(stream.name))).join('\n'),
+        );
         // What readers have now is what a later failure returns them to.
         await cp(join(published, 'next-builds.json'), join(published, 'builds.json'));
         await rm(join(published, 'refs'), { recursive: true, force: true });
@@ -250,6 +265,17 @@ export const pushOptions = [
 ] as const;
 /** Staged beside their place, renamed at the end. */
 export const switchOptions = ['--recursive', '--times', '--checksum', '--delay-updates'] as const;
+
+/** Files of a repo that a push carries, relative to it: what never changes under its name. */
+async function objectFiles(repo: string): Promise<string[]> {
+  const files = ['config'];
+  for (const part of ['objects', 'deltas', 'delta-indexes']) {
+    const entries = await readdir(join(repo, part), { recursive: true, withFileTypes: true }).catch(() => []);
+    for (const entry of entries)
+      if (entry.isFile()) files.push(join(relative(repo, entry.parentPath), entry.name));
+  }
+  return files;
+}
 
 /** Reads rsync's `--stats`. */
 export function pushed(stats: string): Pushed {

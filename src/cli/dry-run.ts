@@ -61,7 +61,11 @@ export function planNightly(settings: Settings, stream: Stream): PlannedStep[] {
       ostree(snapshot, 'prune', '--refs-only', '--depth=0'),
     ),
     step('sign-summary', 'signing', summaryCommand(snapshot, run.key, home)),
-    step('push-repo', 'publish', rsyncCommand(target, pushOptions, [join(snapshot, 'objects')], 'repo/')),
+    step(
+      'push-repo',
+      'publish',
+      rsyncCommand(target, [...pushOptions, '--files-from=<new objects>'], [`${snapshot}/`], 'repo/'),
+    ),
     step(
       'push-images',
       'publish',

@@ -1,6 +1,6 @@
 /**
  * An instance of its own for a test: a state folder, free ports, a real Temporal server and a real worker, each a process
- * that the test can kill. The sample distribution is the one that `bin/setup` made, hard-linked.
+ * that the test can kill. The sample distribution is a copy of the one that `bin/setup` made.
  */
 import type { Client } from '@temporalio/client';
 import { execa } from 'execa';
@@ -65,20 +65,14 @@ export class TestInstance {
   /** Gives this instance the sample distribution and the key that its release package trusts. */
   async withSample(): Promise<void> {
     const { state } = readSettings({});
-    await execa('cp', ['-al', join(state, 'sample'), join(this.settings.state, 'sample')]);
-    await cp(join(state, 'keys'), join(this.settings.state, 'keys'), {
-      recursive: true,
-      filter: (path) => !/\/S\.[^/]*$/.test(path),
-    });
-    // Repo metadata and the key ring are written in place by `sample bump`: copies, not links.
-    for (const part of ['gnupg', 'rpms/repodata', 'recipe']) {
-      const path = join(this.settings.state, 'sample', part);
-      await rm(path, { recursive: true, force: true });
-      await cp(join(state, 'sample', part), path, {
-        recursive: true,
-        filter: (file) => !/\/S\.[^/]*$/.test(file),
-      });
-    }
+    await mkdir(this.settings.state, { recursive: true });
+    await execa('cp', [
+      '-a',
+      '--reflink=auto',
+      join(state, 'sample'),
+      join(state, 'keys'),
+      this.settings.state,
+    ]);
     await mkdir(join(this.store().www(), 'sample'), { recursive: true });
     await symlink(join(this.settings.state, 'sample', 'rpms'), join(this.store().www(), 'sample', 'rpms'));
   }
