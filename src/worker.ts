@@ -66,6 +66,8 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
           activities: activitiesOf[role](host),
           ...(role === 'control' ? { workflowBundle: { codePath: workflowBundle } } : {}),
           maxConcurrentActivityTaskExecutions: slots[role],
+          // A cancellation comes with a heartbeat's answer: the default would let a person wait for 16 s.
+          maxHeartbeatThrottleInterval: '2s',
           // A step that has not ended by then is cancelled and tried again elsewhere: they are all idempotent.
           shutdownGraceTime: '1s',
           shutdownForceTime: '30s',
