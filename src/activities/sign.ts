@@ -27,38 +27,46 @@ export const signActivities = (host: Host) => {
 
   return {
     /**
-     * Signs the commit in the staging repo and, per image, the file (`<image>.asc`), and writes the checksums file with its
-     * clear-signed form. Verifies each image against its record first.
+     * Signs the commit in the staging repo: once, a signature of this key that is there already is made anew. Before the images,
+     * which carry it: without it `ostree admin status` complains on every machine that was installed from one.
      */
-    sign: asStep(
+    signCommit: asStep(
       host,
-      async (step, args: ArchStepArgs & { commit: string; images: string[] }): Promise<{ key: string }> => {
+      async (step, args: ArchStepArgs & { commit: string }): Promise<{ key: string }> => {
         const { key } = await signingKey(step, args);
         const repo = host.store.repo(args.stream);
-        await signCommit(step, repo, args.commit, key, home);
-        const folder = join(host.store.archDir(args, args.arch), 'build');
-        const lines: string[] = [];
-        for (const kind of args.images) {
-          const meta = await needJson(
-            join(host.store.archDir(args, args.arch), `image-${kind}.json`),
-            imageMeta,
-          );
-          const file = join(folder, meta.path);
-          const digest = await sha256(file);
-          if (digest !== meta.sha256)
-            throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
-          await step.run(detachSignCommand(home, key, file)).catch(meaning('SigningFailed', args.step));
-          lines.push(`${digest}  ${meta.path}\n`);
-        }
-        if (lines.length > 0) {
-          const file = join(folder, checksumsFile);
-          await writeFile(file, lines.sort().join(''));
-          await step.run(clearSignCommand(home, key, file)).catch(meaning('SigningFailed', args.step));
-        }
+        const drop = ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, args.commit, key);
+        await step.run(drop, { okCodes: [0, 1] });
+        await step
+          .run(signCommitCommand(repo, args.commit, key, home))
+          .catch(meaning('SigningFailed', args.commit));
         await writeJson(join(host.store.archDir(args, args.arch), 'signed.json'), { key });
         return { key };
       },
     ),
+
+    /** Signs each image (`<image>.asc`), after comparing it with its record, and clear-signs the checksums file. */
+    signImages: asStep(host, async (step, args: ArchStepArgs & { images: string[] }): Promise<void> => {
+      const { key } = await signingKey(step, args);
+      const folder = join(host.store.archDir(args, args.arch), 'build');
+      const lines: string[] = [];
+      for (const kind of args.images) {
+        const meta = await needJson(
+          join(host.store.archDir(args, args.arch), `image-${kind}.json`),
+          imageMeta,
+        );
+        const file = join(folder, meta.path);
+        const digest = await sha256(file);
+        if (digest !== meta.sha256)
+          throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
+        await step.run(detachSignCommand(home, key, file)).catch(meaning('SigningFailed', meta.path));
+        lines.push(`${digest}  ${meta.path}\n`);
+      }
+      if (lines.length === 0) return;
+      const file = join(folder, checksumsFile);
+      await writeFile(file, lines.sort().join(''));
+      await step.run(clearSignCommand(home, key, file)).catch(meaning('SigningFailed', checksumsFile));
+    }),
 
     /** Writes and signs the summary of the snapshot that is going to be pushed. */
     signSummary: asStep(host, async (step, args: StepArgs): Promise<void> => {
@@ -75,20 +83,6 @@ export const signCommitCommand = (repo: string, commit: string, key: string, hom
 
 export const summaryCommand = (repo: string, key: string, home: string) =>
   ostree(repo, 'summary', '--update', `--gpg-sign=${key}`, `--gpg-homedir=${home}`);
-
-/** Signs a commit once: a signature of this key that is there already is dropped and made anew. */
-async function signCommit(
-  step: Step,
-  repo: string,
-  commit: string,
-  key: string,
-  home: string,
-): Promise<void> {
-  await step.run(ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, commit, key), {
-    okCodes: [0, 1],
-  });
-  await step.run(signCommitCommand(repo, commit, key, home)).catch(meaning('SigningFailed', commit));
-}
 
 /** Hex sha256 of a file. */
 export async function sha256(file: string): Promise<string> {

@@ -147,6 +147,7 @@ function planArch(settings: Settings, stream: Stream, arch: Architecture): Plann
       checkoutCommand(repo, run.parent, databases[1] ?? ''),
       compareCommand(databases),
     ),
+    step('sign-commit', 'signing', signCommitCommand(repo, run.commit, run.key, home)),
     ...stream.images.flatMap(({ kind: name, size, options, bootTest }) => {
       const kind = imageKinds[name];
       if (!kind) return [];
@@ -170,9 +171,8 @@ function planArch(settings: Settings, stream: Stream, arch: Architecture): Plann
       ];
     }),
     step(
-      'sign',
+      'sign-images',
       'signing',
-      signCommitCommand(repo, run.commit, run.key, home),
       ...stream.images.map(() => detachSignCommand(home, run.key, join(out, '<image>'))),
       clearSignCommand(home, run.key, join(out, checksumsFile)),
     ),

@@ -82,11 +82,10 @@ async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<Cha
     chain.phase('images');
     await sideBySide(committed, (tree) => makeImages(chain, named, plan, tree, build));
     chain.phase('sign');
-    await sideBySide(committed, ({ arch, commit }) =>
-      chain.step(named('sign', arch), 'Sign the commit and the images', (call, args) =>
-        signing.sign.executeWithOptions(call, [
-          { ...args, arch, commit, images: plan.images.map(({ kind }) => kind) },
-        ]),
+    const kinds = plan.images.map(({ kind }) => kind);
+    await sideBySide(committed, ({ arch }) =>
+      chain.step(named('sign-images', arch), 'Sign the images and checksums', (call, args) =>
+        signing.signImages.executeWithOptions(call, [{ ...args, arch, images: kinds }]),
       ),
     );
     const commits = Object.fromEntries(committed.map(({ arch, commit }) => [arch, commit]));
@@ -175,6 +174,9 @@ async function commitTree(
     'Compare packages with the parent',
     (call, args) => host.diff.executeWithOptions(call, [{ ...args, ...parent, arch, commit }]),
     (value) => (prepared.parent === undefined ? 'no parent' : `${value.changes} changed`),
+  );
+  await chain.step(named('sign-commit', arch), 'Sign the commit', (call, args) =>
+    signing.signCommit.executeWithOptions(call, [{ ...args, arch, commit }]),
   );
   return { ...prepared, commit };
 }

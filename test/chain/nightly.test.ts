@@ -80,7 +80,8 @@ describe('the nightly chain', function () {
       'inputs',
       'commit',
       'diff',
-      'sign',
+      'sign-commit',
+      'sign-images',
       'snapshot',
       'verify',
     ])

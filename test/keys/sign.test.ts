@@ -19,15 +19,15 @@ describe('signing', function () {
   after(() => tiny.remove());
 
   const folder = () => `store/tiny/runs/${made.run}/x86_64`;
-  const sign = (images: string[]) =>
-    runActivity(signActivities(tiny.host).sign, {
-      stream: 'tiny',
-      run: made.run,
-      step: 'sign',
-      arch: 'x86_64',
+  const args = () => ({ stream: 'tiny', run: made.run, arch: 'x86_64' as const });
+  const signCommit = () =>
+    runActivity(signActivities(tiny.host).signCommit, {
+      ...args(),
+      step: 'sign-commit',
       commit: made.commit,
-      images,
     });
+  const sign = (images: string[]) =>
+    runActivity(signActivities(tiny.host).signImages, { ...args(), step: 'sign-images', images });
   const signatures = async () => {
     const repo = `--repo=${tiny.staging}`;
     await tiny.s.step.run([
@@ -68,9 +68,10 @@ describe('signing', function () {
   }
 
   it('twice gives exactly one signature of the commit, which verifies', async () => {
-    await sign([]);
+    const { fingerprint } = await readKey(tiny.s.step, tiny.stream.signingKey);
+    assert.deepEqual(await signCommit(), { key: fingerprint });
     assert.deepEqual(await signatures(), { found: '1', good: 1 });
-    await sign([]);
+    assert.deepEqual(await signCommit(), { key: fingerprint });
     assert.deepEqual(await signatures(), { found: '1', good: 1 });
   });
 
@@ -78,7 +79,7 @@ describe('signing', function () {
     const { fingerprint } = await readKey(tiny.s.step, tiny.stream.signingKey);
     const files = [await image('b', 'content of b'), await image('a', 'content of a')];
     for (let time = 0; time < 2; time++) {
-      assert.deepEqual(await sign(['b', 'a']), { key: fingerprint });
+      await sign(['b', 'a']);
       for (const file of files)
         assert.match(await verify(`${file}.asc`, file), new RegExp(`VALIDSIG ${fingerprint}`));
       const sums = tiny.s.at(folder(), 'build/sha256sum.txt');
@@ -104,7 +105,11 @@ describe('signing', function () {
     const home = signingHome(tiny.s.folder);
     await tiny.s.step.run(['mv', home, `${home}-away`]);
     await tiny.s.step.run(['mkdir', '-m', '700', home]);
-    await assert.rejects(sign([]), { type: 'KeyMissing', nonRetryable: true, message: /no private key for/ });
+    await assert.rejects(signCommit(), {
+      type: 'KeyMissing',
+      nonRetryable: true,
+      message: /no private key for/,
+    });
     await tiny.s.step.run(['rm', '-r', home]);
     await tiny.s.step.run(['mv', `${home}-away`, home]);
   });

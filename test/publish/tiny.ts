@@ -112,13 +112,12 @@ export class Tiny {
   }
 
   readonly sign = ({ run, commit }: Build) =>
-    runActivity(signActivities(this.host).sign, {
+    runActivity(signActivities(this.host).signCommit, {
       stream: 'tiny',
       run,
-      step: 'sign',
+      step: 'sign-commit',
       arch,
       commit,
-      images: [],
     });
 
   /** Runs activities of a publication one after the other. */

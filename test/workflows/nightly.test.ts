@@ -36,7 +36,7 @@ function goodChain(): { calls: string[]; records: RunRecord[]; script: Script } 
     diff: () => ({ changes: 1 }),
     image: () => ({ path: 'x', sha256: 'c'.repeat(64), size: 1 }),
     boot: () => ({ passed: true, seconds: 30, accelerator: 'tcg', log: 'boot.console.log' }),
-    sign: () => ({ key: 'K' }),
+    signCommit: () => ({ key: 'K' }),
     pushRepo: () => ({ files: 1, newBytes: 1, sentBytes: 1 }),
     pushImages: () => ({ files: 1, newBytes: 1, sentBytes: 1 }),
     record: (record) => records.push(record as unknown as RunRecord),
@@ -57,7 +57,8 @@ const names = [
   'diff',
   'image',
   'boot',
-  'sign',
+  'signCommit',
+  'signImages',
   'snapshot',
   'signSummary',
   'pushRepo',
@@ -178,9 +179,10 @@ describe('nightly workflow', function () {
     assert.equal(record.build, '20261123_01');
     const order = [
       'commit',
+      'signCommit',
       'image',
       'boot',
-      'sign',
+      'signImages',
       'snapshot',
       'signSummary',
       'pushRepo',
@@ -238,7 +240,7 @@ describe('nightly workflow', function () {
     const broken = await run({ boot: () => verdict(false) });
     assert.equal(failureType(broken.error), 'BootTestFailed');
     assert.equal(count(broken.calls, 'boot'), 2);
-    assert.equal(count(broken.calls, 'sign') + count(broken.calls, 'switchRefs'), 0);
+    assert.equal(count(broken.calls, 'signImages') + count(broken.calls, 'switchRefs'), 0);
     assert.deepEqual(broken.record.failure, { code: 'BootTestFailed', message: 'qcow2: kernel panic' });
   });
 
@@ -269,7 +271,7 @@ describe('nightly workflow', function () {
     );
   });
 
-  for (const step of ['load', 'resolve', 'compose', 'image', 'boot', 'sign', 'pushRepo'])
+  for (const step of ['load', 'resolve', 'compose', 'image', 'boot', 'signImages', 'pushRepo'])
     it(`cancelled during ${step}: the step has ended, the run is recorded, nothing is published`, async () => {
       let running = false;
       let ended = false;
