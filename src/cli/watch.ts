@@ -152,10 +152,10 @@ class TerminalView implements View {
 
   #update(step: StepRecord, live: Live | undefined): void {
     this.#remove('');
-    const again = live && live.attempt > 1 ? paint('yellow', ` attempt ${live.attempt}`) : '';
+    const again = live && live.attempt > 1 ? paint('yellow', `attempt ${live.attempt} `) : '';
     const progress = live?.progress;
     const bar = progress ? `${drawBar(progress)} ${counted(progress)}` : '';
-    this.#line(step.id, `${stepLine(step)}  ${bar}${again}`);
+    this.#line(step.id, `${stepLine(step)}  ${again}${bar}`);
   }
 
   #line(id: string, line: string): void {
