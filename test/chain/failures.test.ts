@@ -9,7 +9,7 @@ import { exists } from '../../src/store/store.js';
 import { nightlyId } from '../../src/workflows/nightly-messages.js';
 import { TestInstance } from '../support/instance.js';
 import { until } from '../support/ports.js';
-import { startRsyncDaemon } from '../support/rsync-daemon.js';
+import { startRsyncDaemon } from '../support/servers.js';
 
 /** No images: these runs are about everything else. */
 const plain = { images: [], freeSpace: '512MiB' };
@@ -123,7 +123,8 @@ describe('the chain on bad nights', function () {
   it('publishes to an rsync daemon that goes away in the middle, whole, when it is back', async () => {
     const folder = join(instance.settings.state, 'rsync');
     await mkdir(folder);
-    let daemon = await startRsyncDaemon({ buildlogs: folder });
+    const config = `[buildlogs]\npath = ${folder}\nread only = false\n`;
+    let daemon = await startRsyncDaemon(instance.settings.state, config);
     // What the daemon holds is what the web serves.
     await execa('ln', ['-s', folder, join(instance.store().www(), 'away-logs')]);
     const location = `rsync://127.0.0.1:${daemon.port}/buildlogs/remote`;
@@ -135,7 +136,7 @@ describe('the chain on bad nights', function () {
     await instance.stepRunning('remote', 'commit');
     await daemon.close();
     await trouble('remote', /push-repo: TargetUnreachable/);
-    daemon = await startRsyncDaemon({ buildlogs: folder }, daemon.port);
+    daemon = await startRsyncDaemon(instance.settings.state, config, daemon.port);
     try {
       const { outcome, build } = await instance.result('remote');
       assert.equal(outcome, 'published');

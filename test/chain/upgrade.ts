@@ -6,7 +6,7 @@ import { chmod, cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildMeta } from '../../src/domain/metadata.js';
 import { createStep } from '../../src/steps/run.js';
-import { startGuest, type Guest } from '../../src/images/guest.js';
+import { startGuest, type Guest } from '../support/guest.js';
 import type { TestInstance } from '../support/instance.js';
 
 export interface UpgradeInput {

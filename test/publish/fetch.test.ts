@@ -4,7 +4,8 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Target } from '../../src/domain/stream.js';
 import { fetchPublished } from '../../src/publish/target.js';
-import { fails, freePort } from './servers.js';
+import { freePort } from '../support/ports.js';
+import { fails } from '../support/servers.js';
 
 describe('fetchPublished', () => {
   let server: HttpServer;

@@ -5,7 +5,8 @@ import { pushed } from '../../src/activities/publish.js';
 import type { Target } from '../../src/domain/stream.js';
 import { reachTarget, rsync, rsyncCommand } from '../../src/publish/target.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
-import { fails, freePort, startRsyncDaemon, startSshd, type Server, type SshServer } from './servers.js';
+import { freePort } from '../support/ports.js';
+import { fails, startRsyncDaemon, startSshd, type Server, type SshServer } from '../support/servers.js';
 
 const url = 'http://127.0.0.1:1';
 describe('rsyncCommand', () => {
@@ -64,7 +65,7 @@ describe('publish targets', function () {
       module('busy', full),
       module('secret', `auth users = someone\nsecrets file = /dev/null\n`),
     ];
-    daemon = await startRsyncDaemon(s, config.join(''));
+    daemon = await startRsyncDaemon(s.folder, config.join(''));
     ssh = await startSshd(s);
   });
   after(async () => {

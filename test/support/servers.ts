@@ -2,23 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, readFile } from 'node:fs/promises';
-import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
 import { Failure } from '../../src/domain/failures.js';
 import { until, type Scratch } from '../steps/scratch.js';
+import { freePort } from './ports.js';
 
 export interface Server {
   readonly port: number;
   close(): Promise<void>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const answers = (port: number) =>
@@ -44,10 +37,11 @@ async function start(port: number, argv: string[]): Promise<Server> {
   };
 }
 
-/** An rsync daemon with the modules of `config`, in rsyncd.conf's words. */
-export async function startRsyncDaemon(s: Scratch, config: string): Promise<Server> {
-  const port = await freePort();
-  const file = await s.write('rsyncd.conf', `use chroot = no\nuid = root\ngid = root\n${config}`);
+/** An rsync daemon with the modules of `config`, in rsyncd.conf's words; its own file goes into `folder`. */
+export async function startRsyncDaemon(folder: string, config: string, usedPort?: number): Promise<Server> {
+  const port = usedPort ?? (await freePort());
+  const file = join(folder, 'rsyncd.conf');
+  await writeFile(file, `use chroot = no\nuid = root\ngid = root\n${config}`);
   return start(port, [
     'rsync',
     '--daemon',

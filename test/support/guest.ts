@@ -1,12 +1,12 @@
 /** A guest to work in: boots a disk, keeps what it writes between boots, and runs commands in it by ssh. */
 import { access } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Failure } from '../domain/failures.js';
-import type { RunOptions, RunResult, Step } from '../steps/step.js';
-import { startMachine, type Accelerator } from './qemu.js';
-import { makeSeed } from './seed.js';
+import { Failure } from '../../src/domain/failures.js';
+import type { RunOptions, RunResult, Step } from '../../src/steps/step.js';
+import { startMachine, type Accelerator } from '../../src/images/qemu.js';
+import { makeSeed } from '../../src/images/seed.js';
+import { freePort } from './ports.js';
 
 export interface GuestOptions {
   disk: string;
@@ -114,16 +114,6 @@ async function seedFor(step: Step, work: string, { user, keyFile }: { user: stri
 const quoted = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
 
 /** A port that was free a moment ago. */
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-
 const exists = (path: string) =>
   access(path).then(
     () => true,
