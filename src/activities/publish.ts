@@ -138,7 +138,8 @@ export const publishActivities = (host: Host) => {
       const next = join(store.published(stream.name), `next-${args.run}`);
       await rm(next, { recursive: true, force: true });
       await mkdir(next, { recursive: true });
-      for (const part of ['refs/heads', 'summary', 'summary.sig'])
+      // All of `refs`, with its empty folders: ostree commands at the target want them.
+      for (const part of ['refs', 'summary', 'summary.sig'])
         await cp(join(snapshot, part), join(next, part), { recursive: true });
       await rsync(step, stream.publish.buildlogs, switchOptions, [`${next}/`], 'repo/');
     }),

@@ -103,15 +103,11 @@ async function publishEvil(instance: TestInstance, ref: string): Promise<void> {
   const key = /^fpr:+([0-9A-F]{40}):/m.exec(stdout)?.[1] ?? '';
   const repo = `--repo=${evil}/repo`;
   const sign = [`--gpg-sign=${key}`, `--gpg-homedir=${home}`];
-  await execa('ostree', [
-    repo,
-    'commit',
-    `--branch=${ref}`,
-    `--parent=${ref}`,
-    `--tree=ref=${ref}`,
-    '--add-metadata-string=version=evil',
-    ...sign,
-  ]);
+  // What is published lacks the folders that only a writer needs.
+  await execa('ostree', [repo, 'init', '--mode=archive']);
+  const { stdout: parent } = await execa('ostree', [repo, 'rev-parse', ref]);
+  const content = [`--branch=${ref}`, `--parent=${parent}`, `--tree=ref=${ref}`];
+  await execa('ostree', [repo, 'commit', ...content, '--add-metadata-string=version=evil', ...sign]);
   await execa('ostree', [repo, 'summary', '--update', ...sign]);
   await execa('gpgconf', ['--homedir', home, '--kill', 'all']);
 }
