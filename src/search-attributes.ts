@@ -1,4 +1,4 @@
-/** Search attributes of all chains, registered by `treeline up` and usable in the Temporal web UI's filter. */
+/** Search attributes of all chains, usable in the Temporal web UI's filter; `temporal/search-attributes.ts` registers them. */
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 
 export const streamAttribute = defineSearchAttributeKey('TreelineStream', SearchAttributeType.KEYWORD);

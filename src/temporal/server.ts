@@ -5,10 +5,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../domain/failures.js';
-import { searchAttributes } from '../search-attributes.js';
 import type { Settings } from '../settings.js';
 import { findTool } from '../steps/tools.js';
 import { connect } from './connect.js';
+import { registerSearchAttributes } from './search-attributes.js';
 
 /** Where `bin/setup` puts the CLI that it builds from `temporal/go.mod`. */
 export const cachedCli = (env: NodeJS.ProcessEnv = process.env) =>
@@ -47,7 +47,6 @@ export async function startServer(settings: Settings): Promise<Server> {
     join(settings.state, 'temporal.db'),
     '--log-level',
     'warn',
-    ...searchAttributes.flatMap(({ name }) => ['--search-attribute', `${name}=Keyword`]),
   ];
   // `detached`: Ctrl-C in the terminal must reach this process alone, which then ends the server in order.
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', temporal, ...argv], {
@@ -75,6 +74,7 @@ async function answering(settings: Settings, child: ChildProcess): Promise<void>
     try {
       const client = await connect(settings);
       await client.workflowService.describeNamespace({ namespace: settings.temporalNamespace });
+      await registerSearchAttributes(client, settings);
       await client.connection.close();
       return;
     } catch (error) {

@@ -4,6 +4,7 @@ import { applySchedules, planSchedules } from '../../schedules/schedules.js';
 import type { Settings } from '../../settings.js';
 import { listStreams, loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
+import { registerSearchAttributes } from '../../temporal/search-attributes.js';
 import { paint, printJson } from '../output.js';
 
 export function addApply(program: Command, settings: Settings): void {
@@ -30,6 +31,7 @@ export function addApply(program: Command, settings: Settings): void {
             for (const difference of differences) console.log(`         ${difference}`);
           }
         if (dryRun) return;
+        await registerSearchAttributes(client, settings);
         await applySchedules(client, streams, changes);
         const done = changes.filter(({ action }) => action !== 'none').length;
         if (!json)
