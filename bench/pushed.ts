@@ -2,7 +2,7 @@
 import { cp, readdir, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
-import { pushed } from '../src/activities/publish.js';
+import { pushed } from '../src/publish/push.js';
 import { refOf } from '../src/domain/stream.js';
 import { readKey, signingHome } from '../src/keys/gpg.js';
 import { bumpPackage } from '../src/sample/make.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { checksumsFile, signCommitCommand, summaryCommand } from '../activities/sign.js';
 import { ostree, remoteCommands } from '../activities/ostree.js';
 import { inputHashKey } from '../activities/compose.js';
-import { pushOptions, switchOptions } from '../activities/publish.js';
+import { pushOptions, switchOptions } from '../publish/push.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { composerOf } from '../composers/index.js';
 import { refOf, type Architecture, type Stream } from '../domain/stream.js';

@@ -1,7 +1,7 @@
 /** Publish targets: a folder, a real rsync daemon, a real sshd. */
 import assert from 'node:assert/strict';
 import { mkdir, readFile, stat } from 'node:fs/promises';
-import { pushed } from '../../src/activities/publish.js';
+import { pushed } from '../../src/publish/push.js';
 import type { Target } from '../../src/domain/stream.js';
 import { reachTarget, rsync, rsyncCommand } from '../../src/publish/target.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';

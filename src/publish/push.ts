@@ -1,0 +1,63 @@
+/** What pushes have in common: rsync's options, the files that they carry, what they moved. */
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { Failure } from '../domain/failures.js';
+import type { BuildMeta } from '../domain/metadata.js';
+
+/** What a push moved. */
+export interface Pushed {
+  readonly files: number;
+  /** Bytes of the files that were new to the target. */
+  readonly newBytes: number;
+  /** Bytes that went over the wire, file lists included. */
+  readonly sentBytes: number;
+}
+
+/**
+ * What is new goes, what is there stays: nothing under these names ever changes. Times are kept, so that a later look by
+ * rsync is quick.
+ */
+export const pushOptions = [
+  ...['--recursive', '--links', '--times', '--ignore-existing'],
+  ...['--stats', '--info=progress2', '--no-inc-recursive'],
+] as const;
+/** Staged beside their place, renamed at the end. */
+export const switchOptions = ['--recursive', '--times', '--checksum', '--delay-updates'] as const;
+
+/** Files of a repo that a push carries, relative to it: what never changes under its name. */
+export async function objectFiles(repo: string): Promise<string[]> {
+  const files = ['config'];
+  for (const part of ['objects', 'deltas', 'delta-indexes']) {
+    const entries = await readdir(join(repo, part), { recursive: true, withFileTypes: true }).catch(() => []);
+    for (const entry of entries)
+      if (entry.isFile()) files.push(join(relative(repo, entry.parentPath), entry.name));
+  }
+  return files;
+}
+
+/** Reads rsync's `--stats`. */
+export function pushed(stats: string): Pushed {
+  const number = (pattern: RegExp) => Number((pattern.exec(stats)?.[1] ?? '0').replaceAll(',', ''));
+  return {
+    files: number(/Number of regular files transferred: ([\d,]+)/),
+    newBytes: number(/Total transferred file size: ([\d,]+)/),
+    sentBytes: number(/Total bytes sent: ([\d,]+)/),
+  };
+}
+
+/** Are the images there for readers, whole in length? */
+export async function verifyFiles(
+  step: { signal: AbortSignal },
+  url: string,
+  meta: BuildMeta,
+): Promise<void> {
+  for (const image of Object.values(meta.images)) {
+    const response = await fetch(`${url}/${image.path}`, { method: 'HEAD', signal: step.signal });
+    const length = Number(response.headers.get('content-length'));
+    if (!response.ok || length !== image.size)
+      throw new Failure(
+        'VerificationFailed',
+        `${url}/${image.path}: status ${response.status}, ${length} bytes instead of ${image.size}`,
+      );
+  }
+}
