@@ -57,15 +57,15 @@ const repo = z.strictObject({
 const image = z.strictObject({
   kind: z.string().describe('One of the image kinds that `treeline doctor` lists, such as `qcow2`.'),
   size: size
-    .default(4 * 2 ** 30)
+    .prefault('4GiB')
     .describe('Virtual disk size, such as `4GiB`; the root grows at first boot where the disk is larger.'),
   options: z.record(z.string(), z.unknown()).default({}).describe('Options of the kind; see “Image kinds”.'),
   bootTest: z.boolean().default(true).describe('Boot it before publication?'),
 });
 
 const bootTest = z.strictObject({
-  timeout: duration.default(600).describe('Time from power-on to the login prompt.'),
-  memory: size.default(2 ** 30).describe('Memory of the guest.'),
+  timeout: duration.prefault('10m').describe('Time from power-on to the login prompt.'),
+  memory: size.prefault('1GiB').describe('Memory of the guest.'),
   cpus: z.int().min(1).max(64).default(2).describe('CPUs of the guest.'),
   attempts: z
     .int()
@@ -94,7 +94,7 @@ const schedule = z.strictObject({
     .refine(isTimeZone, { error: 'write a time zone of the IANA list, such as `UTC` or `Europe/Berlin`' })
     .default('UTC')
     .describe('IANA time zone of the cron fields.'),
-  catchUp: duration.default(6 * 3600).describe('A start that was missed for longer than this is left out.'),
+  catchUp: duration.prefault('6h').describe('A start that was missed for longer than this is left out.'),
   paused: z.boolean().default(false).describe('Keep the schedule, but start nothing.'),
 });
 
@@ -152,7 +152,7 @@ export const streamSchema = z.strictObject({
     })
     .prefault({})
     .describe('What is kept.'),
-  freeSpace: size.default(3 * 2 ** 30).describe('Free disk space that a run needs before it starts.'),
+  freeSpace: size.prefault('3GiB').describe('Free disk space that a run needs before it starts.'),
   notify: z.array(notification).default([]).describe('Who is told of outcomes.'),
 });
 
