@@ -46,7 +46,7 @@ def base_of(request):
     conf.max_parallel_downloads = 8
     conf.retries = 3
     conf.timeout = 20
-    conf.metadata_expire = 0 if request["action"] == "resolve" else -1
+    conf.metadata_expire = -1
     conf.excludepkgs = request.get("exclude", [])
     for one in request["repos"]:
         repo = dnf.repo.Repo(one["id"], conf)
@@ -65,6 +65,9 @@ def load(base, request):
     """Loads each repo's metadata, and says of a failure whether the repo is away or not to be trusted."""
     for repo in base.repos.iter_enabled():
         try:
+            if request["action"] == "resolve":
+                # As `dnf --refresh` does: an age of zero seconds alone does not count as expired within the same second.
+                repo._repo.expire()
             repo.load()
         except dnf.exceptions.RepoError as error:
             text = str(error)
