@@ -66,15 +66,15 @@ async function runCommand(
   const execaOptions = {
     env: { PATH: host.path, HOME: host.home, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', ...options.env },
     extendEnv: false,
+    // A process group of its own, which is killed as a whole.
     detached: true,
-    cleanup: true,
     reject: false,
     stripFinalNewline: false,
-    maxBuffer: options.capture === 'all' ? allBytes : { stdout: allBytes, stderr: allBytes },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     stdout: 'pipe',
     stderr: 'pipe',
+    // The tails below hold what is kept.
     buffer: false,
   } satisfies Options;
   const child = execa(file, args, execaOptions);
