@@ -1,7 +1,5 @@
 /** A throw-away instance on free ports: the sample distribution and the key of `.treeline`, a server, a worker, web pages. */
 import type { Client } from '@temporalio/client';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -13,6 +11,7 @@ import { connect } from '../src/temporal/connect.js';
 import { startServer } from '../src/temporal/server.js';
 import { serve, type WebServer } from '../src/web/serve.js';
 import { installRuntime, startWorkers } from '../src/worker.js';
+import { freePort } from '../test/support/ports.js';
 
 export const streamName = 'sample';
 export const arch = 'x86_64' as const;
@@ -89,15 +88,4 @@ export async function start(settings: Settings): Promise<Running> {
       await server.close();
     },
   };
-}
-
-/** A loopback port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

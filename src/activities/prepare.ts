@@ -3,13 +3,13 @@ import { cp, mkdir, rm, statfs, access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { idsOfDay } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
-import { buildIndex } from '../domain/metadata.js';
 import { runRecord, type RunRecord } from '../domain/run.js';
 import type { Architecture } from '../domain/stream.js';
 import { formatBytes } from '../domain/units.js';
 import { readKey } from '../keys/gpg.js';
+import { readIndex } from '../publish/build-index.js';
 import { reachTarget } from '../publish/target.js';
-import { createExclusive, exists, readJson, writeJson, type Run } from '../store/store.js';
+import { createExclusive, exists, writeJson, type Run } from '../store/store.js';
 import { readStreamFile, streamFolder } from '../streams/load.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
 import { composerTools } from '../composers/index.js';
@@ -82,10 +82,9 @@ export const prepareActivities = (host: Host) => ({
     const ids = host.store.idsDir(args.stream);
     for (const id of await host.store.ids(args.stream))
       if ((await host.store.runOf(args.stream, id)) === args.run) return { build: id };
-    const index = await readJson(join(host.store.published(args.stream), 'builds.json'), buildIndex);
-    const used = new Set(
-      [...(index?.builds ?? []), ...(index?.['tombstone-builds'] ?? [])].map((build) => build.id),
-    );
+    // On a new builder, whose store knows nothing yet, the target is asked.
+    const index = await readIndex(host, await frozenStream(host, args), step.signal);
+    const used = new Set([...index.builds, ...index['tombstone-builds']].map((build) => build.id));
     for (const id of idsOfDay(new Date(args.date)))
       if (!used.has(id) && (await createExclusive(join(ids, id), `${args.run}\n`))) {
         step.note(`reserved ${id}`);

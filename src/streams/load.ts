@@ -8,6 +8,7 @@ import { Failure } from '../domain/failures.js';
 import { streamSchema, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
 import { webUrl, type Settings } from '../settings.js';
+import { exists } from '../store/store.js';
 
 /** Thrown for a stream file that is not valid; the message has a line per mistake. */
 const invalid = (problems: readonly string[]) => new Failure('StreamInvalid', problems.join('\n'));
@@ -215,11 +216,4 @@ function suggestion(word: string, known: readonly string[]): string {
     .map((candidate) => ({ candidate, far: distance(word.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.far - b.far)[0];
   return best && best.far <= Math.max(2, word.length / 3) ? ` Did you mean \`${best.candidate}\`?` : '';
-}
-
-async function exists(file: string): Promise<boolean> {
-  return readFile(file).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,12 +1,14 @@
 /** The real activity that takes build ids, as Temporal runs it. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { asStep, type Host, type StepArgs } from '../../src/activities/host.js';
 import { prepareActivities } from '../../src/activities/prepare.js';
 import { Failure, type FailureCode } from '../../src/domain/failures.js';
 import { emptyIndex } from '../../src/domain/metadata.js';
 import { readSettings } from '../../src/settings.js';
 import { Store, writeJson } from '../../src/store/store.js';
+import { serve } from '../../src/web/serve.js';
 import { runActivity as run } from '../steps/activity.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 
@@ -14,14 +16,23 @@ describe('reserve', function () {
   this.timeout(30_000);
   let s: Scratch;
   let host: Host;
+  let target: Awaited<ReturnType<typeof serve>>;
   beforeEach(async () => {
     s = await makeScratch('reserve');
     host = { settings: readSettings({ TREELINE_STATE: s.folder }), store: new Store(s.folder) };
+    await mkdir(s.at('www'));
+    target = await serve({ root: s.at('www'), port: 0 });
   });
-  afterEach(() => s.remove());
+  afterEach(async () => {
+    await target.close();
+    await s.remove();
+  });
 
-  const reserve = async (name: string, date = '2026-11-23T12:00:00.000Z', stream = 'tiny') =>
-    (await run(prepareActivities(host).reserve, { stream, run: name, step: 'reserve', date })).build;
+  const reserve = async (name: string, date = '2026-11-23T12:00:00.000Z', stream = 'tiny') => {
+    const frozen = { name: stream, publish: { buildlogs: { location: s.at('www'), url: target.url } } };
+    await writeJson(join(host.store.runDir({ stream, run: name }), 'stream.json'), frozen);
+    return (await run(prepareActivities(host).reserve, { stream, run: name, step: 'reserve', date })).build;
+  };
 
   it('gives 20 runs at once 20 ids, without a gap', async () => {
     const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => reserve(`run-${i}`)));
@@ -52,6 +63,12 @@ describe('reserve', function () {
     };
     await writeJson(s.at('store/tiny/published/builds.json'), index);
     assert.equal(await reserve('a'), '20261123_03');
+  });
+
+  it('never gives an id that the target has, on a new builder whose store is empty', async () => {
+    const index = { ...emptyIndex(), builds: [{ id: '20261123_01', arches: ['x86_64'] }] };
+    await writeJson(s.at('www/builds.json'), index);
+    assert.equal(await reserve('a'), '20261123_02');
   });
 
   it('ends with PublishConflict after the 99th of a day, and goes on the next day', async () => {

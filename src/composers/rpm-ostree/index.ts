@@ -14,11 +14,12 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import type { Step } from '../../steps/step.js';
+import { exists } from '../../store/store.js';
 import type { CommitInput, ComposeInput, Composer } from '../composer.js';
 import { commitCommand, downloadCommand, helpCommand, printCommand, resolveCommand } from './commands.js';
 import { readLockfile, writeLockfile } from './lockfile.js';
 import { composeJson, readOutput } from './output.js';
-import { exists, keepMetadata, openWorkspace, type Workspace } from './workspace.js';
+import { keepMetadata, openWorkspace, type Workspace } from './workspace.js';
 
 /**
  * Composes with `rpm-ostree compose tree`; needs root, bwrap, gpg and fuse on the host, and repos served over HTTP.

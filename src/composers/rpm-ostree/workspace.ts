@@ -4,6 +4,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } fro
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import type { Step } from '../../steps/step.js';
+import { exists } from '../../store/store.js';
 import type { ComposeInput } from '../composer.js';
 import * as commands from './commands.js';
 import { failureOf } from './classify.js';
@@ -166,9 +167,3 @@ export async function keepMetadata(
   }
   return sums;
 }
-
-export const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
