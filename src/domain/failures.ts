@@ -5,7 +5,8 @@
 export interface FailureKind {
   /** Would another try help without a person's doing? */
   readonly retryable: boolean;
-  readonly family: 'input' | 'package' | 'compose' | 'image' | 'test' | 'signing' | 'publish' | 'machine';
+  readonly family:
+    'input' | 'package' | 'compose' | 'image' | 'test' | 'signing' | 'decision' | 'publish' | 'machine';
   /** What happened, in general. */
   readonly meaning: string;
   /** What a person does about it. */
@@ -110,6 +111,48 @@ export const failureKinds = {
     false,
     'A key that the stream names is missing, expired or unusable.',
     'Import the key or renew it; `treeline doctor --roles signing` shows its state.',
+  ),
+  StatementRefused: kind(
+    'decision',
+    false,
+    'A statement is not a valid decision of an approver.',
+    'The message says why; make and sign a new one (`treeline promote`, `approve`, …).',
+  ),
+  BuildNotReleasable: kind(
+    'decision',
+    false,
+    'The build cannot be released.',
+    'Choose another build: `treeline builds STREAM` lists those that are published.',
+  ),
+  BuildDamaged: kind(
+    'decision',
+    false,
+    'The build is not what its metadata says: a checksum or signature does not fit.',
+    'Nothing was released. Find out who changed it; release another build.',
+  ),
+  HeadMoved: kind(
+    'decision',
+    false,
+    'The release location has moved since the approval.',
+    'Look at what was released there; then approve again.',
+  ),
+  MailServerAway: kind(
+    'publish',
+    true,
+    'The mail server does not answer.',
+    'Check `release.mail`; the mail goes out by itself when the server is back.',
+  ),
+  MailRefused: kind(
+    'publish',
+    false,
+    'The mail server refuses us, the sender or a recipient.',
+    'Check `release.mail` and the addresses; then `treeline retry`.',
+  ),
+  MailInDoubt: kind(
+    'publish',
+    false,
+    'It is not known whether the mail server took the mail.',
+    'Look for its Message-ID on the list; then `treeline announce --sent` or `--again`.',
   ),
   PublishConflict: kind(
     'publish',

@@ -3,9 +3,7 @@
  * are those of coreos-assembler, whose consumers exist; what is Treeline's own stands under `treeline`.
  */
 import { z } from 'zod';
-import { architecture } from './stream.js';
-
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+import { architecture, sha256 } from './names.js';
 
 /** `[name, epoch:version-release, arch]` */
 const nevra = z.tuple([z.string(), z.string(), z.string()]);

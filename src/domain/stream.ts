@@ -6,16 +6,11 @@
  * `${arch}`. A relative path is relative to the stream's folder.
  */
 import { z } from 'zod';
+import { architecture, httpUrl, name, plain, refTemplate, type Architecture } from './names.js';
+import { releaseSettings } from './release-settings.js';
 import { duration, size } from './units.js';
 
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, {
-  error: 'use lower-case letters, digits and `-`, starting with a letter',
-});
-/** Paths, locations and URLs go into argv arrays: a leading `-` would be read as an option. */
-const plain = z
-  .string()
-  .regex(/^[^\s\x00-\x1f-][^\s\x00-\x1f]*$/, { error: 'no spaces, and not starting with `-`' });
-const httpUrl = plain.regex(/^https?:\/\/[^/]+/, { error: 'write an `http://` or `https://` URL' });
+export { architecture, type Architecture } from './names.js';
 
 export const target = z
   .strictObject({
@@ -35,9 +30,6 @@ export const target = z
   })
   .describe('A publish target.');
 export type Target = z.infer<typeof target>;
-
-export const architecture = z.enum(['x86_64', 'aarch64']);
-export type Architecture = z.infer<typeof architecture>;
 
 const repo = z.strictObject({
   id: z
@@ -111,12 +103,7 @@ export const streamSchema = z.strictObject({
   title: z.string().min(1).max(80).describe('Name for people.'),
   description: z.string().max(400).default('').describe('One paragraph for the build pages.'),
   treefile: plain.describe('The treefile, beside the stream file.'),
-  ref: z
-    .string()
-    .regex(/^\w[\w.-]*(\/(\w[\w.-]*|\$\{arch\}))*$/, {
-      error: 'write an ostree ref such as `sample/${arch}/standard`',
-    })
-    .describe('The ostree ref; `${arch}` stands for the architecture.'),
+  ref: refTemplate.describe('The ostree ref; `${arch}` stands for the architecture.'),
   osname: name.describe('Name of the ostree remote and of the deployment’s OS in images.'),
   releasever: z
     .string()
@@ -145,6 +132,7 @@ export const streamSchema = z.strictObject({
       cloud: target.optional().describe('The images of signed releases.'),
     })
     .describe('Publish targets.'),
+  release: releaseSettings.optional(),
   retention: z
     .strictObject({
       builds: z.int().min(2).default(14).describe('Builds kept at buildlogs, newest first.'),
@@ -158,6 +146,10 @@ export const streamSchema = z.strictObject({
 
 /** A stream as declared, defaults filled in: sizes in bytes, durations in seconds, paths absolute. */
 export type Stream = z.infer<typeof streamSchema>;
+
+/** The ref under which releases are published: `release.ref`, or the stream's own. */
+export const releaseRefOf = (stream: Pick<Stream, 'ref' | 'release'>, arch: Architecture) =>
+  (stream.release?.ref ?? stream.ref).replaceAll('${arch}', arch);
 
 export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) =>
   stream.ref.replaceAll('${arch}', arch);

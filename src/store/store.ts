@@ -7,6 +7,9 @@
  *       repo/                   staging ostree repo
  *       snapshot/               ostree repo that publications are pushed from
  *       published/              builds.json, refs and summary as last published
+ *       releases/               repo/ and published/ of releases; <build>/: notes.json, files/, <arch>/{meta,lockfile}.json
+ *       statements/<nonce>.asc  every signed statement that was accepted
+ *       outbox/<key>.json       mails: what was sent, or is going to be
  *       cache/<arch>/           the composer's cache
  *       runs/<run>/             run.json, stream.json, source/, logs/, <arch>/ (lockfile, commit, images, meta.json)
  *     <state>/work/<run>/       scratch, removed at the end of the run
@@ -31,6 +34,16 @@ export class Store {
   readonly repo = (stream: string) => join(this.streamDir(stream), 'repo');
   readonly snapshot = (stream: string) => join(this.streamDir(stream), 'snapshot');
   readonly published = (stream: string) => join(this.streamDir(stream), 'published');
+  readonly releases = (stream: string) => join(this.streamDir(stream), 'releases');
+  /** Ostree repo that releases are pushed from; keeps every released commit. */
+  readonly releaseRepo = (stream: string) => join(this.releases(stream), 'repo');
+  /** releases.json, refs and summary as last published at the release location. */
+  readonly releasePublished = (stream: string) => join(this.releases(stream), 'published');
+  readonly releaseDir = (stream: string, build: string) => join(this.releases(stream), build);
+  /** What goes to `releases/<build>/` at the release location. */
+  readonly releaseFiles = (stream: string, build: string) => join(this.releaseDir(stream, build), 'files');
+  readonly statements = (stream: string) => join(this.streamDir(stream), 'statements');
+  readonly outbox = (stream: string) => join(this.streamDir(stream), 'outbox');
   readonly cache = (stream: string, arch: Architecture) => join(this.streamDir(stream), 'cache', arch);
   readonly runsDir = (stream: string) => join(this.streamDir(stream), 'runs');
   readonly runDir = ({ stream, run }: Run) => join(this.runsDir(stream), run);

@@ -1,0 +1,22 @@
+/** Names as they may stand in stream files and statements: they go into argv arrays, paths and URLs. */
+import { z } from 'zod';
+
+/** Of streams and operating systems. */
+export const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, {
+  error: 'use lower-case letters, digits and `-`, starting with a letter',
+});
+/** Paths, locations and URLs go into argv arrays: a leading `-` would be read as an option. */
+export const plain = z
+  .string()
+  .regex(/^[^\s\x00-\x1f-][^\s\x00-\x1f]*$/, { error: 'no spaces, and not starting with `-`' });
+export const httpUrl = plain.regex(/^https?:\/\/[^/]+/, { error: 'write an `http://` or `https://` URL' });
+
+export const refTemplate = z.string().regex(/^\w[\w.-]*(\/(\w[\w.-]*|\$\{arch\}))*$/, {
+  error: 'write an ostree ref such as `sample/${arch}/standard`',
+});
+
+export const architecture = z.enum(['x86_64', 'aarch64']);
+export type Architecture = z.infer<typeof architecture>;
+
+/** Hex sha256: of files and of ostree commits. */
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: 'write 64 hexadecimal digits' });

@@ -1,0 +1,128 @@
+/** What is published about releases: `releases.json`, `stream.json` (stream metadata), and the facts of the release notes. */
+import { z } from 'zod';
+import { buildId } from './build-id.js';
+import { packageChange } from './metadata.js';
+import { architecture, sha256 } from './names.js';
+
+/** `releases.json`, oldest release first; an entry, once published, changes only by additions. Shape: fedora-coreos. */
+export const releaseIndex = z.object({
+  stream: z.string(),
+  /** ISO 8601, UTC. */
+  metadata: z.object({ 'last-modified': z.string() }),
+  releases: z.array(
+    z.object({
+      version: buildId,
+      /** URL of the release's `release.json`. */
+      metadata: z.string(),
+      commits: z.array(z.object({ architecture, checksum: sha256 })),
+      /** Treeline's own. */
+      treeline: z.object({
+        /** ISO 8601, UTC. */
+        released: z.string(),
+        ref: z.string(),
+        /** URL of the release's page. */
+        page: z.string(),
+        /** The release before it. */
+        former: buildId.nullable(),
+        /** Names of the approvers. */
+        approvers: z.array(z.string()),
+        'rolled-back': z.object({ at: z.string(), to: buildId, reason: z.string().optional() }).optional(),
+      }),
+    }),
+  ),
+});
+export type ReleaseIndex = z.infer<typeof releaseIndex>;
+export type ReleaseEntry = ReleaseIndex['releases'][number];
+
+const artifact = z.object({
+  release: buildId,
+  formats: z.record(
+    z.string(),
+    z.object({
+      disk: z.object({
+        location: z.string(),
+        signature: z.string(),
+        sha256,
+        'uncompressed-sha256': sha256.optional(),
+      }),
+    }),
+  ),
+});
+
+/** `stream.json` (the newest release) and each release's `release.json`. Shape: coreos stream metadata. */
+export const streamMetadata = z.object({
+  stream: z.string(),
+  metadata: z.object({ 'last-modified': z.string() }),
+  /** By architecture, then by platform (image kind). */
+  architectures: z.partialRecord(
+    architecture,
+    z.object({ commit: sha256, artifacts: z.record(z.string(), artifact) }),
+  ),
+});
+export type StreamMetadata = z.infer<typeof streamMetadata>;
+
+const changeNote = z.object({
+  change: packageChange,
+  /** Changelog entries newer than the former release's package, newest first, as the RPM carries them. */
+  changelog: z.array(z.object({ time: z.string(), author: z.string(), text: z.string() })),
+});
+
+const advisory = z.object({
+  id: z.string(),
+  title: z.string(),
+  type: z.string(),
+  severity: z.string().optional(),
+  /** CVEs and bugs: id and URL. */
+  references: z.array(z.object({ id: z.string(), href: z.string().optional() })),
+  /** Names of the packages that it fixes here. */
+  packages: z.array(z.string()),
+});
+
+/** Everything that the release's page, wiki text and announcement are made of; `releases/<build>/notes.json`. */
+export const releaseNotes = z.object({
+  stream: z.object({ name: z.string(), title: z.string(), description: z.string(), osname: z.string() }),
+  build: buildId,
+  /** The release before it; null for the first. */
+  former: buildId.nullable(),
+  /** ISO 8601, UTC: when the notes were made, a moment before the release. */
+  time: z.string(),
+  /** Readers' address of the release location. */
+  url: z.string(),
+  /** The release's own page. */
+  page: z.string(),
+  signingKey: z.object({ fingerprint: z.string(), user: z.string(), url: z.string() }),
+  approvers: z.array(z.string()),
+  /** Upstream build that it follows, if the stream has a cadence with an upstream. */
+  upstream: z.object({ name: z.string(), number: z.int(), date: z.string() }).optional(),
+  knownIssues: z.array(z.string()),
+  architectures: z.array(
+    z.object({
+      architecture,
+      /** The release ref. */
+      ref: z.string(),
+      commit: sha256,
+      packages: z.int(),
+      images: z.array(
+        z.object({
+          kind: z.string(),
+          file: z.string(),
+          url: z.string(),
+          /** URL of the detached OpenPGP signature. */
+          signature: z.string(),
+          sha256,
+          /** Bytes. */
+          size: z.int(),
+          bootTest: z.string(),
+        }),
+      ),
+      /** URL of the clear-signed checksums file. */
+      checksums: z.string().optional(),
+      /** To the former release; absent for the first. */
+      changes: z.array(changeNote).optional(),
+      advisories: z.array(advisory),
+    }),
+  ),
+});
+export type ReleaseNotes = z.infer<typeof releaseNotes>;
+export type ChangeNote = z.infer<typeof changeNote>;
+export type Advisory = z.infer<typeof advisory>;

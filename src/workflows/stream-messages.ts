@@ -1,0 +1,47 @@
+/** How the workflows of promotion are addressed and what is said to them; free of workflow code, so that clients may import it. */
+import type { Promotion } from '../domain/promotion.js';
+
+/** The long-lived workflow of a stream. */
+export const streamId = (stream: string) => `stream/${stream}`;
+/** One promotion of a build. */
+export const promotionId = (stream: string, build: string) => `promotion/${stream}/${build}`;
+/** The release of a build. */
+export const releaseId = (stream: string, build: string) => `release/${stream}/${build}`;
+/** The return from a release to the one before. */
+export const rollbackId = (stream: string, build: string) => `rollback/${stream}/${build}`;
+/** The scheduled look at the cadence: proposes a candidate, reminds. */
+export const candidateId = (stream: string) => `candidate/${stream}`;
+
+/** Argument of the signal `promote` and the update `promote`. */
+export interface PromoteRequest {
+  readonly build: string;
+  /** Clear-signed statement of an approver; without it the build is only proposed. */
+  readonly statement?: string;
+  /** Who proposes, for a proposal without a statement, such as `schedule`. */
+  readonly by?: string;
+}
+
+/** Argument of the signal `decide` and the update `decide`: every other decision. */
+export interface DecideRequest {
+  /** Clear-signed statement. */
+  readonly statement: string;
+}
+
+/** Argument of the update `retry`: once more what failed, or goes on with what waits for a person. */
+export interface RetryRequest {
+  readonly build: string;
+  /** For an announcement in doubt: was the mail sent, or shall it go again? */
+  readonly mail?: 'sent' | 'again';
+}
+
+/** Answer of the updates. They fail with StatementRefused or BuildNotReleasable. */
+export interface Answer {
+  /** One line for people: what was taken in and what comes next. */
+  readonly message: string;
+  readonly promotion?: Promotion;
+}
+
+/** Input of the stream workflow. */
+export interface StreamInput {
+  readonly stream: string;
+}
