@@ -7,7 +7,7 @@ import type { ComposeInput } from '../composers/composer.js';
 import { composerOf } from '../composers/index.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
-import { refOf, type Architecture, type Stream } from '../domain/stream.js';
+import { refOf, releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
 import { fetchPublished } from '../publish/target.js';
 import { packageDifference } from '../rpm/difference.js';
 import type { Step } from '../steps/step.js';
@@ -148,6 +148,7 @@ export const composeActivities = (host: Host) => {
         );
         const commit = await composerOf(stream.composer).commit(step, input, {
           ref: refOf(stream, args.arch),
+          releaseRef: releaseRefOf(stream, args.arch),
           version: args.build,
           parent: args.parent,
           metadata: { [inputHashKey]: inputHash, 'treeline.stream': stream.name },

@@ -1,15 +1,26 @@
 /** All activities, by the family that they belong to. Workflows import only the types of these. */
+import { announceActivities } from './announce.js';
+import { candidateActivities } from './candidate.js';
 import { composeActivities } from './compose.js';
+import { decideActivities } from './decide.js';
 import type { Host } from './host.js';
 import { imageActivities } from './images.js';
 import { notifyActivities } from './notify.js';
 import { prepareActivities } from './prepare.js';
 import { publishActivities } from './publish.js';
+import { releaseActivities } from './release.js';
 import { signActivities } from './sign.js';
+import { viewActivities } from './view.js';
 
 /** The activities of each role. A role is a task queue; compose and images have one per architecture. */
 export const activitiesOf = {
-  control: (host: Host) => ({ ...prepareActivities(host), ...notifyActivities(host) }),
+  control: (host: Host) => ({
+    ...prepareActivities(host),
+    ...notifyActivities(host),
+    ...decideActivities(host),
+    ...viewActivities(host),
+    ...candidateActivities(host),
+  }),
   compose: (host: Host) => ({
     ...composeActivities(host),
     preflight: prepareActivities(host).preflight,
@@ -17,7 +28,11 @@ export const activitiesOf = {
   }),
   images: imageActivities,
   signing: signActivities,
-  publish: publishActivities,
+  publish: (host: Host) => ({
+    ...publishActivities(host),
+    ...releaseActivities(host),
+    ...announceActivities(host),
+  }),
 } as const;
 
 export type Role = keyof typeof activitiesOf;

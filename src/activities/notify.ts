@@ -18,7 +18,7 @@ export const notifyActivities = (host: Host) => ({
       url: stream.publish.buildlogs.url,
     });
     for (const { webhook, on } of stream.notify) {
-      if (webhook === undefined || !on.includes(outcome)) continue;
+      if (webhook === undefined || !on.some((wanted) => wanted === outcome)) continue;
       const response = await fetch(webhook, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

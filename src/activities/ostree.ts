@@ -38,6 +38,12 @@ export const remoteCommands = (
   ),
 ];
 
+/** The same command for a remote whose summary is not looked at. */
+export const withoutSummary = ([program, ...args]: [string, ...string[]]): [string, ...string[]] => [
+  program,
+  ...args.map((arg) => (arg === '--set=gpg-verify-summary=true' ? '--set=gpg-verify-summary=false' : arg)),
+];
+
 /** Value of a string key of a commit's metadata; undefined if there is none. */
 export async function commitMetadata(
   step: Step,

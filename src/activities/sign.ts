@@ -75,6 +75,27 @@ export const signActivities = (host: Host) => {
         .run(summaryCommand(host.store.snapshot(args.stream), key, home))
         .catch(meaning('SigningFailed', args.step));
     }),
+
+    /** Writes and signs the summary of the release repo. */
+    signReleaseSummary: asStep(host, async (step, args: StepArgs): Promise<void> => {
+      const { key } = await signingKey(step, args);
+      await step
+        .run(summaryCommand(host.store.releaseRepo(args.stream), key, home))
+        .catch(meaning('SigningFailed', args.step));
+    }),
+
+    /** Clear-signs the announcement, if the stream has an announcer's key. */
+    signAnnouncement: asStep(host, async (step, args: StepArgs & { build: string }): Promise<void> => {
+      const stream = await frozenStream(host, args);
+      const keyFile = stream.release?.announce.key;
+      if (keyFile === undefined) return;
+      const key = await readKey(step, keyFile);
+      await requirePrivateKey(step, home, key);
+      const file = join(host.store.releaseFiles(stream.name, args.build), 'announcement.txt');
+      await step
+        .run(clearSignCommand(home, key.fingerprint, file))
+        .catch(meaning('SigningFailed', 'announcement.txt'));
+    }),
   };
 };
 

@@ -31,6 +31,8 @@ export interface ComposeInput {
 
 export interface CommitInput {
   readonly ref: string;
+  /** The ref of releases: the commit is bound to it too, so that clients accept it there. */
+  readonly releaseRef?: string;
   /** The build id; becomes the commit's `version`. */
   readonly version: string;
   /** Checksum of the parent commit, or none for a first build. */

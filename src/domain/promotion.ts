@@ -39,6 +39,10 @@ export type PromotionPhase =
   | 'expired'
   | 'superseded';
 
+/** Does it still wait for something? */
+export const isOpen = (phase: PromotionPhase): boolean =>
+  phase === 'proposed' || phase === 'ready' || phase === 'releasing' || phase === 'failed';
+
 export interface Promotion {
   readonly build: string;
   readonly phase: PromotionPhase;

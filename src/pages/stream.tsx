@@ -3,6 +3,7 @@ import type { BuildMeta } from '../domain/metadata.js';
 import { Badge, ChangeCounts, Short } from './badges.js';
 import { buildLink, formatFingerprint, outcomeOf, shellWord } from './facts.js';
 import { Columns, Commands, Page, Table, toHtml, When } from './layout.js';
+import { pageLink } from './links.js';
 import type { StreamFacts, StreamInput } from './types.js';
 
 /** Renders a stream's page, `index.html` at the stream's root. */
@@ -20,11 +21,19 @@ export const renderStream = ({ stream, generated, builds }: StreamInput): string
     >
       <h1>{stream.title}</h1>
       {stream.description && <p class="lead">{stream.description}</p>}
+      <Releases link={pageLink(stream.releases)} />
       <h2>Builds</h2>
       {builds.length === 0 ? <p>No build is published yet.</p> : <Builds builds={builds} />}
       <Usage stream={stream} fingerprint={builds[0]?.[0]?.treeline.key} />
     </Page>,
   );
+
+const Releases = ({ link }: { link: string | undefined }) =>
+  link ? (
+    <p>
+      These are nightly builds. The <a href={link}>releases</a> are those of them that the SIG has chosen.
+    </p>
+  ) : null;
 
 const Builds = ({ builds }: { builds: StreamInput['builds'] }) => (
   <Table caption="Published builds, newest first">

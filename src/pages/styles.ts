@@ -67,9 +67,9 @@ del { color: var(--quiet); text-decoration: none; }
 ins { text-decoration: none; }
 
 .badge { padding: .05rem .5rem; border-radius: 1rem; background: var(--raised); color: var(--quiet); font-size: .8125rem; font-weight: 600; }
-.passed { background: var(--good-ground); color: var(--good); }
-.flaky { background: var(--warn-ground); color: var(--warn); }
-.failed { background: var(--bad-ground); color: var(--bad); }
+.passed, .badge.good { background: var(--good-ground); color: var(--good); }
+.flaky, .badge.warn { background: var(--warn-ground); color: var(--warn); }
+.failed, .badge.bad { background: var(--bad-ground); color: var(--bad); }
 .counts { display: inline-flex; gap: .6rem; white-space: nowrap; }
 .added { color: var(--good); }
 .removed { color: var(--bad); }
@@ -92,7 +92,74 @@ ins { text-decoration: none; }
 .filter input { flex: 1 1 12rem; max-width: 24rem; padding: .4rem .6rem; border: 1px solid var(--quiet); border-radius: 6px; background: var(--ground); color: inherit; font: inherit; }
 .filter output { color: var(--quiet); font-size: .875rem; }
 
+h3 { margin: 1.25rem 0 .25rem; font-size: 1rem; }
+.kind { margin: 1rem 0 .25rem; font-size: .875rem; color: var(--quiet); }
+.text { white-space: pre-line; overflow-wrap: anywhere; }
+.banner { margin: 1rem 0; padding: .5rem 1rem; border-left: 4px solid var(--bad); border-radius: 6px; background: var(--bad-ground); color: var(--bad); }
+.banner a { color: inherit; }
+.card { margin: .75rem 0; padding: .75rem 1rem; border: 1px solid var(--line); border-left: 4px solid var(--bar); border-radius: 6px; }
+.card.bad { border-left-color: var(--bad); }
+.card .facts { margin: .75rem 0 0; }
+.note { color: var(--bad); }
+.big { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .75rem; font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.progress { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1rem; margin: .75rem 0 .5rem; font-size: .875rem; }
+.progress svg { flex: 1 1 8rem; max-width: 24rem; height: 12px; }
+.progress rect { fill: var(--raised); stroke: var(--quiet); }
+.progress .given { fill: var(--bar); stroke: var(--bar); }
+.approvers { margin: .5rem 0; padding: 0; list-style: none; }
+.approvers li { margin: .25rem 0; }
+.names { min-width: 9rem; }
+.window { white-space: nowrap; }
+.state { min-width: 11rem; }
+.commits { white-space: nowrap; }
+.references { min-width: 9rem; }
+.title, th .quiet { font-weight: 400; }
+tr.marked { background: var(--warn-ground); }
+tr.marked .badge { background: var(--ground); }
+.timeline svg { font-size: .75rem; font-variant-numeric: tabular-nums; }
+/* From right to left, so that a narrow screen begins with the newest. */
+.timeline { direction: rtl; }
+.timeline > svg { direction: ltr; display: block; width: 100%; min-width: 46rem; }
+.timeline text { fill: currentColor; text-anchor: middle; paint-order: stroke; stroke: var(--ground); stroke-width: 4px; stroke-linejoin: round; }
+.timeline line { stroke: var(--quiet); }
+.timeline .axis { stroke-width: 2; }
+.timeline .month line { stroke: var(--line); }
+.timeline .window { fill: var(--warn); fill-opacity: .35; }
+.timeline .month, .timeline .now, .timeline .former { color: var(--quiet); }
+.timeline .now line { stroke: var(--link); stroke-dasharray: 3 3; }
+.timeline .now { color: var(--link); }
+.timeline .current { color: var(--good); }
+.timeline .current text { font-weight: 700; }
+.timeline .back, .timeline .missed { color: var(--bad); }
+.timeline .due { color: var(--warn); }
+.shape circle, .shape path { fill: var(--ground); stroke: var(--quiet); stroke-width: 2; }
+.shape.former circle { fill: var(--quiet); }
+.shape.current circle { fill: var(--good); stroke: var(--good); }
+.shape.current .halo { fill: none; }
+.shape.back circle, .shape.back path, .shape.missed path { stroke: var(--bad); }
+.shape.due path { stroke: var(--warn); fill: var(--warn-ground); }
+.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: .5rem 0 1rem; padding: 0; list-style: none; color: var(--quiet); font-size: .8125rem; }
+.legend li { display: flex; align-items: center; gap: .35rem; }
+.weeks { width: 100%; max-width: 44rem; margin: .5rem 0 1rem; table-layout: fixed; }
+.weeks caption { padding: .5rem 0; }
+.weeks th, .weeks td { padding: .25rem .35rem; border: 1px solid var(--line); overflow-wrap: anywhere; }
+.weeks td { height: 3.25rem; }
+.weeks time { white-space: normal; }
+.weeks .inside { background: var(--warn-ground); color: var(--warn); }
+.weeks .due { background: var(--warn-ground); color: var(--warn); box-shadow: inset 0 0 0 2px var(--warn); font-weight: 700; }
+.what { font-size: .75rem; line-height: 1.2; }
+.changes { margin: 0; padding: 0; list-style: none; font-size: .875rem; }
+.changes li { display: grid; grid-template-columns: minmax(10rem, 1fr) 2fr; gap: .15rem 1rem; padding: .35rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+.changes details { grid-column: 1 / -1; }
+.changes summary { width: max-content; max-width: 100%; color: var(--link); cursor: pointer; }
+.entry { margin: .25rem 0 .5rem; padding-left: .75rem; border-left: 2px solid var(--line); }
+.entry p { margin: 0; }
+.issues li { margin: .5rem 0; max-width: 44rem; }
+
 @media (max-width: 40rem) {
+  .weeks th, .weeks td { padding: .15rem; }
+  .what { font-size: .6875rem; }
+  .changes li { grid-template-columns: 1fr; }
   .facts { display: block; }
   .facts dd { margin-bottom: .5rem; }
 }

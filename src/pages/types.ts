@@ -1,6 +1,10 @@
 /** What the pages are rendered from. */
+import type { CadenceRow } from '../domain/cadence.js';
 import type { Lockfile } from '../domain/lockfile.js';
 import type { BootTestResult, BuildMeta } from '../domain/metadata.js';
+import type { Architecture } from '../domain/names.js';
+import type { StreamView } from '../domain/promotion.js';
+import type { ReleaseEntry, ReleaseIndex, ReleaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
 
 /** What the boot tests of a build came to. */
@@ -12,6 +16,8 @@ export interface StreamFacts extends Pick<Stream, 'name' | 'title' | 'descriptio
   readonly url: string;
   /** Link from the stream's root to the instance page, such as `../../index.html`, where there is one. */
   readonly home?: string | undefined;
+  /** The stream's releases: http(s) address, or link from the stream's root such as `../../releases/sample/index.html`. */
+  readonly releases?: string | undefined;
 }
 
 export interface StreamEntry {
@@ -46,4 +52,36 @@ export interface BuildInput {
   readonly previous?: string | undefined;
   /** Id of the published build after this one, of the same architecture. */
   readonly next?: string | undefined;
+}
+
+/** A stream as its release pages show it: `ref` is the template of the release ref, `url` the release location. */
+export interface ReleaseStreamFacts extends Omit<StreamFacts, 'releases'> {
+  readonly architectures: readonly Architecture[];
+  /** The signing key's: 40 hex digits. */
+  readonly fingerprint: string;
+  /** The folder of the build pages, without `index.html`: http(s) address, or link from the release location's root. */
+  readonly builds?: string | undefined;
+}
+
+export interface ReleasesInput {
+  /** ISO 8601, UTC. */
+  readonly generated: string;
+  readonly stream: ReleaseStreamFacts;
+  readonly index: ReleaseIndex;
+  /** `view.current` names the release that readers have. */
+  readonly view: StreamView;
+  /** Names of all who may decide. */
+  readonly approvers: readonly string[];
+  /** Oldest first; empty for a stream without a cadence. */
+  readonly calendar: readonly CadenceRow[];
+  /** Name of the upstream whose builds the calendar names. Default `Upstream`. */
+  readonly upstream?: string | undefined;
+}
+
+export interface ReleaseInput extends Pick<ReleaseStreamFacts, 'home' | 'builds'> {
+  readonly notes: ReleaseNotes;
+  /** The release after this one. */
+  readonly next?: string | undefined;
+  /** Set when the release was taken back. */
+  readonly rolledBack?: ReleaseEntry['treeline']['rolled-back'];
 }

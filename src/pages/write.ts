@@ -4,9 +4,11 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { renderBuild } from './build.js';
 import { renderInstance } from './instance.js';
+import { renderRelease } from './release.js';
+import { renderReleases } from './releases.js';
 import { renderStream } from './stream.js';
 import { stylesheet } from './styles.js';
-import type { BuildInput, InstanceInput, StreamInput } from './types.js';
+import type { BuildInput, InstanceInput, ReleaseInput, ReleasesInput, StreamInput } from './types.js';
 
 export interface PagesInput extends StreamInput {
   /** Build pages to write: the new build's, and the one before it, which gains its link forward. */
@@ -25,6 +27,26 @@ export async function writePages(dir: string, { pages, ...input }: PagesInput): 
     await writeWhole(join(dir, 'builds', buildid, architecture, 'index.html'), html);
   }
   await writeWhole(join(dir, 'index.html'), renderStream(input));
+}
+
+export interface ReleasePagesInput extends ReleasesInput {
+  /** Release pages to write: the new one's, and those whose links or state have changed. */
+  readonly pages: readonly Omit<ReleaseInput, 'home' | 'builds'>[];
+}
+
+/**
+ * Writes the pages of the releases below `dir`, the release location's root: stylesheet and release pages first, `index.html`
+ * last. Writing the same again changes nothing.
+ */
+export async function writeReleasePages(dir: string, { pages, ...input }: ReleasePagesInput): Promise<void> {
+  const { home, builds } = input.stream;
+  await writeWhole(join(dir, 'treeline.css'), stylesheet);
+  for (const page of pages)
+    await writeWhole(
+      join(dir, 'releases', page.notes.build, 'index.html'),
+      renderRelease({ home, builds, ...page }),
+    );
+  await writeWhole(join(dir, 'index.html'), renderReleases(input));
 }
 
 /** Writes the instance page and its stylesheet below `dir`, the web root. */

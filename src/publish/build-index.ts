@@ -1,13 +1,15 @@
 /** The stream's `builds.json`, and what is removed when it has grown beyond the stream's retention. */
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { compareIds } from '../domain/build-id.js';
 import { buildIndex, emptyIndex, type BuildIndex } from '../domain/metadata.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
+import { readView } from '../release/release-index.js';
 import { readJson, writeJson } from '../store/store.js';
-import { fetchPublished, rsync } from './target.js';
+import { streamRun } from '../workflows/stream-messages.js';
+import { fetchPublished, removeAt, rsync } from './target.js';
 
 const published = (host: Host, stream: Stream, name: string) => join(host.store.published(stream.name), name);
 
@@ -49,9 +51,13 @@ export async function pruneBuilds(
   stream: Stream,
 ): Promise<{ builds: string[]; runs: number }> {
   const index = await readIndex(host, stream, step.signal);
-  const old = index.builds.slice(stream.retention.builds);
+  // A build whose promotion is open stays.
+  const proposed = new Set((await readView(host.store, stream.name))?.promotions.map(({ build }) => build));
+  const isOld = ({ id }: { id: string }, place: number) =>
+    place >= stream.retention.builds && !proposed.has(id);
+  const old = index.builds.filter(isOld);
   const target = stream.publish.buildlogs;
-  const builds = index.builds.slice(0, stream.retention.builds);
+  const builds = index.builds.filter((build, place) => !isOld(build, place));
   if (old.length > 0) {
     const tombstones = [...old.map(({ id }) => ({ id })), ...index['tombstone-builds']];
     const next: BuildIndex = {
@@ -64,16 +70,13 @@ export async function pruneBuilds(
     await writeJson(file, next);
     await rsync(step, target, ['--times', '--delay-updates'], [file], 'builds.json');
   }
-  const empty = published(host, stream, 'empty');
-  await mkdir(empty, { recursive: true });
-  for (const { id } of old)
-    await rsync(
-      step,
-      target,
-      ['--recursive', '--delete', `--include=/${id}/***`, '--exclude=*'],
-      [`${empty}/`],
-      'builds/',
-    );
+  await removeAt(
+    step,
+    target,
+    'builds',
+    old.map(({ id }) => id),
+    published(host, stream, 'empty'),
+  );
   // Our own record last: a try that broke off above is done again in full.
   if (old.length > 0)
     await rename(published(host, stream, 'pruned-builds.json'), published(host, stream, 'builds.json'));
@@ -84,7 +87,7 @@ export async function pruneBuilds(
 }
 
 async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>): Promise<number> {
-  const keep = new Set<string | undefined>();
+  const keep = new Set<string | undefined>([streamRun]);
   for (const id of kept) keep.add(await host.store.runOf(stream.name, id));
   const folder = host.store.runsDir(stream.name);
   const old = (await newestFirst(folder))

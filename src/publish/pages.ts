@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { lockfile } from '../domain/lockfile.js';
 import { buildIndex, buildMeta, type BuildIndex, type BuildMeta } from '../domain/metadata.js';
-import type { Stream } from '../domain/stream.js';
+import type { Stream, Target } from '../domain/stream.js';
 import { outcomeOf } from '../pages/facts.js';
 import type { BuildInput, StreamFacts } from '../pages/types.js';
 import { writeInstance, writePages } from '../pages/write.js';
@@ -58,16 +58,19 @@ async function readMetas(host: Host, stream: string, index: BuildIndex | undefin
   return all;
 }
 
-function facts(host: Host, { name, title, description, ref, osname, publish }: Stream): StreamFacts {
-  const inside = relative(host.store.www(), publish.buildlogs.location);
-  const home =
-    inside.startsWith('..') || inside.startsWith('/')
-      ? undefined
-      : `${inside
-          .split('/')
-          .map(() => '..')
-          .join('/')}/index.html`;
-  return { name, title, description, ref, osname, url: publish.buildlogs.url, home };
+function facts(host: Host, stream: Stream): StreamFacts {
+  const { name, title, description, ref, osname, publish } = stream;
+  const home = homeLink(host, publish.buildlogs);
+  const releases = publish.release && stream.release ? `${publish.release.url}/index.html` : undefined;
+  return { name, title, description, ref, osname, url: publish.buildlogs.url, home, releases };
+}
+
+/** Link from a target's root to the instance page, if the target is below this instance's web root. */
+export function homeLink(host: Host, target: Target): string | undefined {
+  const inside = relative(host.store.www(), target.location);
+  if (inside.startsWith('..') || inside.startsWith('/')) return undefined;
+  const up = inside.split('/').map(() => '..');
+  return `${up.join('/')}/index.html`;
 }
 
 /** The list of this instance's streams; the stream that is being published counts as it is going to be. */

@@ -105,3 +105,33 @@ export async function fetchPublished(
   if (!response.ok) throw away(`HTTP status ${response.status}`);
   return Buffer.from(await response.arrayBuffer());
 }
+
+/** Removes folders below a folder of the target, with all that is in them. What is gone already is fine. */
+export async function removeAt(
+  step: Step,
+  target: Target,
+  parent: string,
+  names: readonly string[],
+  empty: string,
+): Promise<void> {
+  await mkdir(empty, { recursive: true });
+  for (const name of names)
+    await rsync(
+      step,
+      target,
+      ['--recursive', '--delete', `--include=/${name}/***`, '--exclude=*'],
+      [`${empty}/`],
+      `${parent}/`,
+    );
+}
+
+/** Files below `folder` that the target has already, but with another content. */
+export async function differing(step: Step, target: Target, folder: string, path: string): Promise<string[]> {
+  const options = ['--recursive', '--checksum', '--existing', '--dry-run', '--out-format=%i %n'];
+  const { stdout } = await rsync(step, target, options, [`${folder}/`], path, { capture: 'all' });
+  return stdout.split('\n').flatMap((line) => {
+    // `<f` sent, `>f` received, each with `c`: the checksum differs. Times alone do not count.
+    const changed = /^[<>]f(c|\.s)\S* (.+)$/.exec(line);
+    return changed?.[2] === undefined ? [] : [changed[2]];
+  });
+}

@@ -1,4 +1,4 @@
-/** One Temporal Schedule per stream, made to be as the stream files say. */
+/** Temporal Schedules of the streams, made to be as the stream files say. */
 import {
   ScheduleNotFoundError,
   ScheduleOverlapPolicy,
@@ -8,7 +8,8 @@ import {
 } from '@temporalio/client';
 import { z } from 'zod';
 import type { Stream } from '../domain/stream.js';
-import { nightlyId, type NightlyInput } from '../workflows/nightly-messages.js';
+import { nightlyId } from '../workflows/nightly-messages.js';
+import { candidateId } from '../workflows/stream-messages.js';
 
 /** What a schedule is declared as; kept in the started workflow's memo, by which a change is known. */
 const declaration = z.object({
@@ -20,58 +21,94 @@ const declaration = z.object({
 });
 export type Declaration = z.infer<typeof declaration>;
 
+interface ScheduleKind {
+  /** Id of the schedule, and of the workflow that it starts. */
+  readonly id: (stream: string) => string;
+  readonly title: (stream: string) => string;
+  /** What the stream file says; undefined for a stream that has no such schedule. */
+  readonly declare: (stream: Stream) => Declaration | undefined;
+}
+
+/** The schedules that a stream can have, by the type of the workflow that they start with `{ stream }`. */
+const kinds = {
+  nightly: {
+    id: nightlyId,
+    title: (stream) => `Nightly of ${stream}`,
+    declare: ({ schedule }) =>
+      schedule && {
+        cron: schedule.cron,
+        timezone: schedule.timezone,
+        catchUp: schedule.catchUp,
+        paused: schedule.paused,
+      },
+  },
+  candidate: {
+    id: candidateId,
+    title: (stream) => `Release dates of ${stream}`,
+    // Release dates are days in UTC. A look that was missed for a day is as good as the next one.
+    declare: ({ release }) =>
+      release?.cadence && { cron: '10 * * * *', timezone: 'UTC', catchUp: 86_400, paused: false },
+  },
+} as const satisfies Record<string, ScheduleKind>;
+
+export type ScheduleType = keyof typeof kinds;
+const types = Object.keys(kinds) as ScheduleType[];
+
 export interface ScheduleChange {
   readonly stream: string;
+  readonly type: ScheduleType;
+  /** Id of the schedule, such as `nightly/sample`. */
+  readonly id: string;
   readonly action: 'create' | 'update' | 'remove' | 'none';
   /** Field by field: `cron: 0 1 * * * → 30 2 * * *`. */
   readonly differences: readonly string[];
 }
 
-const prefix = 'nightly/';
-const declare = ({ schedule }: Stream): Declaration | undefined =>
-  schedule && {
-    cron: schedule.cron,
-    timezone: schedule.timezone,
-    catchUp: schedule.catchUp,
-    paused: schedule.paused,
-  };
-
 /** Compares the streams with the schedules on the server. */
 export async function planSchedules(client: Client, streams: readonly Stream[]): Promise<ScheduleChange[]> {
   const changes: ScheduleChange[] = [];
-  for (const stream of streams) {
-    const wanted = declare(stream);
-    const actual = await currentDeclaration(client, stream.name);
-    if (!wanted && !actual) continue;
-    const action = !wanted ? 'remove' : !actual ? 'create' : undefined;
-    const differences = compare(actual, wanted);
-    changes.push({
-      stream: stream.name,
-      action: action ?? (differences.length > 0 ? 'update' : 'none'),
-      differences,
-    });
-  }
-  for await (const { scheduleId } of client.schedule.list()) {
-    const name = scheduleId.startsWith(prefix) ? scheduleId.slice(prefix.length) : undefined;
-    if (name !== undefined && !streams.some((stream) => stream.name === name))
-      changes.push({ stream: name, action: 'remove', differences: ['the stream is gone'] });
-  }
+  for (const stream of streams)
+    for (const type of types) {
+      const wanted = kinds[type].declare(stream);
+      const actual = await currentDeclaration(client, stream.name, type);
+      if (!wanted && !actual) continue;
+      const action = !wanted ? 'remove' : !actual ? 'create' : undefined;
+      const differences = compare(actual, wanted);
+      changes.push({
+        stream: stream.name,
+        type,
+        id: kinds[type].id(stream.name),
+        action: action ?? (differences.length > 0 ? 'update' : 'none'),
+        differences,
+      });
+    }
+  for await (const { scheduleId } of client.schedule.list())
+    for (const type of types) {
+      const prefix = kinds[type].id('');
+      const stream = scheduleId.startsWith(prefix) ? scheduleId.slice(prefix.length) : undefined;
+      if (stream !== undefined && !streams.some(({ name }) => name === stream))
+        changes.push({
+          ...{ stream, type, id: scheduleId },
+          action: 'remove',
+          differences: ['the stream is gone'],
+        });
+    }
   return changes;
 }
 
-/** Carries the changes out. Idempotent: what is already so stays. A running nightly is never touched. */
+/** Carries the changes out. Idempotent: what is already so stays. A running workflow is never touched. */
 export async function applySchedules(
   client: Client,
   streams: readonly Stream[],
   changes: readonly ScheduleChange[],
 ): Promise<void> {
-  for (const { stream: name, action } of changes) {
-    const handle = client.schedule.getHandle(nightlyId(name));
+  for (const { stream: name, type, id, action } of changes) {
+    const handle = client.schedule.getHandle(id);
     if (action === 'remove') await handle.delete();
     const stream = streams.find((s) => s.name === name);
-    const wanted = stream && declare(stream);
+    const wanted = stream && kinds[type].declare(stream);
     if (!wanted) continue;
-    const options = scheduleOptions(name, wanted);
+    const options = scheduleOptions(name, type, wanted);
     if (action === 'create') await client.schedule.create(options);
     if (action === 'update')
       await handle.update((previous) => ({
@@ -85,20 +122,21 @@ const note = ({ paused }: Declaration) => (paused ? 'paused in the stream file' 
 
 function scheduleOptions(
   stream: string,
+  type: ScheduleType,
   wanted: Declaration,
 ): ScheduleOptions & { spec: NonNullable<ScheduleOptions['spec']> } {
-  const input: NightlyInput = { stream };
+  const { id, title } = kinds[type];
   return {
-    scheduleId: nightlyId(stream),
+    scheduleId: id(stream),
     spec: { cronExpressions: [wanted.cron], timezone: wanted.timezone },
     action: {
       type: 'startWorkflow',
-      workflowType: 'nightly',
-      workflowId: nightlyId(stream),
+      workflowType: type,
+      workflowId: id(stream),
       taskQueue: 'control',
-      args: [input],
+      args: [{ stream }],
       memo: { declaration: wanted },
-      staticSummary: `Nightly of ${stream}`,
+      staticSummary: title(stream),
     },
     policies: {
       // A nightly that takes longer than a day is not overtaken by the next one.
@@ -112,8 +150,12 @@ function scheduleOptions(
 }
 
 /** The schedule as it is on the server; undefined if there is none. */
-async function currentDeclaration(client: Client, stream: string): Promise<Declaration | undefined> {
-  const description = await describeSchedule(client, stream);
+async function currentDeclaration(
+  client: Client,
+  stream: string,
+  type: ScheduleType,
+): Promise<Declaration | undefined> {
+  const description = await describeSchedule(client, stream, type);
   if (!description) return undefined;
   const declared = declaration.partial().safeParse(description.action.memo?.declaration).data ?? {};
   return {
@@ -124,12 +166,14 @@ async function currentDeclaration(client: Client, stream: string): Promise<Decla
   };
 }
 
+/** A stream's schedule on the server; undefined if there is none. */
 export async function describeSchedule(
   client: Client,
   stream: string,
+  type: ScheduleType = 'nightly',
 ): Promise<ScheduleDescription | undefined> {
   return client.schedule
-    .getHandle(nightlyId(stream))
+    .getHandle(kinds[type].id(stream))
     .describe()
     .catch((error: unknown) => {
       if (error instanceof ScheduleNotFoundError) return undefined;

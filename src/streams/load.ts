@@ -9,6 +9,7 @@ import { streamSchema, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
 import { webUrl, type Settings } from '../settings.js';
 import { exists } from '../store/store.js';
+import { checkRelease, releaseWithPaths } from './release.js';
 
 /** Thrown for a stream file that is not valid; the message has a line per mistake. */
 const invalid = (problems: readonly string[]) => new Failure('StreamInvalid', problems.join('\n'));
@@ -64,6 +65,7 @@ export async function readStreamFile(settings: Settings, file: string, name: str
   if (!parsed.success) for (const issue of parsed.error.issues) report(issue, add);
   const stream = parsed.data;
   checkMeaning(declared.parse(data), name, add);
+  if (stream) checkRelease(stream, add);
   if (problems.length > 0 || !stream)
     throw invalid(problems.sort((a, b) => a.line - b.line).map((problem) => problem.text));
   return absolute(stream, dirname(file));
@@ -156,6 +158,7 @@ function absolute(stream: Stream, folder: string): Stream {
     treefile: at(stream.treefile),
     signingKey: at(stream.signingKey),
     repos: stream.repos.map((repo) => ({ ...repo, gpgKeys: repo.gpgKeys.map(at) })),
+    ...(stream.release ? { release: releaseWithPaths(stream.release, at) } : {}),
   };
 }
 

@@ -1,2 +1,6 @@
 /** All workflows: the entry point of the workflow bundle. */
 export { nightly } from './nightly.js';
+export { candidate } from './candidate.js';
+export { promotion } from './promotion.js';
+export { release, rollback } from './release.js';
+export { stream } from './stream.js';

@@ -12,6 +12,9 @@ export const rollbackId = (stream: string, build: string) => `rollback/${stream}
 /** The scheduled look at the cadence: proposes a candidate, reminds. */
 export const candidateId = (stream: string) => `candidate/${stream}`;
 
+/** Steps that belong to no run of a chain log as the run of this name. */
+export const streamRun = 'stream';
+
 /** Argument of the signal `promote` and the update `promote`. */
 export interface PromoteRequest {
   readonly build: string;

@@ -14,8 +14,15 @@ describe('treeline apply', function () {
 
   before(async () => {
     instance = await TestInstance.create();
-    await instance.declare('one');
+    await instance.declare('one', {
+      release: {
+        approvers: [{ name: 'Ada', key: 'ada.asc' }],
+        approvals: { promote: 1 },
+        cadence: { anchor: '2026-11-24' },
+      },
+    });
     await instance.declare('two', {
+      release: undefined,
       schedule: { cron: '0 5 * * 1', timezone: 'Europe/Berlin', catchUp: '2h', paused: true },
     });
     await instance.startServer();
@@ -30,12 +37,13 @@ describe('treeline apply', function () {
 
   it('shows the difference, creates, and is idempotent', async () => {
     assert.match(await apply('--dry-run'), /create nightly\/one\n\s+cron: none → 30 2 \* \* \*/);
+    assert.match(await apply('--dry-run'), /create candidate\/one\n\s+cron: none → 10 \* \* \* \*/);
     assert.equal(
       await describeSchedule(await instance.client(), 'one'),
       undefined,
       'a dry run changes nothing',
     );
-    assert.match(await apply(), /Applied 2 changes/);
+    assert.match(await apply(), /Applied 3 changes/);
     assert.match(await apply(), /Nothing to change/);
     const one = await describeSchedule(await instance.client(), 'one');
     assert.equal(one?.policies.overlap, ScheduleOverlapPolicy.SKIP);
@@ -44,6 +52,27 @@ describe('treeline apply', function () {
     const two = await describeSchedule(await instance.client(), 'two');
     assert.equal(two?.state.paused, true);
     assert.equal(two.spec.timezone, 'Europe/Berlin');
+  });
+
+  it('looks at the release dates of the streams that have some, every hour', async () => {
+    const client = await instance.client();
+    const look = await describeSchedule(client, 'one', 'candidate');
+    assert.deepEqual(look?.spec.calendars?.[0]?.minute, [{ start: 10, end: 10, step: 1 }]);
+    assert.equal(look.spec.timezone ?? 'UTC', 'UTC');
+    assert.equal(look.policies.overlap, ScheduleOverlapPolicy.SKIP);
+    assert.equal(look.policies.catchupWindow, 24 * 3600 * 1000);
+    assert.equal(look.action.workflowType, 'candidate');
+    assert.deepEqual(look.action.args, [{ stream: 'one' }]);
+    assert.equal(await describeSchedule(client, 'two', 'candidate'), undefined);
+    const changes = JSON.parse(await apply('--json', '--dry-run')) as { id: string; action: string }[];
+    assert.deepEqual(
+      changes.map(({ id, action }) => [id, action]),
+      [
+        ['nightly/one', 'none'],
+        ['candidate/one', 'none'],
+        ['nightly/two', 'none'],
+      ],
+    );
   });
 
   it('says when the next nightly is', async () => {
@@ -75,7 +104,9 @@ describe('treeline apply', function () {
 
   it('removes schedules of streams that are gone or have none any more', async () => {
     await rm(join(instance.settings.streams, 'two'), { recursive: true });
-    await instance.edit('one', 'stream.yaml', (text) => text.replace(/schedule:\n(?: .*\n)*/, ''));
+    await instance.edit('one', 'stream.yaml', (text) =>
+      text.replace(/schedule:\n(?: .*\n)*/, '').replace(/ {2}cadence:\n {4}.*\n/, ''),
+    );
     const client = await instance.client();
     // The list of schedules is eventually consistent.
     await until('the server lists the schedule', 20, async () =>
@@ -85,8 +116,10 @@ describe('treeline apply', function () {
     );
     const shown = await apply();
     assert.match(shown, /remove nightly\/one/);
+    assert.match(shown, /remove candidate\/one/);
     assert.match(shown, /remove nightly\/two\n\s+the stream is gone/);
     assert.equal(await describeSchedule(client, 'one'), undefined);
+    assert.equal(await describeSchedule(client, 'one', 'candidate'), undefined);
     assert.equal(await describeSchedule(client, 'two'), undefined);
   });
 });

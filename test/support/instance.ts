@@ -89,7 +89,8 @@ export class TestInstance {
     const file = join(folder, 'stream.yaml');
     const declared = parse(await readFile(file, 'utf8')) as Record<string, unknown>;
     const buildlogs = { location: `\${state}/www/buildlogs/${name}`, url: `\${web}/buildlogs/${name}` };
-    await writeFile(file, stringify({ ...declared, name, publish: { buildlogs }, ...changes }));
+    const release = { location: `\${state}/www/releases/${name}`, url: `\${web}/releases/${name}` };
+    await writeFile(file, stringify({ ...declared, name, publish: { buildlogs, release }, ...changes }));
     for (const [path, content] of Object.entries(files)) await writeFile(join(folder, path), content);
   }
 

@@ -23,15 +23,16 @@ export function addApply(program: Command, settings: Settings): void {
         const changes = await planSchedules(client, streams);
         if (json) printJson(changes);
         else
-          for (const { stream, action, differences } of changes) {
+          for (const { id, action, differences } of changes) {
             const colour = ({ create: 'green', update: 'yellow', remove: 'red', none: 'gray' } as const)[
               action
             ];
-            console.log(`${paint(colour, action.padEnd(6))} nightly/${stream}`);
+            console.log(`${paint(colour, action.padEnd(6))} ${id}`);
             for (const difference of differences) console.log(`         ${difference}`);
           }
         if (dryRun) return;
         await registerSearchAttributes(client, settings);
+        // Before the schedules: the stream's own workflow (`stream/<stream>`), which they speak to, is started here.
         await applySchedules(client, streams, changes);
         const done = changes.filter(({ action }) => action !== 'none').length;
         if (!json)

@@ -2,11 +2,16 @@ import type { Command } from 'commander';
 import type { Settings } from '../../settings.js';
 import { addApply } from './apply.js';
 import { addBuilds } from './builds.js';
+import { addCadence } from './cadence.js';
+import { addDecide } from './decide.js';
 import { addDiff } from './diff.js';
 import { addDoctor } from './doctor.js';
 import { addInit } from './init.js';
 import { addLogs } from './logs.js';
 import { addNightly } from './nightly.js';
+import { addPromote } from './promote.js';
+import { addPromotions } from './promotions.js';
+import { addReleases } from './releases.js';
 import { addRuns } from './runs.js';
 import { addSample } from './sample.js';
 import { addServers } from './servers.js';
@@ -27,6 +32,11 @@ export const commands: readonly AddCommand[] = [
   addShow,
   addDiff,
   addLogs,
+  addPromote,
+  addDecide,
+  addPromotions,
+  addReleases,
+  addCadence,
   addApply,
   addValidate,
   addDoctor,

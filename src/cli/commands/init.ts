@@ -1,8 +1,9 @@
-/** `init`: what an instance needs once: its signing key and the sample distribution. */
+/** `init`: what an instance needs once: its signing key, the sample distribution and the sample's approvers. */
 import type { Command } from 'commander';
 import { mkdir, readlink, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { instanceKeyFile, makeInstanceKey } from '../../keys/gpg.js';
+import { makeApprovers } from '../../sample/approvers.js';
 import { makeSample } from '../../sample/make.js';
 import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
@@ -23,6 +24,7 @@ export function addInit(program: Command, settings: Settings): void {
       });
       await mkdir(settings.state, { recursive: true });
       await makeInstanceKey(step, settings.state);
+      await makeApprovers(step, settings.state);
       await makeSample(step, sampleDir(settings), { commitKey: instanceKeyFile(settings.state) });
       await serveSample(settings);
       const seconds = (Date.now() - started) / 1000;

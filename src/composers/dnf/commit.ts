@@ -23,7 +23,7 @@ export function commitCommand(input: ComposeInput, commit: CommitInput): Argv {
     'commit',
     `--repo=${input.repo}`,
     '--orphan',
-    `--bind-ref=${commit.ref}`,
+    ...[...new Set([commit.ref, commit.releaseRef ?? commit.ref])].map((ref) => `--bind-ref=${ref}`),
     '--bootable',
     `--tree=dir=${treeDir(input)}`,
     `--timestamp=@${commit.timestamp}`,

@@ -1,0 +1,140 @@
+/** Tells of releases: the announcement, and what the SIG is told before. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Failure } from '../domain/failures.js';
+import { releaseNotes } from '../domain/release.js';
+import type { Stream } from '../domain/stream.js';
+import { deliver, resolveDoubt } from '../release/outbox.js';
+import type { Step } from '../steps/step.js';
+import { needJson, readText } from '../store/store.js';
+import { listStreams, loadStream } from '../streams/load.js';
+import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
+
+/** `announcement.json`, beside `announcement.txt` (the body) and `announcement.txt.asc` (the body, clear-signed). */
+export const announcementHead = z.object({
+  /** One line. */
+  subject: z.string().regex(/^[^\r\n]+$/),
+});
+
+/** Whether the announcement was mailed, and whether a webhook was told. */
+export interface Announced {
+  readonly mail: 'sent' | 'none';
+  readonly messageId?: string;
+  readonly webhook: boolean;
+}
+
+/** What the SIG is told. */
+export interface SigArgs extends StepArgs {
+  /** Tells this news from others: it is mailed once under one key. Letters, digits, `_`, `.`, `-`. */
+  readonly key: string;
+  readonly subject: string;
+  /** Plain text. */
+  readonly text: string;
+  /** Kind of news, for webhooks. */
+  readonly event: string;
+  readonly build?: string;
+}
+
+export const announceActivities = (host: Host) => ({
+  /**
+   * Mails the announcement of a release, once, and then POSTs it to the webhook, at least once: receivers tell repeats by `stream`
+   * and `id`. Fails with MailServerAway, MailRefused, MailInDoubt, TargetUnreachable.
+   */
+  announce: asStep(host, async (step, args: StepArgs & { build: string }): Promise<Announced> => {
+    const { name, release } = await currentStream(host, args);
+    if (release === undefined) return { mail: 'none', webhook: false };
+    const { mail, announce } = release;
+    const key = releaseKey(args.build);
+    const make = () => announcement(host, args, announce.to, announce.key !== undefined);
+    const delivery =
+      mail && announce.to.length > 0
+        ? await deliver(step, host, name, key, make, { mail, inDoubt: announce.inDoubt })
+        : undefined;
+    if (announce.webhook !== undefined) {
+      const notes = await needJson(join(host.store.releaseDir(name, args.build), 'notes.json'), releaseNotes);
+      await post(step, announce.webhook, {
+        event: 'release',
+        id: key,
+        stream: name,
+        build: args.build,
+        url: notes.page,
+        commits: Object.fromEntries(notes.architectures.map((one) => [one.architecture, one.commit])),
+      });
+    }
+    return {
+      ...(delivery ? { mail: 'sent', messageId: delivery.messageId } : { mail: 'none' }),
+      webhook: announce.webhook !== undefined,
+    };
+  }),
+
+  /** Takes a person's answer about an announcement in doubt; `announce` then goes on. Idempotent. */
+  resolveMail: asStep(
+    host,
+    async (step, args: StepArgs & { build: string; mail: 'sent' | 'again' }): Promise<void> =>
+      resolveDoubt(step, host, args.stream, releaseKey(args.build), args.mail),
+  ),
+
+  /**
+   * Tells the SIG, by mail and webhook as the stream file says now. Once for each key, but twice rather than not at all. Fails with
+   * StreamInvalid, MailServerAway, MailRefused, TargetUnreachable.
+   */
+  tellSig: asStep(host, async (step, args: SigArgs): Promise<void> => {
+    const { stream, key, event, build, subject, text } = args;
+    const { release } = await loadStream(host.settings, stream);
+    if (release === undefined) return;
+    const { mail, sig } = release;
+    const make = () => Promise.resolve({ to: sig.to, subject, text });
+    if (mail && sig.to.length > 0)
+      await deliver(step, host, stream, `sig-${key}`, make, { mail, inDoubt: 'again' });
+    if (sig.webhook !== undefined) await post(step, sig.webhook, { event, id: key, stream, build, text });
+  }),
+});
+
+const releaseKey = (build: string) => `release-${build}`;
+
+/**
+ * The stream as it is declared now, so that a server, password file or address that was refused can be mended and tried again; as
+ * it was frozen where it is no longer declared.
+ */
+async function currentStream(host: Host, args: StepArgs): Promise<Stream> {
+  const declared = (await listStreams(host.settings)).includes(args.stream);
+  return declared ? loadStream(host.settings, args.stream) : frozenStream(host, args);
+}
+
+async function announcement(
+  host: Host,
+  { stream, build }: { stream: string; build: string },
+  to: readonly string[],
+  signed: boolean,
+) {
+  const file = (name: string) => join(host.store.releaseFiles(stream, build), name);
+  const { subject } = await needJson(file('announcement.json'), announcementHead);
+  const clearSigned = await readText(file('announcement.txt.asc'));
+  if (signed && clearSigned === undefined)
+    throw new Failure(
+      'SigningFailed',
+      `${file('announcement.txt.asc')}: missing, although \`announce.key\` is set`,
+    );
+  const text = clearSigned ?? (await readText(file('announcement.txt')));
+  if (text === undefined)
+    throw new Error(`${file('announcement.txt')}: missing, although an earlier step wrote it`);
+  return { to, subject, text };
+}
+
+/** POSTs JSON. Throws `TargetUnreachable`, or the signal's reason when cancelled. */
+async function post(step: Step, url: string, body: unknown): Promise<void> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: AbortSignal.any([step.signal, AbortSignal.timeout(30_000)]),
+  }).catch((error: unknown) => {
+    step.signal.throwIfAborted();
+    throw new Failure(
+      'TargetUnreachable',
+      `${url}: ${String(error instanceof Error ? (error.cause ?? error) : error)}`,
+    );
+  });
+  step.note(`${url}: HTTP status ${response.status}`);
+  if (!response.ok) throw new Failure('TargetUnreachable', `${url}: HTTP status ${response.status}`);
+}

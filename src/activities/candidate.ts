@@ -1,0 +1,100 @@
+/** The scheduled look at a stream's release dates. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { releasesOf } from '../domain/cadence.js';
+import { cadenceActions, type CadenceActions, type PublishedBuild } from '../domain/candidate.js';
+import { buildIndex, buildMeta } from '../domain/metadata.js';
+import type { UpstreamBuild, UpstreamSettings } from '../domain/upstream.js';
+import { readReleases, readView, recalledView } from '../release/release-index.js';
+import { listReader, loadUpstream } from '../release/upstream.js';
+import type { Step } from '../steps/step.js';
+import { readJson, writeJson } from '../store/store.js';
+import { loadStream } from '../streams/load.js';
+import { asStep, type Host, type StepArgs } from './host.js';
+
+/** `told.json`: what the SIG was told, by key, and when; oldest first. */
+const toldRecord = z.record(z.string(), z.string());
+/** Those of some years. */
+const keptTold = 500;
+
+export const candidateActivities = (host: Host) => {
+  const { settings, store } = host;
+
+  const toldFile = (stream: string) => join(store.releases(stream), 'told.json');
+  const readTold = async (stream: string) => (await readJson(toldFile(stream), toldRecord)) ?? {};
+
+  /** The published builds, as far as the store knows them: others could not be released from here. */
+  async function publishedBuilds(stream: string): Promise<PublishedBuild[]> {
+    const index = await readJson(join(store.published(stream), 'builds.json'), buildIndex);
+    return Promise.all(
+      (index?.builds ?? []).map(async ({ id, arches }) => {
+        const run = await store.runOf(stream, id);
+        const metas = await Promise.all(
+          (run === undefined ? [] : arches).map((arch) =>
+            readJson(join(store.archDir({ stream, run: run ?? '' }, arch), 'build', 'meta.json'), buildMeta),
+          ),
+        );
+        return { id, metas: metas.filter((meta) => meta !== undefined) };
+      }),
+    );
+  }
+
+  /** The upstream's list. It is only told of: where it cannot be had, the rule does, and the look goes on. */
+  async function upstreamList(
+    step: Step,
+    upstream: UpstreamSettings | undefined,
+  ): Promise<UpstreamBuild[] | undefined> {
+    if (!upstream) return undefined;
+    try {
+      return await loadUpstream(upstream, listReader(step.signal));
+    } catch (error) {
+      step.signal.throwIfAborted();
+      step.note(`release.cadence.upstream.builds: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  }
+
+  return {
+    /**
+     * What is to be done for the stream's release dates at the time `now` (the workflow's, ISO 8601, UTC): a build to propose, and
+     * what the SIG is told and was not told yet. Changes nothing. By the stream file as it is now. Fails with StreamInvalid.
+     */
+    lookAtCadence: asStep(host, async (step, args: StepArgs & { now: string }): Promise<CadenceActions> => {
+      const stream = await loadStream(settings, args.stream);
+      const cadence = stream.release?.cadence;
+      if (!cadence) return { tell: [] };
+      const releases = await readReleases(host, stream, step.signal);
+      const view = await readView(store, stream.name);
+      const { tell, ...found } = cadenceActions({
+        stream,
+        now: new Date(args.now),
+        releases: releasesOf(releases),
+        builds: await publishedBuilds(stream.name),
+        view: view ?? recalledView(stream.name, undefined, releases),
+        upstream: await upstreamList(step, cadence.upstream),
+      });
+      const told = await readTold(stream.name);
+      const news = tell.filter(({ key }) => !Object.hasOwn(told, key));
+      step.note(
+        `propose ${found.propose?.build ?? 'nothing'}; tell ${news.map(({ key }) => key).join(', ') || 'nothing'}`,
+      );
+      return { ...found, tell: news };
+    }),
+
+    /** Keeps what the SIG was told, so that it is not told again. Idempotent. */
+    rememberTold: asStep(
+      host,
+      async (
+        _step,
+        { stream, keys, now }: StepArgs & { keys: readonly string[]; now: string },
+      ): Promise<void> => {
+        const told = await readTold(stream);
+        const all = [
+          ...Object.entries(told),
+          ...keys.filter((key) => !Object.hasOwn(told, key)).map((key) => [key, now]),
+        ];
+        await writeJson(toldFile(stream), Object.fromEntries(all.slice(-keptTold)));
+      },
+    ),
+  };
+};

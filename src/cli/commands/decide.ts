@@ -1,0 +1,133 @@
+/** What approvers say about a promotion or a release: `approve`, `reject`, `withdraw`, `rollback`, `announce`, `retry`, `submit`. */
+import type { Command } from 'commander';
+import { readFile } from 'node:fs/promises';
+import { text as readAll } from 'node:stream/consumers';
+import type { Decision } from '../../domain/statement.js';
+import type { Settings } from '../../settings.js';
+import { previewAnnouncement } from '../announcement.js';
+import { decide, send, withDecisionOptions, type DecisionOptions } from '../decision.js';
+import { CliError, exitCodes } from '../output.js';
+import { showPromotion } from '../preview.js';
+import { formerRelease, type Known } from '../releases.js';
+import { readSigned, updateIdOf } from '../statement.js';
+
+const aboutPromotions: readonly (readonly [Decision, string])[] = [
+  ['approve', 'show what would be released, sign your approval of a proposed build and send it'],
+  ['reject', 'sign your veto against a build: it is neither proposed nor released while the veto stands'],
+  ['withdraw', 'sign that you take back your proposal, approval or veto of a build'],
+];
+
+export function addDecide(program: Command, settings: Settings): void {
+  for (const [decision, description] of aboutPromotions)
+    withDecisionOptions(
+      program.command(decision).argument('<stream>').argument('<build>', 'build id').description(description),
+    ).action((stream: string, build: string, options: DecisionOptions) =>
+      decide(
+        settings,
+        stream,
+        decision,
+        options,
+        ({ current }) => ({ build, onto: current }),
+        (store, { onto }) => (decision === 'approve' ? showPromotion(store, stream, build, onto) : undefined),
+      ),
+    );
+
+  withDecisionOptions(
+    program
+      .command('rollback')
+      .argument('<stream>')
+      .option('--to <build>', 'the release to return to; default: the one before')
+      .description('sign that readers return from the current release to a former one, and send it'),
+  ).action((stream: string, options: DecisionOptions & { to?: string }) =>
+    decide(
+      settings,
+      stream,
+      'rollback',
+      options,
+      (known) => chooseRollback(stream, known, options.to),
+      (_store, { build, onto }) => {
+        console.log(`${stream}: readers return from ${build} to ${onto ?? ''}`);
+      },
+    ),
+  );
+
+  addAnnounce(program, settings);
+
+  program
+    .command('retry')
+    .argument('<stream>')
+    .argument('<build>', 'build id')
+    .description('try a release that failed once more')
+    .option('--json', 'print the answer as JSON')
+    .action((stream: string, build: string, options: { json?: boolean }) =>
+      send(settings, stream, 'retry', { build }, options),
+    );
+
+  program
+    .command('submit')
+    .argument('<file>', 'the clear-signed statement, or `-` for standard input')
+    .description('send a statement that was printed with `--print` and signed elsewhere')
+    .option('--json', 'print the answer as JSON')
+    .action(async (file: string, { json }: { json?: boolean }) => {
+      const text = file === '-' ? await readAll(process.stdin) : await readGiven(file);
+      const { stream, decision, build } = readSigned(text, file);
+      const options = { json, id: updateIdOf(text) };
+      return decision === 'promote'
+        ? send(settings, stream, 'promote', { build, statement: text }, options)
+        : send(settings, stream, 'decide', { statement: text }, options);
+    });
+}
+
+interface AnnounceOptions extends DecisionOptions {
+  go?: boolean;
+  preview?: boolean;
+  sent?: boolean;
+  again?: boolean;
+}
+
+function addAnnounce(program: Command, settings: Settings): void {
+  withDecisionOptions(
+    program
+      .command('announce')
+      .argument('<stream>')
+      .argument('<build>', 'build id of a release')
+      .description('the announcement of a release: show it, let it go, or say what became of it')
+      .option('--preview', 'show mail, feed entry and webhook; send nothing')
+      .option('--go', 'sign that the held announcement may go')
+      .option('--sent', 'in doubt: the mail did arrive')
+      .option('--again', 'in doubt: send the mail again, under the same Message-ID'),
+  ).action(async (stream: string, build: string, options: AnnounceOptions) => {
+    const { go, preview, sent, again, json } = options;
+    if ([go, preview, sent, again].filter(Boolean).length !== 1)
+      throw new CliError('give one of --preview, --go, --sent and --again', exitCodes.usage);
+    if (preview) return previewAnnouncement(settings, stream, build);
+    if (!go) return send(settings, stream, 'retry', { build, mail: sent ? 'sent' : 'again' }, { json });
+    return decide(
+      settings,
+      stream,
+      'announce',
+      options,
+      ({ current }) => ({ build, onto: current }),
+      () => {
+        console.log(`${stream} ${build}: the announcement goes out. \`--preview\` shows it.`);
+      },
+    );
+  });
+}
+
+/** From the current release to `to`, or to the one before. Throws `CliError` where that cannot be. */
+export function chooseRollback(stream: string, known: Known, to?: string) {
+  const { current, released } = known;
+  const no = (why: string) => new CliError(`${stream}: ${why}`, exitCodes.notFound);
+  if (current === null) throw no('nothing is released: there is nothing to take back');
+  const onto = to ?? formerRelease(known, current);
+  if (onto === undefined) throw no(`${current} is the first release: there is none to return to`);
+  if (onto === current || !released.some(({ build }) => build === onto))
+    throw no(`${onto}: not a former release. \`treeline releases ${stream}\` lists them.`);
+  return { build: current, onto };
+}
+
+const readGiven = (file: string) =>
+  readFile(file, 'utf8').catch(() => {
+    throw new CliError(`${file}: cannot be read`, exitCodes.usage);
+  });

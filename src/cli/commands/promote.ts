@@ -1,0 +1,27 @@
+/** `promote STREAM BUILD`: proposes a build for release, as an approver or without a signature. */
+import type { Command } from 'commander';
+import type { Settings } from '../../settings.js';
+import { decide, send, withDecisionOptions, type DecisionOptions } from '../decision.js';
+import { showPromotion } from '../preview.js';
+
+export function addPromote(program: Command, settings: Settings): void {
+  const command = program
+    .command('promote')
+    .argument('<stream>')
+    .argument('<build>', 'build id')
+    .description('show what would be released, sign the promotion of a build and send it')
+    .option('--propose', 'only propose it, without a signature: approvers decide');
+  withDecisionOptions(command).action(
+    async (stream: string, build: string, options: DecisionOptions & { propose?: boolean }) => {
+      if (options.propose) return send(settings, stream, 'promote', { build }, options);
+      return decide(
+        settings,
+        stream,
+        'promote',
+        options,
+        ({ current }) => ({ build, onto: current }),
+        (store, { onto }) => showPromotion(store, stream, build, onto),
+      );
+    },
+  );
+}

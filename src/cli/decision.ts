@@ -1,0 +1,126 @@
+/** One decision from the command line: show, confirm, sign, send. Each deciding command says only what is its own. */
+import type { Command } from 'commander';
+import { createInterface } from 'node:readline/promises';
+import { Failure } from '../domain/failures.js';
+import type { Decision } from '../domain/statement.js';
+import type { Settings } from '../settings.js';
+import { Store } from '../store/store.js';
+import { loadStream } from '../streams/load.js';
+import { connect } from '../temporal/connect.js';
+import type { Answer } from '../workflows/stream-messages.js';
+import { sendUpdate, type Updates } from './entity.js';
+import { CliError, clean, exitCodes, printJson } from './output.js';
+import { commitsOf, knownReleases, type Known } from './releases.js';
+import { makeStatement, signStatement, statementText, updateIdOf } from './statement.js';
+
+export interface DecisionOptions {
+  readonly key?: string;
+  readonly gnupgHome?: string;
+  readonly reason?: string;
+  readonly yes?: boolean;
+  readonly print?: boolean;
+  readonly json?: boolean;
+}
+
+/** The options that all deciding commands share. */
+export const withDecisionOptions = (command: Command): Command =>
+  command
+    .option('--key <key>', 'sign with this key; default: GnuPG’s own default key')
+    .option('--gnupg-home <dir>', 'GnuPG home; default: GNUPGHOME, or your own')
+    .option('--reason <text>', 'why, for the record')
+    .option('--yes', 'do not ask')
+    .option('--print', 'print the statement unsigned and stop, to sign it elsewhere; see `submit`')
+    .option('--json', 'print the answer as JSON');
+
+export interface Choice {
+  readonly build: string;
+  /** The statement's `onto`. */
+  readonly onto: string | null;
+}
+
+/**
+ * Makes, shows, signs and sends a decision. `choose` says what is decided about; `show` prints what the person is about to sign.
+ * The server is looked for first, so that nobody signs in vain.
+ */
+export async function decide(
+  settings: Settings,
+  stream: string,
+  decision: Decision,
+  options: DecisionOptions,
+  choose: (known: Known) => Choice,
+  show: (store: Store, choice: Choice) => Promise<void> | void,
+): Promise<void> {
+  await needReleases(settings, stream);
+  const store = new Store(settings.state);
+  const client = await connect(settings).catch((error: unknown) => {
+    if (options.print) return undefined;
+    throw error;
+  });
+  try {
+    const known = await knownReleases(store, stream, client);
+    const choice = choose(known);
+    const { reason } = options;
+    const said = makeStatement({
+      ...{ stream, decision, build: choice.build, onto: choice.onto },
+      commits: await commitsOf(store, stream, choice.build, known),
+      ...(reason === undefined ? {} : { reason }),
+    });
+    if (options.print || !client) return console.log(statementText(said).trimEnd());
+    if (!options.json) await show(store, choice);
+    await confirm(`${decision} ${stream} ${choice.build}?`, options);
+    const text = await signStatement(said, { key: options.key, home: options.gnupgHome });
+    const { build } = choice;
+    const answer =
+      decision === 'promote'
+        ? await sendUpdate(client, stream, 'promote', { build, statement: text }, updateIdOf(text))
+        : await sendUpdate(client, stream, 'decide', { statement: text }, updateIdOf(text));
+    printAnswer(answer, options);
+  } finally {
+    await client?.connection.close();
+  }
+}
+
+/** Sends an update that needs no signature of its own, such as a retry, or whose statement was signed elsewhere. */
+export async function send<U extends keyof Updates>(
+  settings: Settings,
+  stream: string,
+  update: U,
+  request: Updates[U],
+  { json, id }: { json?: boolean | undefined; id?: string },
+): Promise<void> {
+  await needReleases(settings, stream);
+  const client = await connect(settings);
+  try {
+    printAnswer(await sendUpdate(client, stream, update, request, id), { json });
+  } finally {
+    await client.connection.close();
+  }
+}
+
+/** A misspelt stream must not start a workflow. */
+async function needReleases(settings: Settings, stream: string): Promise<void> {
+  const { release } = await loadStream(settings, stream);
+  if (!release)
+    throw new Failure(
+      'StreamInvalid',
+      `${stream}: the stream has no \`release\` in its stream file: nothing to decide`,
+    );
+}
+
+function printAnswer(answer: Answer, { json }: { readonly json?: boolean | undefined }): void {
+  if (json) printJson(answer);
+  else console.log(clean(answer.message));
+}
+
+/** Asks on the terminal. Throws `CliError` for a no, and where there is nobody to ask. */
+export async function confirm(question: string, { yes, json }: DecisionOptions): Promise<void> {
+  if (yes) return;
+  if (json || !process.stdin.isTTY || !process.stdout.isTTY)
+    throw new CliError('nobody to ask here: confirm with `--yes`', exitCodes.usage);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  // Ctrl-C and Ctrl-D are a no.
+  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+  const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed]);
+  terminal.close();
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('nothing was signed or sent');
+}

@@ -1,0 +1,81 @@
+/** What the command line knows of releases: from the stream workflow if it answers, else from the build store. */
+import type { Client } from '@temporalio/client';
+import { join } from 'node:path';
+import { lockfile, type Lockfile } from '../domain/lockfile.js';
+import type { Released } from '../domain/promotion.js';
+import { releaseIndex, type ReleaseIndex } from '../domain/release.js';
+import { readJson, type Store } from '../store/store.js';
+import { findBuild } from './builds.js';
+import { needView } from './entity.js';
+import { CliError, exitCodes } from './output.js';
+
+export interface Known {
+  /** The release that readers have now; null before the first. */
+  readonly current: string | null;
+  /** Newest first. */
+  readonly released: readonly Released[];
+}
+
+/** `releases.json` as last published; undefined before the first release. */
+export const readReleases = (store: Store, stream: string): Promise<ReleaseIndex | undefined> =>
+  readJson(join(store.releasePublished(stream), 'releases.json'), releaseIndex);
+
+export async function knownReleases(
+  store: Store,
+  stream: string,
+  client: Client | undefined,
+): Promise<Known> {
+  const view = client && (await needView(client, stream).catch(() => undefined));
+  if (view) return view;
+  const released = ((await readReleases(store, stream))?.releases ?? [])
+    .map(({ version, commits, treeline }) => ({
+      build: version,
+      at: treeline.released,
+      commits: Object.fromEntries(commits.map(({ architecture, checksum }) => [architecture, checksum])),
+      rolledBack: treeline['rolled-back'],
+    }))
+    .reverse();
+  return { current: standing(released, 0) ?? null, released };
+}
+
+/** The release to which readers return from this one. */
+export const formerRelease = ({ released }: Known, build: string): string | undefined =>
+  standing(released, released.findIndex((release) => release.build === build) + 1);
+
+/** What readers had once the release at this place was out: itself or, where it was taken back, what they were returned to. */
+function standing(released: readonly Released[], place: number): string | undefined {
+  const back = released[place]?.rolledBack;
+  if (!back) return released[place]?.build;
+  const to = released.findIndex(({ build }) => build === back.to);
+  return to > place ? standing(released, to) : undefined;
+}
+
+/** Commits of a release or of a published build. Throws `CliError`. */
+export async function commitsOf(
+  store: Store,
+  stream: string,
+  build: string,
+  { released }: Known,
+): Promise<Readonly<Record<string, string>>> {
+  const release = released.find((one) => one.build === build);
+  if (release) return release.commits;
+  const { metas } = await findBuild(store, `${stream}/${build}`);
+  if (metas.length === 0)
+    throw new CliError(`${stream} ${build}: its files are gone from the build store`, exitCodes.notFound);
+  return Object.fromEntries(metas.map((meta) => [meta.architecture, meta['ostree-commit']]));
+}
+
+/** Packages of a build: as kept for a release, else as its run left them. */
+export async function lockfileOf(
+  store: Store,
+  stream: string,
+  build: string,
+  arch: 'x86_64' | 'aarch64',
+): Promise<Lockfile | undefined> {
+  const kept = await readJson(join(store.releaseDir(stream, build), arch, 'lockfile.json'), lockfile);
+  if (kept) return kept;
+  const run = await store.runOf(stream, build);
+  return run === undefined
+    ? undefined
+    : readJson(join(store.archDir({ stream, run }, arch), 'build', 'lockfile.json'), lockfile);
+}

@@ -1,0 +1,157 @@
+/**
+ * A published ostree repo: what is pushed to it, how its readers are switched, and what an independent client makes of it. The
+ * same for nightly builds at buildlogs and for releases.
+ */
+import { cp, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  commitMetadata,
+  initRepo,
+  ostree,
+  remoteCommands,
+  resolveRef,
+  withoutSummary,
+} from '../activities/ostree.js';
+import type { Host } from '../activities/host.js';
+import { Failure, meaning } from '../domain/failures.js';
+import type { Stream, Target } from '../domain/stream.js';
+import type { Step } from '../steps/step.js';
+import { exists, readText, writeWhole } from '../store/store.js';
+import { objectFiles, pushed, pushOptions, switchOptions, type Pushed } from './push.js';
+import { fetchPublished, rsync } from './target.js';
+
+/** A repo that readers see, and the folders of this instance that belong to it. */
+export interface Place {
+  readonly target: Target;
+  /** The local ostree repo that is pushed. */
+  readonly repo: string;
+  /** What was published last: `refs/` (refs, summary), `objects` (a line each). */
+  readonly published: string;
+}
+
+export const buildlogsPlace = ({ store }: Host, { name, publish }: Stream): Place => ({
+  target: publish.buildlogs,
+  repo: store.snapshot(name),
+  published: store.published(name),
+});
+
+/** Fails with StreamInvalid for a stream without a release location. */
+export function releasePlace({ store }: Host, { name, publish }: Stream): Place {
+  if (!publish.release)
+    throw new Failure('StreamInvalid', `${name}: publish.release: missing: add the release location`);
+  return { target: publish.release, repo: store.releaseRepo(name), published: store.releasePublished(name) };
+}
+
+const objects = (place: Place) => join(place.published, 'objects');
+const next = (place: Place, run: string) => join(place.published, `next-${run}`);
+
+/** What a ref points to at the target; undefined if there is no such ref. Fails with TargetUnreachable. */
+export const headOf = async (step: Step, place: Place, ref: string): Promise<string | undefined> =>
+  (await fetchPublished(step, place.target, `repo/refs/heads/${ref}`))?.toString().trim();
+
+/**
+ * Copies a commit into the place's repo, whole and signed with the stream's key. Fails with CommitInvalid.
+ */
+export async function takeCommit(
+  step: Step,
+  place: Place,
+  from: string,
+  commit: string,
+  { key, version }: { key: string; version: string },
+): Promise<void> {
+  const check = 'signing-key';
+  await initRepo(step, place.repo);
+  for (const command of remoteCommands(place.repo, check, place.target.url, key)) await step.run(command);
+  await step
+    .run(ostree(place.repo, 'pull-local', `--remote=${check}`, '--gpg-verify', from, commit))
+    .catch(meaning('CommitInvalid', `${commit}: is not whole, or not signed with the stream's key`));
+  await step.run(ostree(place.repo, 'remote', 'delete', check));
+  const found = await commitMetadata(step, place.repo, commit, 'version');
+  if (found !== version)
+    throw new Failure('CommitInvalid', `${commit}: version ${found ?? 'none'}, but the build is ${version}`);
+  if (await exists(join(place.repo, 'state', `${commit}.commitpartial`)))
+    throw new Failure('CommitInvalid', `${commit}: is not whole in ${place.repo}`);
+}
+
+/** Pushes objects and deltas that the target lacks. Nothing is deleted or replaced, nothing is visible yet. */
+export async function pushObjects(step: Step, place: Place, run: string): Promise<Pushed> {
+  // Only what the last publication did not have: rsync would else send and compare a list of every object.
+  const known = new Set((await readText(objects(place)))?.split('\n'));
+  const fresh = (await objectFiles(place.repo)).filter((file) => !known.has(file));
+  const list = join(place.published, `push-${run}`);
+  await writeWhole(list, fresh.join('\n'));
+  const onLine = (line: string) => {
+    const left = /to-chk=(\d+)\//.exec(line);
+    if (left) step.progress({ done: fresh.length - Number(left[1]), total: fresh.length, unit: 'objects' });
+  };
+  const options = [...pushOptions, `--files-from=${list}`];
+  const { stdout } = await rsync(step, place.target, options, [`${place.repo}/`], 'repo/', { onLine });
+  await rm(list);
+  return pushed(stdout);
+}
+
+/** The switch: refs, then summary and its signature, staged beside their place and renamed at the end. */
+export async function switchRefs(step: Step, place: Place, run: string): Promise<void> {
+  const folder = next(place, run);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  // All of `refs`, with its empty folders: ostree commands at the target want them.
+  for (const part of ['refs', 'summary', 'summary.sig'])
+    await cp(join(place.repo, part), join(folder, part), { recursive: true });
+  await rsync(step, place.target, switchOptions, [`${folder}/`], 'repo/');
+}
+
+/** Returns readers to the refs and summary of the former publication, or to none if there was none. */
+export async function restoreRefs(step: Step, place: Place): Promise<void> {
+  // The target is not what it was taken for: the next push looks at every object.
+  await rm(objects(place), { force: true });
+  const former = join(place.published, 'refs');
+  await mkdir(former, { recursive: true });
+  const only = ['--include=/refs/***', '--include=/summary', '--include=/summary.sig', '--exclude=*'];
+  await rsync(step, place.target, [...switchOptions, '--delete-after', ...only], [`${former}/`], 'repo/');
+}
+
+/** What readers have now is what a later failure returns them to. Idempotent. */
+export async function keepSwitched(place: Place, run: string): Promise<void> {
+  await writeWhole(objects(place), (await objectFiles(place.repo)).join('\n'));
+  const folder = next(place, run);
+  if (!(await exists(folder))) return;
+  await rm(join(place.published, 'refs'), { recursive: true, force: true });
+  await cp(folder, join(place.published, 'refs'), { recursive: true });
+  await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * An independent client: a fresh repo pulls from the readers' address with verification of signatures. `refs` are pulled by name
+ * and must give these commits; with `unnamed` the commits are pulled by checksum, before any ref or summary names them.
+ * Fails with VerificationFailed, TargetUnreachable.
+ */
+export async function pullAsClient(
+  step: Step,
+  { target }: Place,
+  refs: Readonly<Record<string, string>>,
+  { key, work, unnamed = false }: { key: string; work: string; unnamed?: boolean },
+): Promise<void> {
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
+  const repo = join(work, 'repo');
+  // `bare-user` spares compressing every object again.
+  await initRepo(step, repo, 'bare-user');
+  const url = `${target.url}/repo`;
+  // A readers' server that is away for a moment is waited for; one that has something else is not.
+  await fetchPublished(step, target, unnamed ? 'repo/config' : 'repo/summary');
+  for (const command of remoteCommands(repo, 'client', url, key))
+    await step.run(unnamed ? withoutSummary(command) : command);
+  for (const [ref, commit] of Object.entries(refs)) {
+    await step
+      .run(ostree(repo, 'pull', '--disable-fsync', 'client', unnamed ? commit : ref))
+      .catch(meaning('VerificationFailed', `${url} ${ref}`));
+    const head = unnamed ? commit : await resolveRef(step, repo, `client:${ref}`);
+    if (head !== commit)
+      throw new Failure(
+        'VerificationFailed',
+        `${url} ${ref}: a client got ${head ?? 'nothing'} instead of ${commit}`,
+      );
+  }
+  await rm(work, { recursive: true, force: true });
+}

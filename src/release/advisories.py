@@ -1,0 +1,133 @@
+"""Lists the advisories of one package repo that packages got fixed by, with dnf's API (librepo fetches and verifies, libsolv parses).
+
+Request, JSON on standard input: repo {id, baseurl, gpgKeys, metadataSigned}, work (an empty folder), releasever, arch,
+packages [{name, arch, old, new}] ([epoch:]version-release).
+Answer: one JSON object as the last line of standard output: {"advisories": [{id, title, type, severity, references [{id,
+href}], packages [name]}]} or {"failure": message}. An advisory fixes a package whose old version is below the one that it
+names and whose new version is not; some version of the package must still be in the repo.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+
+import dnf
+import dnf.exceptions
+import dnf.repo
+import hawkey
+import rpm
+
+# Metadata comes from outside: what unpacks to gigabytes ends this process, not the machine.
+LIMITS = {resource.RLIMIT_AS: 3 << 30, resource.RLIMIT_FSIZE: 1 << 30, resource.RLIMIT_CPU: 240, resource.RLIMIT_CORE: 0}
+for limit, most in LIMITS.items():
+    hard = resource.getrlimit(limit)[1]
+    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(limit, (value, value))
+
+TYPES = {
+    hawkey.ADVISORY_SECURITY: "security",
+    hawkey.ADVISORY_BUGFIX: "bugfix",
+    hawkey.ADVISORY_ENHANCEMENT: "enhancement",
+    hawkey.ADVISORY_NEWPACKAGE: "newpackage",
+}
+ADVISORIES, REFERENCES, TEXT, URL = 2000, 100, 300, 500
+
+
+def load(request):
+    base = dnf.Base()
+    conf = base.conf
+    conf.config_file_path = os.devnull
+    conf.reposdir = conf.varsdir = conf.pluginpath = []
+    conf.plugins = False
+    conf.installroot = conf.cachedir = conf.persistdir = conf.logdir = conf.system_cachedir = request["work"]
+    conf.substitutions.update(releasever=request["releasever"], arch=request["arch"], basearch=request["arch"])
+    conf.assumeyes = True  # Keys come from the request alone.
+    conf.module_platform_id = ""
+    conf.retries = 3
+    conf.timeout = 20
+    one = request["repo"]
+    repo = dnf.repo.Repo(one["id"], conf)
+    repo.baseurl = [one["baseurl"]]
+    repo.repo_gpgcheck = one["metadataSigned"]
+    repo.gpgkey = ["file://" + path for path in one["gpgKeys"]]
+    repo.skip_if_unavailable = False
+    repo.enable()
+    base.repos.add(repo)
+    repo.load()
+    base.fill_sack(load_system_repo=False)
+    return base.sack
+
+
+def broken(work):
+    """libsolv goes on without advisories that it cannot parse; it tells so in libdnf's log only."""
+    with open(os.path.join(work, "hawkey.log"), errors="replace") as log:
+        found = re.search(r"repo_updateinfoxml: (.*)", log.read(1 << 16))
+        return found and found[1]
+
+
+def evr(text):
+    epoch, _, rest = text.rpartition(":")
+    version, _, release = rest.rpartition("-")
+    return epoch or "0", version, release
+
+
+def fixed(one, evr_of_fix):
+    fix = evr(evr_of_fix)
+    return rpm.labelCompare(evr(one["old"]), fix) < 0 <= rpm.labelCompare(evr(one["new"]), fix)
+
+
+def bounded(text, limit=TEXT):
+    return (text or "").encode("utf-8", "replace").decode()[:limit]
+
+
+def references(advisory):
+    known = {}
+    for reference in advisory.references:
+        # An address that was cut would lead elsewhere.
+        href = bounded(reference.url, URL + 1)
+        if reference.id and len(known) < REFERENCES:
+            known.setdefault(bounded(reference.id), {"href": href} if re.match(r"https?://", href) and len(href) <= URL else {})
+    return [{"id": id, **rest} for id, rest in known.items()]
+
+
+def advisories(request):
+    changed = {(one["name"], one["arch"]): one for one in request["packages"]}
+    sack = load(request)
+    problem = broken(request["work"])
+    if problem:
+        return {"failure": f"its updateinfo is broken: {problem}"}
+    query = sack.query(flags=hawkey.IGNORE_EXCLUDES).filter(name=[name for name, _ in changed])
+    found = {}
+    for package in query.get_advisory_pkgs(hawkey.LT | hawkey.EQ | hawkey.GT):
+        one = changed.get((package.name, package.arch))
+        if one is None or not fixed(one, package.evr):
+            continue
+        advisory = package.get_advisory(sack)
+        if advisory.id not in found and len(found) < ADVISORIES:
+            found[advisory.id] = {
+                "id": bounded(advisory.id),
+                "title": bounded(advisory.title),
+                "type": TYPES.get(advisory.type, "other"),
+                **({"severity": bounded(advisory.severity)} if advisory.severity not in (None, "", "None") else {}),
+                "references": references(advisory),
+                "packages": set(),
+            }
+        if advisory.id in found:
+            found[advisory.id]["packages"].add(package.name)
+    return {"advisories": [{**one, "packages": sorted(one["packages"])} for one in found.values()]}
+
+
+def main():
+    request = json.load(sys.stdin)
+    try:
+        answer = advisories(request)
+    except (dnf.exceptions.Error, hawkey.Exception, OSError, MemoryError, ValueError) as error:
+        answer = {"failure": bounded(str(error) or type(error).__name__, 1000)}
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # Nothing is left to do; freeing dnf's sacks takes longer than all before.
+
+
+main()

@@ -1,0 +1,130 @@
+/** The facts of a release's notes, from the build in the build store and its commits. */
+import { join } from 'node:path';
+import type { Host } from '../activities/host.js';
+import { Failure } from '../domain/failures.js';
+import { buildMeta, type BuildMeta } from '../domain/metadata.js';
+import type { ReleaseNotes } from '../domain/release.js';
+import { releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
+import { readKey } from '../keys/gpg.js';
+import type { Step } from '../steps/step.js';
+import { readJson, readText, type Run } from '../store/store.js';
+import { fixedAdvisories } from './advisories.js';
+import { changeNotes } from './changelogs.js';
+
+export interface NotesInput {
+  readonly stream: Stream;
+  readonly build: string;
+  /** The release before it; null for the first. */
+  readonly former: string | null;
+  /** Names of those who approved it. */
+  readonly approvers: readonly string[];
+  /** The run that makes the notes, for its scratch folder. */
+  readonly run: Run;
+  readonly upstream?: NonNullable<ReleaseNotes['upstream']>;
+  readonly now: Date;
+}
+
+/**
+ * Reads everything that the release's page, wiki text and announcement are made of. Writes nothing but scratch: doing it again
+ * gives the same but for advisories that have come since. Fails with StreamInvalid, BuildNotReleasable, KeyMissing, CommitInvalid.
+ */
+export async function makeNotes(host: Host, step: Step, input: NotesInput): Promise<ReleaseNotes> {
+  const { stream, build, former, approvers, upstream, now } = input;
+  const target = stream.publish.release;
+  if (!target)
+    throw new Failure('StreamInvalid', `${stream.name}: publish.release: missing: name the release location`);
+  const url = target.url.replace(/\/+$/, '');
+  const [key, issues] = await Promise.all([readKey(step, stream.signingKey), knownIssues(stream)]);
+  const architectures: ReleaseNotes['architectures'] = [];
+  for (const arch of stream.architectures)
+    architectures.push(await architecture(host, step, input, arch, url));
+  const { name, title, description, osname } = stream;
+  return {
+    stream: { name, title, description, osname },
+    build,
+    former,
+    time: now.toISOString(),
+    url,
+    page: `${url}/releases/${build}/index.html`,
+    signingKey: { fingerprint: key.fingerprint, user: key.user, url: `${url}/signing-key.asc` },
+    approvers: [...approvers],
+    ...(upstream ? { upstream } : {}),
+    knownIssues: issues,
+    architectures,
+  };
+}
+
+async function architecture(
+  host: Host,
+  step: Step,
+  { stream, build, former, run }: NotesInput,
+  arch: Architecture,
+  url: string,
+): Promise<ReleaseNotes['architectures'][number]> {
+  const meta = await readMeta(host, stream, build, arch);
+  const commit = meta['ostree-commit'];
+  const place = `${url}/builds/${build}/${arch}`;
+  const { store } = host;
+  const before = former === null ? undefined : await formerCommit(host, stream, former, arch);
+  const repos = [store.repo(stream.name), store.releaseRepo(stream.name)];
+  const work = (name: string) => store.work(run, 'notes', arch, name);
+  const changes =
+    before === undefined ? undefined : await changeNotes(step, repos, commit, before, work('packages'));
+  const diff = changes?.map(({ change }) => change) ?? [];
+  return {
+    architecture: arch,
+    ref: releaseRefOf(stream, arch),
+    commit,
+    packages: meta.treeline.packages,
+    images: Object.entries(meta.images).map(([kind, image]) => ({
+      kind,
+      file: image.path,
+      url: `${place}/${encodeURIComponent(image.path)}`,
+      signature: `${place}/${encodeURIComponent(image.signature ?? `${image.path}.asc`)}`,
+      sha256: image.sha256,
+      size: image.size,
+      bootTest: meta.treeline.tests.boot[kind]?.outcome ?? 'untested',
+    })),
+    ...(meta.treeline.checksums === undefined
+      ? {}
+      : { checksums: `${place}/${encodeURIComponent(meta.treeline.checksums)}` }),
+    ...(changes ? { changes } : {}),
+    advisories: await fixedAdvisories(step, stream, arch, diff, work('advisories')),
+  };
+}
+
+async function readMeta(host: Host, { name }: Stream, build: string, arch: Architecture): Promise<BuildMeta> {
+  const run = await host.store.runOf(name, build);
+  const file = run && join(host.store.archDir({ stream: name, run }, arch), 'build', 'meta.json');
+  const meta = file ? await readJson(file, buildMeta) : undefined;
+  if (!meta)
+    throw new Failure('BuildNotReleasable', `${build}: the build store has no meta.json of it for ${arch}`);
+  return meta;
+}
+
+/** Undefined where the former release lacked the architecture. */
+async function formerCommit(
+  host: Host,
+  { name }: Stream,
+  former: string,
+  arch: Architecture,
+): Promise<string | undefined> {
+  const meta = await readJson(join(host.store.releaseDir(name, former), arch, 'meta.json'), buildMeta);
+  return meta?.['ostree-commit'];
+}
+
+/** The paragraphs of the stream's file of known issues, each in one line. */
+async function knownIssues({ name, release }: Stream): Promise<string[]> {
+  const file = release?.knownIssues;
+  if (file === undefined) return [];
+  const text = await readText(file);
+  if (text === undefined)
+    throw new Failure(
+      'StreamInvalid',
+      `${name}: release.knownIssues: ${file}: no such file. Create it, or remove the field.`,
+    );
+  return text
+    .split(/\r?\n[ \t]*(?:\r?\n)+/)
+    .map((paragraph) => paragraph.replace(/\s+/g, ' ').trim())
+    .filter((paragraph) => paragraph !== '');
+}

@@ -1,0 +1,75 @@
+/** The pages of the release location: timeline, candidate, calendar, a page per release, the feed. */
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import type { Host } from '../activities/host.js';
+import type { ReleaseIndex } from '../domain/release.js';
+import type { Stream } from '../domain/stream.js';
+import { readKey } from '../keys/gpg.js';
+import { writeReleasePages } from '../pages/write.js';
+import { homeLink } from '../publish/pages.js';
+import { releasePlace } from '../publish/repo.js';
+import { rsync } from '../publish/target.js';
+import type { Step } from '../steps/step.js';
+import { writeJson, writeWhole } from '../store/store.js';
+import { calendarOf } from './calendar.js';
+import { readNotes, readRelease } from './documents.js';
+import { currentRelease, readView, recalledView } from './release-index.js';
+import { toFeed } from './texts/feed.js';
+
+/** Rows of the calendar on the page. */
+const [past, coming] = [6, 6];
+
+/**
+ * Writes and pushes the pages, the feed and `stream.json` as the index and the stream workflow's view say. `releases.json` itself
+ * comes after them, from the caller. Idempotent.
+ */
+export async function publishReleasePages(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  index: ReleaseIndex,
+): Promise<void> {
+  const { target } = releasePlace(host, stream);
+  const { name, title, description, osname, ref, architectures, release } = stream;
+  const view = (await readView(host.store, name)) ?? recalledView(name, undefined, index);
+  const now = new Date();
+  const current = currentRelease(index);
+  const key = await readKey(step, stream.signingKey);
+  const folder = join(host.store.releases(name), `pages-${randomUUID()}`);
+  await mkdir(folder, { recursive: true });
+  try {
+    await copyFile(stream.signingKey, join(folder, 'signing-key.asc'));
+    const pages = [];
+    for (const [place, entry] of index.releases.entries()) {
+      const notes = await readNotes(host, name, entry.version);
+      if (!notes) continue;
+      const next = index.releases[place + 1]?.version;
+      const rolledBack = entry.treeline['rolled-back'];
+      pages.push({ notes, next, ...(rolledBack ? { rolledBack } : {}) });
+    }
+    const cadence = release?.cadence;
+    const calendar = await calendarOf(step, host, stream, index, { now, past, coming });
+    const home = homeLink(host, target);
+    const shown = {
+      ...{ name, title, description, osname, ref: release?.ref ?? ref, architectures, url: target.url },
+      ...{ fingerprint: key.fingerprint, builds: stream.publish.buildlogs.url, home },
+    };
+    await writeReleasePages(folder, {
+      generated: now.toISOString(),
+      stream: shown,
+      index,
+      view: { ...view, current: current?.version ?? null },
+      approvers: release?.approvers.map((approver) => approver.name) ?? [],
+      calendar,
+      ...(cadence?.upstream ? { upstream: cadence.upstream.name } : {}),
+      pages,
+    });
+    const feed = pages.map(({ notes }, place) => ({ notes, entry: index.releases[place] }));
+    await writeWhole(join(folder, 'releases.atom'), toFeed(feed, { title, url: target.url, name }));
+    if (current) await writeJson(join(folder, 'stream.json'), await readRelease(host, name, current.version));
+    await rsync(step, target, ['--recursive', '--times', '--delay-updates'], [`${folder}/`], '');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,84 @@
+/** The stream's `releases.json`, and what the stream workflow knows (`view.json`), in the build store. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Host } from '../activities/host.js';
+import { isOpen, type StreamView } from '../domain/promotion.js';
+import { releaseIndex, type ReleaseEntry, type ReleaseIndex } from '../domain/release.js';
+import type { Stream } from '../domain/stream.js';
+import { fetchPublished } from '../publish/target.js';
+import { readJson, writeJson, type Store } from '../store/store.js';
+
+const emptyReleases = (stream: string): ReleaseIndex => ({
+  stream,
+  metadata: { 'last-modified': new Date(0).toISOString() },
+  releases: [],
+});
+
+/** `releases.json` as last published: this instance's record of it, or on a new builder what the release location has. */
+export async function readReleases(
+  host: Host,
+  { name, publish }: Stream,
+  signal: AbortSignal,
+): Promise<ReleaseIndex> {
+  const own = await readJson(join(host.store.releasePublished(name), 'releases.json'), releaseIndex);
+  if (own) return own;
+  const content = publish.release && (await fetchPublished({ signal }, publish.release, 'releases.json'));
+  return content === undefined
+    ? emptyReleases(name)
+    : releaseIndex.parse(JSON.parse(content.toString('utf8')));
+}
+
+/** The release that readers have: the newest that was not taken back. */
+export const currentRelease = ({ releases }: ReleaseIndex): ReleaseEntry | undefined =>
+  releases.findLast((entry) => entry.treeline['rolled-back'] === undefined);
+
+/** The index with this release. One that is there already stays as it is. */
+export function withRelease(index: ReleaseIndex, entry: ReleaseEntry): ReleaseIndex {
+  if (index.releases.some(({ version }) => version === entry.version)) return index;
+  const releases = [...index.releases, entry].sort((a, b) => (a.version < b.version ? -1 : 1));
+  return { ...index, metadata: { 'last-modified': entry.treeline.released }, releases };
+}
+
+/** The index in which every release newer than `to` is marked as taken back; a mark that is there stays. */
+export function withRollback(
+  index: ReleaseIndex,
+  to: string,
+  mark: { at: string; reason?: string | undefined },
+): ReleaseIndex {
+  const reason = mark.reason === undefined ? {} : { reason: mark.reason };
+  const releases = index.releases.map((entry) =>
+    entry.version <= to || entry.treeline['rolled-back']
+      ? entry
+      : { ...entry, treeline: { ...entry.treeline, 'rolled-back': { at: mark.at, to, ...reason } } },
+  );
+  return { ...index, metadata: { 'last-modified': mark.at }, releases };
+}
+
+const viewFile = (store: Store, stream: string) => join(store.releases(stream), 'view.json');
+
+/** What the stream workflow last knew; undefined before it has run. */
+export const readView = (store: Store, stream: string): Promise<StreamView | undefined> =>
+  readJson(viewFile(store, stream), z.custom<StreamView>());
+
+export const saveView = (store: Store, view: StreamView): Promise<void> =>
+  writeJson(viewFile(store, view.stream), view);
+
+/** What a stream workflow begins with: decisions and promotions as last saved, releases as releases.json has them. */
+export function recalledView(stream: string, saved: StreamView | undefined, index: ReleaseIndex): StreamView {
+  return {
+    stream,
+    current: currentRelease(index)?.version ?? null,
+    promotions: saved?.promotions.filter(({ phase }) => isOpen(phase)) ?? [],
+    inWork: null,
+    released: index.releases
+      .map(({ version, commits, treeline }) => ({
+        build: version,
+        at: treeline.released,
+        commits: Object.fromEntries(commits.map(({ architecture, checksum }) => [architecture, checksum])),
+        ...(treeline['rolled-back'] ? { rolledBack: treeline['rolled-back'] } : {}),
+      }))
+      .reverse(),
+    vetoes: saved?.vetoes ?? [],
+    history: saved?.history ?? [],
+  };
+}

@@ -1,0 +1,137 @@
+/** The announcement, in the form that announce lists use: plain text, to be signed inline as it is. */
+import type { ChangeNote, ReleaseNotes } from '../../domain/release.js';
+import { formatBytes } from '../../domain/units.js';
+import { changeKinds, groupChanges } from '../../pages/facts.js';
+import * as plain from './plain.js';
+
+const width = 72;
+const packageLines = 40;
+const advisoryLines = 40;
+
+/** Words that are never broken: who copies them needs them whole. */
+const whole = /^(https?:\/\/\S{1,500}|[0-9a-f]{64})$/;
+
+/** Lines of at most `width` columns; `indent` stands before each, `first` before the first. */
+function wrap(text: string, indent = '', first = indent): string[] {
+  const lines: string[] = [];
+  let line = first;
+  let empty = true;
+  for (const word of plain
+    .oneLine(text)
+    .split(' ')
+    .flatMap(pieces(width - indent.length))) {
+    if (!empty && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = indent;
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  return [...lines, line];
+}
+
+const pieces = (length: number) => (word: string) =>
+  whole.test(word) || word.length <= length ? [word] : (word.match(new RegExp(`.{1,${length}}`, 'gu')) ?? []);
+
+/** Subject (one line, no line break that would make a header of its own) and text of the mail. */
+export function toMail(notes: ReleaseNotes): { subject: string; text: string } {
+  const { stream, build, page } = notes;
+  const sections: string[][] = [
+    wrap(`${plain.oneLine(stream.title)} ${build} is released.`),
+    stream.description ? wrap(stream.description) : [],
+    wrap(plain.summaryOf(notes)),
+    ...heading('What is new', whatIsNew(notes)),
+    ...heading('Advisories fixed', advisories(notes)),
+    ...heading('How to upgrade', upgrade(notes)),
+    ...heading('Images', images(notes)),
+    ...heading(
+      'Known issues',
+      notes.knownIssues.flatMap((issue) => wrap(issue, '    ', '  * ')),
+    ),
+    ['The full release notes, with changelogs and how to verify images:', page],
+    ['Everything is signed with this key:', `  ${plain.fingerprintOf(notes)}`, `  ${notes.signingKey.url}`],
+  ];
+  const text = sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.map(safe).join('\n'))
+    .join('\n\n');
+  return { subject: `${plain.oneLine(stream.title)} ${build} released`, text: `${text}\n` };
+}
+
+const heading = (title: string, lines: readonly string[]): string[][] =>
+  lines.length > 0 ? [[title, '='.repeat(title.length), ...lines]] : [];
+
+/** A clear signature would escape a leading `-`, a mail box a leading `From `; neither keeps spaces at the end. */
+const safe = (line: string) => (/^(-|From |\.)/.test(line) ? ` ${line}` : line).trimEnd();
+
+function whatIsNew({ architectures, former, page }: ReleaseNotes): string[] {
+  if (former === null) return [];
+  return architectures.flatMap(({ architecture, changes }) => [
+    ...(architectures.length > 1 ? [`${architecture}:`] : []),
+    ...(!changes
+      ? ['  New in this release.']
+      : changes.length > 0
+        ? packages(changes, Math.floor(packageLines / architectures.length), page)
+        : ['  No package changed.']),
+  ]);
+}
+
+function packages(changes: readonly ChangeNote[], most: number, page: string): string[] {
+  const groups = groupChanges(changes.map(({ change }) => change));
+  const lines = changeKinds.flatMap((kind) =>
+    groups[kind].map(({ name, from, to }) =>
+      wrap(
+        from && to ? `${kind} ${name} ${from} -> ${to}` : `${kind} ${name} ${to ?? from ?? ''}`,
+        '      ',
+        '  ',
+      ),
+    ),
+  );
+  const rest = lines.length - most;
+  return [
+    ...lines.slice(0, rest > 0 ? most - 1 : most).flat(),
+    ...(rest > 0 ? [`  and ${rest + 1} more: ${page}`] : []),
+  ];
+}
+
+function advisories(notes: ReleaseNotes): string[] {
+  const found = plain.allAdvisories(notes);
+  const lines = found.slice(0, advisoryLines).flatMap(({ id, title, type, severity, references }) => {
+    const cves = references
+      .map((reference) => reference.id)
+      .filter((reference) => /^CVE-[\d-]+$/.test(reference));
+    return [
+      ...wrap(`${id} (${severity ? `${severity}, ` : ''}${type}) ${title}`, '      ', '  '),
+      ...(cves.length > 0 ? wrap(cves.join(', '), '      ') : []),
+    ];
+  });
+  return found.length > advisoryLines
+    ? [...lines, `  and ${found.length - advisoryLines} more: ${notes.page}`]
+    : lines;
+}
+
+function upgrade(notes: ReleaseNotes): string[] {
+  const indented = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
+  return [
+    ...wrap('A machine that follows the releases already:'),
+    ...indented(plain.commands.upgrade['rpm-ostree']),
+    ...wrap('Any other, as root, after a look at the fingerprint of the key (see below):'),
+    ...indented(plain.commands.key(notes)),
+    ...indented(plain.commands.remote(notes)),
+    ...notes.architectures.flatMap((arch) => [
+      ...(notes.architectures.length > 1 ? [`${arch.architecture}:`] : []),
+      ...indented(plain.commands.rebase(notes, arch)['rpm-ostree']),
+    ]),
+  ];
+}
+
+const images = ({ architectures }: ReleaseNotes): string[] =>
+  architectures.flatMap(({ architecture, images: all, checksums }) => [
+    ...all.flatMap(({ kind, size, url, sha256 }) => [
+      `${plain.oneLine(kind)}, ${architecture}, ${formatBytes(size)}`,
+      `  ${url}`,
+      `  sha256 ${sha256}`,
+    ]),
+    ...(checksums === undefined ? [] : ['Signed checksums:', `  ${checksums}`]),
+  ]);

@@ -1,0 +1,59 @@
+/** What a stream file's `release` means beyond its schema. */
+import { isAbsolute } from 'node:path';
+import { checkCadence } from '../domain/cadence.js';
+import type { ReleaseSettings } from '../domain/release-settings.js';
+import type { Stream } from '../domain/stream.js';
+
+type Add = (path: PropertyKey[], text: string) => void;
+
+/** Mistakes that only the whole shows. */
+export function checkRelease({ release, publish, architectures, ref }: Stream, add: Add): void {
+  if (!release) return;
+  if (!publish.release)
+    add(
+      ['publish', 'release'],
+      'missing: `release` needs a location; add `publish.release` with `location` and `url`',
+    );
+  if (architectures.length > 1 && !(release.ref ?? ref).includes('${arch}'))
+    add(['release', 'ref'], 'several architectures would share one ref: put `${arch}` into it');
+  for (const field of ['name', 'key'] as const)
+    for (const [place, approver] of release.approvers.entries())
+      if (release.approvers.findIndex((other) => other[field] === approver[field]) < place)
+        add(['release', 'approvers', place, field], 'listed twice: an approver counts once');
+  for (const [decision, needed] of Object.entries(release.approvals))
+    if (needed > release.approvers.length)
+      add(
+        ['release', 'approvals', decision],
+        `${needed} approvals are needed, but there are ${release.approvers.length} approvers: lower it or add some`,
+      );
+  if (release.mail?.user !== undefined && release.mail.passwordFile === undefined)
+    add(['release', 'mail', 'passwordFile'], 'missing: `user` needs it');
+  if (!release.mail && (release.announce.to.length > 0 || release.sig.to.length > 0))
+    add(['release', 'mail'], 'missing: there are recipients, but no mail server');
+  for (const problem of release.cadence ? checkCadence(release.cadence) : [])
+    add(['release', 'cadence'], problem);
+}
+
+/** The same with paths made absolute by `at`. */
+export function releaseWithPaths(release: ReleaseSettings, at: (path: string) => string): ReleaseSettings {
+  const { mail, announce, knownIssues, cadence } = release;
+  const list = cadence?.upstream?.builds;
+  return {
+    ...release,
+    approvers: release.approvers.map(({ name, key }) => ({ name, key: at(key) })),
+    announce: { ...announce, ...(announce.key === undefined ? {} : { key: at(announce.key) }) },
+    ...(knownIssues === undefined ? {} : { knownIssues: at(knownIssues) }),
+    ...(mail
+      ? {
+          mail: {
+            ...mail,
+            ...(mail.caFile === undefined ? {} : { caFile: at(mail.caFile) }),
+            ...(mail.passwordFile === undefined ? {} : { passwordFile: at(mail.passwordFile) }),
+          },
+        }
+      : {}),
+    ...(cadence?.upstream && list !== undefined && !/^https?:/.test(list) && !isAbsolute(list)
+      ? { cadence: { ...cadence, upstream: { ...cadence.upstream, builds: at(list) } } }
+      : {}),
+  };
+}

@@ -1,0 +1,376 @@
+/**
+ * The release of an approved build by copy, and the way back. Read from top to bottom. All that is bulky is pushed first and seen
+ * by nobody; then one point of no return, the switch of ref and summary. Before it every failure is compensated; after it
+ * repair only goes forward.
+ */
+import {
+  CancellationScope,
+  condition,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setHandler,
+} from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/common';
+import type { ReleaseArgs, ReleasePlan } from '../activities/release.js';
+import type { Approval } from '../domain/promotion.js';
+import { control, publish, signing } from './activities.js';
+import { Chain, describeFailure, type StepCall } from './chain.js';
+import type { StepArgs } from '../activities/host.js';
+import {
+  announceSignal,
+  releaseDone,
+  releaseEnded,
+  retrySignal,
+  rollbackEnded,
+  stopSignal,
+} from './signals.js';
+import { promotionId, streamId } from './stream-messages.js';
+
+export interface ReleaseInput {
+  readonly stream: string;
+  readonly build: string;
+  /** The release that the approvals were given on; null before the first. */
+  readonly onto: string | null;
+  readonly approvals: readonly Approval[];
+  readonly needed: number;
+}
+
+/** A difference that repair does not mend so often waits for a person. */
+const maxRepairs = 3;
+
+export async function release(input: ReleaseInput): Promise<void> {
+  const chain = new Chain(input.stream);
+  chain.built(input.build);
+  const forward = new Forward(chain, input.build);
+  const goes: Approval[] = [];
+  setHandler(announceSignal, (approval) => {
+    if (!goes.some(({ fingerprint }) => fingerprint === approval.fingerprint)) goes.push(approval);
+  });
+  const promotion = getExternalWorkflowHandle(promotionId(input.stream, input.build));
+  const say = (end: { failure?: string }) => promotion.signal(releaseEnded, end).catch(() => undefined);
+  try {
+    const plan = await stage(chain, input);
+    await CancellationScope.nonCancellable(async () => {
+      await switchOver(chain, input);
+      await forward.finish(() => afterSwitch(chain, forward, input, plan));
+      await getExternalWorkflowHandle(streamId(input.stream))
+        .signal(releaseDone, { build: input.build, commits: plan.commits })
+        .catch(() => undefined);
+      await forward.finish(() => announce(chain, forward, input, plan, goes));
+      await finish(chain, 'released', forward.stopped ? 'stopped: the SIG goes back' : undefined);
+      await say({});
+    });
+  } catch (error) {
+    await CancellationScope.nonCancellable(async () => {
+      const failure = describeFailure(error);
+      await finish(chain, isCancellation(error) ? 'cancelled' : 'failed', undefined, failure);
+      await say({
+        failure: isCancellation(error)
+          ? 'cancelled before anything was visible'
+          : `${failure.code}: ${failure.message}`,
+      });
+    });
+    throw error;
+  }
+}
+
+/** All that can be done before readers see anything. What it has pushed is removed again if it fails. */
+async function stage(chain: Chain, input: ReleaseInput): Promise<ReleasePlan> {
+  const { build, onto, approvals, needed } = input;
+  const with_ = { build, onto, approvers: approvals.map(({ approver }) => approver) };
+  try {
+    chain.phase('verify');
+    await chain.step('load', 'Read the stream file', (call, args) =>
+      control.load.executeWithOptions(call, [args]),
+    );
+    const plan = await chain.step(
+      'check-build',
+      'Compare the build with its metadata and signatures',
+      (call, args) => publish.checkBuild.executeWithOptions(call, [{ ...args, ...with_ }]),
+    );
+    await chain.step('take', 'Copy the commit into the release repo and check it', (call, args) =>
+      publish.takeRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
+    );
+    await chain.step('documents', 'Write release notes, wiki text and announcement', (call, args) =>
+      publish.documents.executeWithOptions(call, [{ ...args, ...with_ }]),
+    );
+    chain.phase('sign');
+    await chain.step('sign-summary', 'Sign the summary', (call, args) =>
+      signing.signReleaseSummary.executeWithOptions(call, [args]),
+    );
+    await chain.step('sign-announcement', 'Sign the announcement', (call, args) =>
+      signing.signAnnouncement.executeWithOptions(call, [{ ...args, build }]),
+    );
+    chain.phase('push');
+    await push(chain, with_, '');
+    await chain.step('try', 'Pull the commit as an independent client', (call, args) =>
+      publish.tryRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
+    );
+    await chain.step(
+      'authorize',
+      'Do the approvals still stand, and is the head where it was?',
+      async (call, args) => {
+        const nonces = approvals.map(({ nonce }) => nonce);
+        const { standing } = await control.standing.executeWithOptions(call, [{ ...args, nonces }]);
+        if (standing.length < needed)
+          throw ApplicationFailure.nonRetryable(
+            `${standing.length} of ${needed} approvals still stand`,
+            'StatementRefused',
+          );
+      },
+    );
+    await chain.step('head', 'Is the release location where it was at the approval?', (call, args) =>
+      publish.checkHead.executeWithOptions(call, [{ ...args, ...with_ }]),
+    );
+    return plan;
+  } catch (error) {
+    await CancellationScope.nonCancellable(() => undo(chain, with_));
+    throw error;
+  }
+}
+
+type Release = Omit<ReleaseArgs, keyof StepArgs>;
+
+async function push(chain: Chain, with_: Release, again: string): Promise<void> {
+  const size = (value: { files: number; newBytes: number }) =>
+    `${value.files} files, ${(value.newBytes / 2 ** 20).toFixed(1)} MiB`;
+  await chain.step(
+    `push-repo${again}`,
+    'Push objects',
+    (call, args) => publish.pushReleaseRepo.executeWithOptions(call, [{ ...args, ...with_ }]),
+    size,
+  );
+  await chain.step(
+    `push-files${again}`,
+    'Push images, checksums, signatures and documents',
+    (call, args) => publish.pushReleaseFiles.executeWithOptions(call, [{ ...args, ...with_ }]),
+    size,
+  );
+}
+
+const undo = (chain: Chain, with_: Release) =>
+  chain.step('undo', 'Remove what was pushed; readers stay on the former release', (call, args) =>
+    publish.undoRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
+  );
+
+/** The point of no return. If the switch itself fails, readers are returned to the former release. */
+async function switchOver(chain: Chain, { build, onto, approvals }: ReleaseInput): Promise<void> {
+  chain.phase('switch');
+  const with_ = { build, onto, approvers: approvals.map(({ approver }) => approver) };
+  try {
+    await chain.step('switch', 'Switch ref and summary: the point of no return', (call, args) =>
+      publish.switchRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
+    );
+  } catch (error) {
+    await undo(chain, with_);
+    throw error;
+  }
+}
+
+async function afterSwitch(
+  chain: Chain,
+  forward: Forward,
+  input: ReleaseInput,
+  plan: ReleasePlan,
+): Promise<void> {
+  const with_ = {
+    build: input.build,
+    onto: input.onto,
+    approvers: input.approvals.map(({ approver }) => approver),
+  };
+  const metadata = (again: string) =>
+    forward.step(`metadata${again}`, 'Publish metadata and pages, releases.json last', (call, args) =>
+      publish.releaseMetadata.executeWithOptions(call, [{ ...args, ...with_, commits: plan.commits }]),
+    );
+  chain.phase('metadata');
+  await metadata('');
+  for (let round = 1; ; round++) {
+    chain.phase('drift check');
+    const again = round === 1 ? '' : `-${round}`;
+    const drift = await forward.step(
+      `drift${again}`,
+      'Is what readers get what was released?',
+      (call, args) => publish.checkDrift.executeWithOptions(call, [{ ...args, ...with_ }]),
+      (found) => (found.length === 0 ? 'yes' : found.join('; ')),
+    );
+    if (drift.length === 0) return;
+    if (round > maxRepairs) await forward.person('drift', drift.join('; '));
+    chain.phase('repair');
+    await forward.step(`repair${again}`, 'Push again what differs', async (call, args) => {
+      await publish.repairRelease.executeWithOptions(call, [{ ...args, ...with_ }]);
+    });
+    await metadata(`-${round + 1}`);
+  }
+}
+
+/** Tells the world, once. May wait for a person's go. */
+async function announce(
+  chain: Chain,
+  forward: Forward,
+  { build }: ReleaseInput,
+  plan: ReleasePlan,
+  goes: readonly Approval[],
+): Promise<void> {
+  if (plan.hold) {
+    chain.phase('announcement held');
+    await forward.wait(() => goes.length >= plan.goes);
+  }
+  chain.phase('announce');
+  await forward.step(
+    'announce',
+    'Announce the release',
+    async (call, args) => {
+      if (forward.mail !== undefined)
+        await publish.resolveMail.executeWithOptions({ summary: 'Was the mail sent?' }, [
+          { ...args, build, mail: forward.mail },
+        ]);
+      return publish.announce.executeWithOptions(call, [{ ...args, build }]);
+    },
+    ({ mail, webhook }) => `mail ${mail}${webhook ? ', webhook told' : ''}`,
+  );
+}
+
+/** Steps after the point of no return: they never fail the workflow; one that cannot go on waits for a person. */
+class Forward {
+  #retry = false;
+  stopped = false;
+  mail: 'sent' | 'again' | undefined;
+  readonly #told = new Set<string>();
+
+  constructor(
+    readonly chain: Chain,
+    readonly build: string,
+  ) {
+    setHandler(retrySignal, ({ mail }) => {
+      this.#retry = true;
+      this.mail = mail;
+    });
+    setHandler(stopSignal, () => void (this.stopped = true));
+  }
+
+  async step<T>(
+    id: string,
+    title: string,
+    call: (call: StepCall, args: StepArgs) => Promise<T>,
+    result?: (value: T) => string,
+  ): Promise<T> {
+    for (;;) {
+      if (this.stopped) throw new Stopped();
+      try {
+        return await this.chain.step(id, title, call, result);
+      } catch (error) {
+        const { code, message } = describeFailure(error);
+        await this.person(id, `${code}: ${message}`);
+      }
+    }
+  }
+
+  /** Waits for a person's retry; the SIG is told once per reason. */
+  async person(step: string, why: string): Promise<void> {
+    this.chain.phase(`waits for a person: ${step}`);
+    const text = `${this.chain.stream} ${this.build}: released, but step ${step} cannot go on: ${why}`;
+    if (!this.#told.has(`${step} ${why}`)) {
+      this.#told.add(`${step} ${why}`);
+      const told = {
+        key: `${this.chain.run}-${step}-${this.#told.size}`,
+        event: 'stuck',
+        subject: text,
+        text,
+      };
+      await publish.tellSig
+        .executeWithOptions({ summary: 'Tell the SIG', retry: { maximumAttempts: 5 } }, [
+          { stream: this.chain.stream, run: this.chain.run, step: 'tell-sig', ...told, build: this.build },
+        ])
+        .catch(() => undefined);
+    }
+    this.#retry = false;
+    await this.wait(() => this.#retry);
+  }
+
+  async wait(until: () => boolean): Promise<void> {
+    await condition(() => until() || this.stopped);
+    if (this.stopped) throw new Stopped();
+  }
+
+  /** Runs a part until its end, or until the SIG stops it. */
+  async finish(part: () => Promise<void>): Promise<void> {
+    try {
+      await part();
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+    }
+  }
+}
+
+/** Not a failure: the SIG has decided to go back. */
+class Stopped extends Error {}
+
+async function finish(
+  chain: Chain,
+  outcome: 'released' | 'rolled-back' | 'failed' | 'cancelled',
+  note: string | undefined,
+  failure?: { code: string; message: string },
+): Promise<void> {
+  const extra = {
+    ...(note === undefined ? {} : { note }),
+    ...(failure && outcome === 'failed' ? { failure } : {}),
+  };
+  await control.record.executeWithOptions({ activityId: 'record', summary: 'Record the run' }, [
+    chain.record(outcome, extra),
+  ]);
+  await publish.cleanUpRelease.executeWithOptions(
+    { activityId: 'clean-up', summary: 'Remove scratch files' },
+    [{ stream: chain.stream, run: chain.run }],
+  );
+}
+
+export interface RollbackInput {
+  readonly stream: string;
+  /** The release that is taken back. */
+  readonly build: string;
+  /** The release to return to. */
+  readonly to: string;
+  readonly reason?: string | undefined;
+}
+
+/** Returns readers to a former release, by the same switch. The release that is taken back stays listed, and marked. */
+export async function rollback({ stream, build, to, reason }: RollbackInput): Promise<void> {
+  const chain = new Chain(stream);
+  chain.built(to);
+  const back = { build: to, onto: build, approvers: [] };
+  const entity = getExternalWorkflowHandle(streamId(stream));
+  try {
+    chain.phase('verify');
+    await chain.step('load', 'Read the stream file', (call, args) =>
+      control.load.executeWithOptions(call, [args]),
+    );
+    await chain.step('take', 'Check the former release’s commit', (call, args) =>
+      publish.takeFormer.executeWithOptions(call, [{ ...args, ...back }]),
+    );
+    await chain.step('sign-summary', 'Sign the summary', (call, args) =>
+      signing.signReleaseSummary.executeWithOptions(call, [args]),
+    );
+    await CancellationScope.nonCancellable(async () => {
+      chain.phase('switch');
+      await chain.step('switch', 'Switch ref and summary back', (call, args) =>
+        publish.switchRelease.executeWithOptions(call, [{ ...args, ...back }]),
+      );
+      await chain.step('metadata', 'Mark the release as taken back', (call, args) =>
+        publish.rollbackMetadata.executeWithOptions(call, [
+          { ...args, ...back, ...(reason === undefined ? {} : { reason }) },
+        ]),
+      );
+      await finish(chain, 'rolled-back', `${build} → ${to}`);
+      await entity.signal(rollbackEnded, { build, to, ...(reason === undefined ? {} : { reason }) });
+    });
+  } catch (error) {
+    await CancellationScope.nonCancellable(async () => {
+      const failure = describeFailure(error);
+      await finish(chain, isCancellation(error) ? 'cancelled' : 'failed', undefined, failure);
+      await entity
+        .signal(rollbackEnded, { build, to, failure: `${failure.code}: ${failure.message}` })
+        .catch(() => undefined);
+    });
+    throw error;
+  }
+}

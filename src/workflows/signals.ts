@@ -1,0 +1,42 @@
+/** What the workflows of promotion say to each other. Their names for people are in stream-messages.ts. */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Approval, Promotion, StreamView } from '../domain/promotion.js';
+import type { Answer, DecideRequest, PromoteRequest, RetryRequest } from './stream-messages.js';
+
+/** To `stream/<stream>`, from people. */
+export const promoteSignal = defineSignal<[PromoteRequest]>('promote');
+export const promoteUpdate = defineUpdate<Answer, [PromoteRequest]>('promote');
+export const decideSignal = defineSignal<[DecideRequest]>('decide');
+export const decideUpdate = defineUpdate<Answer, [DecideRequest]>('decide');
+export const retryUpdate = defineUpdate<Answer, [RetryRequest]>('retry');
+export const viewQuery = defineQuery<StreamView>('view');
+/** Continues as new at the next quiet moment, such as onto new code. */
+export const renewSignal = defineSignal('renew');
+
+/** To `stream/<stream>`, from its promotions, releases and rollbacks. */
+export const promotionChanged = defineSignal<[Promotion]>('promotionChanged');
+/** Readers have this release; another one may follow. */
+export const releaseDone =
+  defineSignal<[{ build: string; commits: Readonly<Record<string, string>> }]>('releaseDone');
+export const rollbackEnded =
+  defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
+
+/** To `promotion/<stream>/<build>`, from the stream. */
+export interface PromotionDecision {
+  readonly decision: 'approve' | 'reject' | 'withdraw';
+  readonly approval: Approval;
+  readonly reason?: string | undefined;
+}
+export const decisionSignal = defineSignal<[PromotionDecision]>('decision');
+/** It is this promotion's turn: nothing else is being released. `current`: the newest release. */
+export const goSignal = defineSignal<[{ current: string | null }]>('go');
+/** Another release went first: this build is older than what readers have. */
+export const supersededSignal = defineSignal<[{ by: string }]>('superseded');
+export const retrySignal = defineSignal<[{ mail?: 'sent' | 'again' }]>('retry');
+/** From its release workflow: how it ended, for a promotion that is not its parent any more. */
+export const releaseEnded = defineSignal<[{ failure?: string }]>('releaseEnded');
+
+/** To `release/<stream>/<build>`, from the stream. */
+export const announceSignal = defineSignal<[Approval]>('announce');
+/** The SIG goes back: no more repair, no announcement. */
+export const stopSignal = defineSignal('stop');

@@ -1,0 +1,286 @@
+/** The promotion's questions, with real keys and a really published build. */
+import assert from 'node:assert/strict';
+import { ApplicationFailure } from '@temporalio/common';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decideActivities, type Standing } from '../../src/activities/decide.js';
+import { buildIndex, buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
+import type { Statement } from '../../src/domain/statement.js';
+import { needJson, writeJson } from '../../src/store/store.js';
+import { People, statementOf, type Person } from '../keys/people.js';
+import { Tiny, type Build } from '../publish/tiny.js';
+import { runActivity } from '../steps/activity.js';
+
+const id = '20261123_01';
+const args = { stream: 'tiny', run: 'stream', step: 'decide' };
+
+describe('decide', function () {
+  this.timeout(60_000);
+  let tiny: Tiny;
+  let people: People;
+  let ann: Person;
+  let bob: Person;
+  let made: Build;
+  before(async () => {
+    tiny = await Tiny.make();
+    people = await People.make(tiny.s);
+    [ann, bob] = [await people.join('ann'), await people.join('bob')];
+    made = await tiny.build(id);
+    await tiny.publish(made);
+  });
+  after(() => tiny.remove());
+  beforeEach(() => declare({ approvers: [ann, bob] }));
+
+  /** Writes the stream file. */
+  async function declare(release?: { approvers: Person[]; [key: string]: unknown }, change: object = {}) {
+    const { name, title, treefile, ref, osname, releasever, composer, repos, signingKey } = tiny.stream;
+    const location = { location: tiny.s.at('www/release'), url: `${tiny.web.url}/release` };
+    const publish = { ...tiny.stream.publish, release: location };
+    const approvers = release?.approvers.map((person) => ({ name: person.name, key: person.key }));
+    const settings = release ? { release: { approvals: { promote: 1 }, ...release, approvers } } : {};
+    const base = { name, title, treefile, ref, osname, releasever, composer, repos, signingKey, publish };
+    await tiny.s.write('streams/tiny/stream.yaml', JSON.stringify({ ...base, ...settings, ...change }));
+  }
+  const activities = () => decideActivities(tiny.host);
+  const fails = (tried: Promise<unknown>, type: string, message: RegExp) =>
+    assert.rejects(tried, (error: unknown) => {
+      assert.ok(error instanceof ApplicationFailure, String(error));
+      assert.equal(error.type, type);
+      assert.match(error.message, message);
+      return error.nonRetryable === true;
+    });
+
+  describe('takeStatement', () => {
+    const take = (text: string, request = 'one') =>
+      runActivity(activities().takeStatement, { ...args, text, request });
+    const kept = (name: string) => readFile(join(tiny.host.store.statements('tiny'), name), 'utf8');
+
+    it('takes a statement once, keeps it, and answers a retry alike', async () => {
+      const said = statementOf();
+      const text = await people.sign('ann', said);
+      const verified = { statement: said, approver: 'ann', fingerprint: ann.fingerprint };
+      assert.deepEqual(await take(text), verified);
+      assert.equal(await kept(`${said.nonce}.asc`), text);
+      await rm(join(tiny.host.store.statements('tiny'), `${said.nonce}.asc`));
+      assert.deepEqual(await take(text), verified);
+      assert.equal(await kept(`${said.nonce}.asc`), text);
+      assert.deepEqual(await readdir(tiny.s.at('work/stream/statements')), []);
+    });
+
+    it('refuses a replay, also with another’s signature or as a part of the same request', async () => {
+      const said = statementOf();
+      const text = await people.sign('ann', said);
+      await take(text, 'one');
+      const replayed = new RegExp(`nonce ${said.nonce} was used already \\(replayed\\)`);
+      await fails(take(text, 'two'), 'StatementRefused', replayed);
+      await fails(take(await people.sign('bob', said), 'two'), 'StatementRefused', replayed);
+      await fails(take(await people.sign('bob', said), 'one'), 'StatementRefused', replayed);
+      assert.equal(await kept(`${said.nonce}.asc`), text);
+    });
+
+    it('lets one of two that come at once through', async () => {
+      const text = await people.sign('ann', statementOf());
+      const ends = await Promise.allSettled(['one', 'two', 'three'].map((request) => take(text, request)));
+      assert.equal(ends.filter(({ status }) => status === 'fulfilled').length, 1);
+    });
+
+    it('uses up nothing for a statement that is refused', async () => {
+      const said = statementOf();
+      const text = await people.sign('bob', said);
+      await declare({ approvers: [ann] });
+      await fails(take(text), 'StatementRefused', /which is no approver's/);
+      await declare({ approvers: [ann, bob] });
+      await take(text, 'two');
+      await declare({ approvers: [ann, bob], statementAge: '1m' });
+      const old = statementOf({ time: new Date(Date.now() - 61_000).toISOString() });
+      await fails(take(await people.sign('ann', old)), 'StatementRefused', /is too old/);
+    });
+
+    it('says what is wrong with the stream file', async () => {
+      const text = await people.sign('ann', statementOf());
+      await declare();
+      await fails(take(text), 'StreamInvalid', /tiny: the stream has no `release`/);
+      const key = await tiny.s.write('copy.asc', await readFile(ann.key, 'utf8'));
+      await declare({ approvers: [ann, { ...ann, name: 'Anna', key }] });
+      await fails(take(text), 'StreamInvalid', /`ann` and `Anna` have the same key/);
+    });
+  });
+
+  describe('standing', () => {
+    const standing = (...nonces: string[]): Promise<Standing> =>
+      runActivity(activities().standing, { ...args, nonces });
+    async function taken(name: string): Promise<Statement> {
+      const said = statementOf();
+      await runActivity(activities().takeStatement, {
+        ...args,
+        text: await people.sign(name, said),
+        request: 'r',
+      });
+      return said;
+    }
+
+    it('tells whose statements count now, and the rules', async () => {
+      const [anns, bobs] = [await taken('ann'), await taken('bob')];
+      const unknown = 'f'.repeat(32);
+      await declare({
+        approvers: [ann, bob],
+        approvals: { promote: 2 },
+        proposerCounts: false,
+        remindEvery: '2h',
+      });
+      const { standing: counting, ...rules } = await standing(anns.nonce, bobs.nonce, unknown);
+      assert.deepEqual(counting, [anns.nonce, bobs.nonce]);
+      assert.deepEqual(rules, {
+        approvers: [ann, bob].map(({ name, fingerprint }) => ({ name, fingerprint })),
+        approvals: { promote: 2, rollback: 1, announce: 1 },
+        proposerCounts: false,
+        proposalAge: 28 * 86_400,
+        remindEvery: 7200,
+        hold: false,
+      });
+      await declare({ approvers: [bob] });
+      assert.deepEqual((await standing(anns.nonce, bobs.nonce)).standing, [bobs.nonce]);
+    });
+
+    it('an approver whose key is revoked neither stands nor is waited for', async () => {
+      const cat = await people.join('cat');
+      await declare({ approvers: [ann, cat] });
+      const cats = await taken('cat');
+      assert.deepEqual((await standing(cats.nonce)).standing, [cats.nonce]);
+      await people.revoke(cat);
+      const { standing: counting, approvers } = await standing(cats.nonce);
+      assert.deepEqual(counting, []);
+      assert.deepEqual(
+        approvers.map(({ name }) => name),
+        ['ann'],
+      );
+    });
+  });
+
+  describe('examine', () => {
+    const examine = (build = id) => runActivity(activities().examine, { ...args, build });
+    const refuses = (why: RegExp, build = id) => fails(examine(build), 'BuildNotReleasable', why);
+    const folder = () => tiny.s.at(`store/tiny/runs/${made.run}/x86_64/build`);
+    const meta = () => needJson(join(folder(), 'meta.json'), buildMeta);
+    const indexFile = () => join(tiny.host.store.published('tiny'), 'builds.json');
+
+    /** Writes a changed meta.json for as long as `body` runs. */
+    async function changed(change: (meta: BuildMeta) => BuildMeta, body: () => Promise<void>) {
+      const was = await meta();
+      await writeJson(join(folder(), 'meta.json'), change(was));
+      await body().finally(() => writeJson(join(folder(), 'meta.json'), was));
+    }
+    async function without(file: string, body: () => Promise<void>) {
+      await rename(file, `${file}.away`);
+      await body().finally(() => rename(`${file}.away`, file));
+    }
+    async function ended(build: string, outcome: string, failure?: object) {
+      const run = `run-of-${build}`;
+      await tiny.s.write(`store/tiny/ids/${build}`, `${run}\n`);
+      const time = '2026-11-23T00:00:00Z';
+      await writeJson(tiny.s.at(`store/tiny/runs/${run}/run.json`), {
+        ...{ stream: 'tiny', run, build, workflow: 'nightly/tiny', phase: '', steps: [] },
+        ...{ started: time, ended: time, outcome, ...(failure ? { failure } : {}) },
+      });
+    }
+
+    it('answers the commits of a good build', async () => {
+      assert.deepEqual(await examine(), { commits: { x86_64: made.commit } });
+    });
+
+    it('refuses unknown builds, and what is no build id', async () => {
+      await refuses(/tiny 20261123_09: no such build/, '20261123_09');
+      await refuses(/no such build/, '../../etc');
+    });
+
+    it('refuses builds that were not published, with what became of the run', async () => {
+      await ended('20261124_01', 'failed', { code: 'BootFailed', message: 'no login prompt' });
+      await refuses(/its run ended as failed \(BootFailed: no login prompt\)/, '20261124_01');
+      await ended('20261124_02', 'cancelled');
+      await refuses(/its run ended as cancelled/, '20261124_02');
+      await tiny.s.write('store/tiny/ids/20261124_03', 'run-now\n');
+      await refuses(/its run has not ended/, '20261124_03');
+    });
+
+    it('refuses pruned builds', async () => {
+      const index = await needJson(indexFile(), buildIndex);
+      await writeJson(indexFile(), { ...index, builds: [], 'tombstone-builds': [{ id }] });
+      await refuses(/was pruned/).finally(() => writeJson(indexFile(), index));
+      await without(folder(), () => refuses(/its x86_64 files are gone: pruned/));
+      const { commit } = made;
+      const object = join(tiny.staging, 'objects', commit.slice(0, 2), `${commit.slice(2)}.commit`);
+      await without(object, () => refuses(new RegExp(`is incomplete \\(x86_64\\): commit ${commit}`)));
+      await examine();
+    });
+
+    it('refuses incomplete builds and names what is missing', async () => {
+      await without(join(folder(), 'lockfile.json'), () =>
+        refuses(/is incomplete \(x86_64\): lockfile\.json/),
+      );
+      const image = { path: 'tiny.qcow2', sha256: 'cd'.repeat(32), size: 5, signature: 'tiny.qcow2.asc' };
+      const withImage = (own: BuildMeta, change: object = {}): BuildMeta => ({
+        ...own,
+        images: { qcow2: { ...image, ...change } },
+        treeline: { ...own.treeline, checksums: 'sums.asc' },
+      });
+      await changed(
+        (own) => withImage(own),
+        async () => {
+          await refuses(/tiny\.qcow2, tiny\.qcow2\.asc, sums\.asc$/);
+          for (const file of ['tiny.qcow2', 'tiny.qcow2.asc', 'sums.asc'])
+            await tiny.s.write(`store/tiny/runs/${made.run}/x86_64/build/${file}`, '12345');
+          await examine();
+        },
+      );
+      await changed(
+        (own) => withImage(own, { size: 6 }),
+        () => refuses(/: tiny\.qcow2$/),
+      );
+      await changed(
+        (own) => withImage(own, { signature: undefined }),
+        () => refuses(/signature of qcow2$/),
+      );
+      await changed(
+        (own) => ({ ...own, images: { qcow2: image } }),
+        () => refuses(/: checksums$/),
+      );
+      const text = await readFile(join(folder(), 'meta.json'), 'utf8');
+      await tiny.s.write(`store/tiny/runs/${made.run}/x86_64/build/meta.json`, text.slice(9));
+      await refuses(/its x86_64 meta\.json is damaged/).finally(() =>
+        tiny.s.write(`store/tiny/runs/${made.run}/x86_64/build/meta.json`, text),
+      );
+    });
+
+    it('refuses a build that lacks an architecture, or is another than it says', async () => {
+      await declare({ approvers: [ann] }, { architectures: ['x86_64', 'aarch64'] });
+      await refuses(/was not built for aarch64/);
+      await declare({ approvers: [ann] });
+      await changed(
+        (own) => ({ ...own, buildid: '20261122_01' }),
+        () => refuses(/metadata is of tiny 20261122_01/),
+      );
+    });
+
+    it('refuses a build that did not boot; a flaky one may go', async () => {
+      const boot = (outcome: 'failed' | 'flaky') => (own: BuildMeta) => ({
+        ...own,
+        treeline: { ...own.treeline, tests: { boot: { qcow2: { outcome, attempts: [] } } } },
+      });
+      await changed(boot('failed'), () => refuses(/boot test failed: qcow2 \(x86_64\)/));
+      await changed(boot('flaky'), async () =>
+        assert.deepEqual(await examine(), { commits: { x86_64: made.commit } }),
+      );
+    });
+
+    it('refuses a build that is signed with another key than the stream’s', async () => {
+      await declare({ approvers: [ann] }, { signingKey: bob.key });
+      const key = (await meta()).treeline.key;
+      await refuses(new RegExp(`is signed with ${key}, but the stream's key is ${bob.fingerprint} now`));
+    });
+
+    it('needs a stream that is released at all', async () => {
+      await declare();
+      await fails(examine(), 'StreamInvalid', /tiny: the stream has no `release`/);
+    });
+  });
+});

@@ -1,0 +1,52 @@
+/** A stand-in for the stream workflow: records what the command line sends, and refuses what it is told to. */
+import { condition, defineQuery, defineUpdate, setHandler } from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type { Answer, StreamInput } from '../../src/workflows/stream-messages.js';
+
+export interface Request {
+  readonly build?: string;
+  readonly statement?: string;
+  readonly mail?: string;
+}
+
+export async function stream(input: StreamInput): Promise<void> {
+  let taken = 0;
+  const take =
+    (update: string) =>
+    (request: Request): Answer => {
+      if (request.statement?.includes('refuse me'))
+        throw ApplicationFailure.nonRetryable('the statement was altered', 'StatementRefused');
+      taken++;
+      return { message: `${taken} ${update} ${JSON.stringify(request)}` };
+    };
+  for (const name of ['promote', 'decide', 'retry'])
+    setHandler(defineUpdate<Answer, [Request]>(name), take(name));
+  setHandler(defineQuery<StreamView>('view'), () => view(input.stream));
+  await condition(() => false);
+}
+
+const at = '2026-11-23T10:00:00Z';
+
+function view(name: string): StreamView {
+  const promotion: Promotion = {
+    build: '20261123_01',
+    phase: 'proposed',
+    ...{ proposedBy: 'Alice', proposedAt: at, onto: '20261122_01', note: 'soaks' },
+    ...{ approvals: [{ approver: 'Alice', fingerprint: 'A', nonce: 'n', at }], needed: 2, missing: ['Bob'] },
+    expires: '2026-12-21T10:00:00Z',
+  };
+  return {
+    ...{ stream: name, current: '20261122_01', inWork: null },
+    promotions: [promotion, { ...promotion, build: '20261120_01', phase: 'expired' }],
+    released: [
+      { build: '20261122_01', at, commits: { x86_64: 'cd'.repeat(32) } },
+      { build: '20261101_01', at, commits: { x86_64: 'ef'.repeat(32) } },
+    ],
+    vetoes: [{ build: '20261119_01', by: 'Bob', fingerprint: 'B' }],
+    history: Array.from({ length: 12 }, (_, n) => ({
+      ...{ at, decision: 'promote', build: `202611${20 - n}_01`, by: 'Alice' },
+      ...(n === 1 ? { refused: 'is too old' } : {}),
+    })),
+  };
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { serve, type WebServer } from '../../src/web/serve.js';
+import { assertFits, launch, lowContrast, openPage } from './chromium.js';
+import { backed, candidate, current, former, makeReleaseSite } from './release-site.js';
+
+/** Folder for screenshots, for a look by eye; none are made without it. */
+const shots = process.env['TREELINE_SCREENSHOTS'];
+
+const urls = {
+  releases: '/releases/sample/index.html',
+  release: `/releases/sample/releases/${current}/`,
+  'rolled-back': `/releases/sample/releases/${backed}/`,
+};
+
+describe('release pages in Chromium', function () {
+  this.timeout(60_000);
+  let site: Awaited<ReturnType<typeof makeReleaseSite>>;
+  let server: WebServer;
+  let browser: Browser;
+  let page: Page;
+  let problems: string[];
+
+  before(async () => {
+    site = await makeReleaseSite();
+    server = await serve({ root: site.root, port: 0 });
+    browser = await launch();
+    if (shots) await mkdir(shots, { recursive: true });
+  });
+  after(async () => {
+    await browser.close();
+    await server.close();
+    await site.remove();
+  });
+  const open = async (options: BrowserContextOptions = {}) => {
+    ({ page, problems } = await openPage(browser, { baseURL: server.url, ...options }));
+  };
+  afterEach(async () => {
+    await page.context().close();
+    assert.deepEqual(problems, []);
+  });
+  const shoot = async (name: string) => {
+    if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+  };
+
+  it('lead from the releases to a release, its changelog and the one before', async () => {
+    await open();
+    await page.goto(urls.releases);
+    const list = page.getByRole('region', { name: 'Releases, newest first' });
+    assert.equal(await list.getByRole('row').count(), 5);
+    await list.getByRole('link', { name: current }).click();
+    await page.getByRole('heading', { level: 1, name: `release ${current}` }).waitFor();
+
+    const entry = page.getByText('Fix CVE-2026-1001').first();
+    assert.ok(await entry.isHidden());
+    await page.locator('summary').first().focus();
+    await page.keyboard.press('Enter');
+    assert.ok(await entry.isVisible());
+
+    await page.goto(urls['rolled-back']);
+    await page
+      .getByRole('complementary', { name: 'Rolled back' })
+      .getByRole('link', { name: former })
+      .click();
+    await page.waitForURL(`**/releases/${former}/index.html`);
+  });
+
+  it('have no broken link but those to other sites, and none that runs a script', async () => {
+    await open();
+    const checked = new Set<string>();
+    for (const url of Object.values(urls)) {
+      await page.goto(url);
+      const links = await page
+        .locator('a, link')
+        .evaluateAll((all) => all.map((link) => (link as HTMLAnchorElement).href));
+      for (const link of links.filter((href) => !href.startsWith('data:'))) {
+        assert.match(link, /^https?:/);
+        if (link.startsWith('https://cve.example.org/') || checked.has(link)) continue;
+        assert.equal((await page.request.get(link)).status(), 200, link);
+        checked.add(link);
+      }
+    }
+    assert.ok(checked.size > 35, String(checked.size));
+  });
+
+  it('tell by role what the pictures show', async () => {
+    await open();
+    await page.goto(urls.releases);
+    const card = page.getByRole('article', { name: `Candidate ${candidate}` });
+    await card.getByRole('img', { name: '1 of 2 approvals' }).waitFor();
+    await page.getByRole('img', { name: /^Timeline of the releases/ }).waitFor();
+    const weeks = page.getByRole('table', { name: /^The weeks before 2026-11-24/ });
+    await weeks.getByRole('cell', { name: '24 candidate window due' }).waitFor();
+    // Every box that scrolls can be reached by keyboard.
+    for (const box of await page.locator('.scroll, pre').all())
+      assert.equal(await box.getAttribute('tabindex'), '0');
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const)
+    it(`keep AA contrast, ${colorScheme}`, async () => {
+      await open({ colorScheme });
+      for (const [name, url] of Object.entries(urls)) {
+        await page.goto(url);
+        await page
+          .locator('details')
+          .evaluateAll((all) => all.forEach((one) => one.setAttribute('open', '')));
+        assert.deepEqual(await lowContrast(page), [], name);
+        await shoot(`${name}-${colorScheme}`);
+      }
+    });
+
+  it('fit a small phone: tables and the timeline scroll, the page does not', async () => {
+    await open({ viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
+    for (const [name, url] of Object.entries(urls)) {
+      await page.goto(url);
+      await assertFits(page, 320, name);
+      await shoot(`${name}-phone`);
+    }
+    await page.goto(urls.releases);
+    const { left, right } = await page.locator('.timeline').evaluate((box) => {
+      const mark = box.querySelector('g.due text')?.getBoundingClientRect();
+      return { left: mark?.left ?? -1, right: mark?.right ?? Infinity };
+    });
+    assert.ok(left > 0 && right < 320, `the next due date is out of sight: ${left} to ${right}`);
+  });
+
+  it('need no script, and work from a plain folder', async () => {
+    await open({ javaScriptEnabled: false });
+    await page.goto(pathToFileURL(join(site.root, urls.releases)).href);
+    await page.getByRole('link', { name: current }).first().click();
+    await page.getByRole('heading', { level: 1, name: `release ${current}` }).waitFor();
+    assert.equal(await page.locator('script').count(), 0);
+    const policy = await page.locator('meta[http-equiv]').getAttribute('content');
+    assert.match(policy ?? '', /^default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'/);
+  });
+});
