@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
-import { releaseNotes } from '../domain/release.js';
+import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
 import type { Step } from '../steps/step.js';
@@ -51,15 +51,11 @@ export const announceActivities = (host: Host) => ({
         ? await deliver(step, host, name, key, make, { mail, inDoubt: announce.inDoubt })
         : undefined;
     if (announce.webhook !== undefined) {
-      const notes = await needJson(join(host.store.releaseDir(name, args.build), 'notes.json'), releaseNotes);
-      await post(step, announce.webhook, {
-        event: 'release',
-        id: key,
-        stream: name,
-        build: args.build,
-        url: notes.page,
-        commits: Object.fromEntries(notes.architectures.map((one) => [one.architecture, one.commit])),
-      });
+      const notes = await needJson(
+        join(host.store.releaseFiles(name, args.build), 'notes.json'),
+        releaseNotes,
+      );
+      await post(step, announce.webhook, releaseNews(notes));
     }
     return {
       ...(delivery ? { mail: 'sent', messageId: delivery.messageId } : { mail: 'none' }),
@@ -88,6 +84,16 @@ export const announceActivities = (host: Host) => ({
       await deliver(step, host, stream, `sig-${key}`, make, { mail, inDoubt: 'again' });
     if (sig.webhook !== undefined) await post(step, sig.webhook, { event, id: key, stream, build, text });
   }),
+});
+
+/** What a webhook is told of a release. */
+export const releaseNews = ({ stream, build, page, architectures }: ReleaseNotes) => ({
+  event: 'release',
+  id: releaseKey(build),
+  stream: stream.name,
+  build,
+  url: page,
+  commits: Object.fromEntries(architectures.map((one) => [one.architecture, one.commit])),
 });
 
 const releaseKey = (build: string) => `release-${build}`;

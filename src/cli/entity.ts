@@ -16,6 +16,7 @@ import {
   type PromoteRequest,
   type RetryRequest,
 } from '../workflows/stream-messages.js';
+import { entityOptions } from '../schedules/entities.js';
 import { CliError, clean, exitCodes } from './output.js';
 
 export interface Updates {
@@ -67,13 +68,7 @@ export async function sendUpdate<U extends keyof Updates>(
     return await client.workflow.executeUpdateWithStart<() => Promise<void>, Answer, [Updates[U]]>(update, {
       args: [request],
       ...(id === undefined ? {} : { updateId: id }),
-      startWorkflowOperation: new WithStartWorkflowOperation('stream', {
-        workflowId: streamId(stream),
-        taskQueue: 'control',
-        args: [{ stream }],
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        staticSummary: `Releases of ${stream}`,
-      }),
+      startWorkflowOperation: new WithStartWorkflowOperation('stream', entityOptions(stream)),
     });
   } catch (error) {
     throw refusalOf(error, stream);

@@ -46,7 +46,7 @@ export async function publishReleasePages(
       if (!notes) continue;
       const next = index.releases[place + 1]?.version;
       const rolledBack = entry.treeline['rolled-back'];
-      pages.push({ notes, next, ...(rolledBack ? { rolledBack } : {}) });
+      pages.push({ notes, entry, next, ...(rolledBack ? { rolledBack } : {}) });
     }
     const cadence = release?.cadence;
     const calendar = await calendarOf(step, host, stream, index, { now, past, coming });
@@ -65,8 +65,7 @@ export async function publishReleasePages(
       ...(cadence?.upstream ? { upstream: cadence.upstream.name } : {}),
       pages,
     });
-    const feed = pages.map(({ notes }, place) => ({ notes, entry: index.releases[place] }));
-    await writeWhole(join(folder, 'releases.atom'), toFeed(feed, { title, url: target.url, name }));
+    await writeWhole(join(folder, 'releases.atom'), toFeed(pages, { title, url: target.url, name }));
     if (current) await writeJson(join(folder, 'stream.json'), await readRelease(host, name, current.version));
     await rsync(step, target, ['--recursive', '--times', '--delay-updates'], [`${folder}/`], '');
   } finally {

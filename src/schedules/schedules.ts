@@ -13,6 +13,8 @@ import { candidateId } from '../workflows/stream-messages.js';
 
 /** What a schedule is declared as; kept in the started workflow's memo, by which a change is known. */
 const declaration = z.object({
+  /** Type of the workflow that is started. */
+  workflow: z.string(),
   cron: z.string(),
   timezone: z.string(),
   /** Seconds. */
@@ -22,20 +24,21 @@ const declaration = z.object({
 export type Declaration = z.infer<typeof declaration>;
 
 interface ScheduleKind {
-  /** Id of the schedule, and of the workflow that it starts. */
+  /** Id of the schedule. */
   readonly id: (stream: string) => string;
   readonly title: (stream: string) => string;
   /** What the stream file says; undefined for a stream that has no such schedule. */
   readonly declare: (stream: Stream) => Declaration | undefined;
 }
 
-/** The schedules that a stream can have, by the type of the workflow that they start with `{ stream }`. */
+/** The schedules that a stream can have; each starts its workflow with `{ stream }`. */
 const kinds = {
   nightly: {
     id: nightlyId,
     title: (stream) => `Nightly of ${stream}`,
     declare: ({ schedule }) =>
       schedule && {
+        workflow: 'scheduledNightly',
         cron: schedule.cron,
         timezone: schedule.timezone,
         catchUp: schedule.catchUp,
@@ -47,7 +50,10 @@ const kinds = {
     title: (stream) => `Release dates of ${stream}`,
     // Release dates are days in UTC. A look that was missed for a day is as good as the next one.
     declare: ({ release }) =>
-      release?.cadence && { cron: '10 * * * *', timezone: 'UTC', catchUp: 86_400, paused: false },
+      release?.cadence && {
+        workflow: 'candidate',
+        ...{ cron: '10 * * * *', timezone: 'UTC', catchUp: 86_400, paused: false },
+      },
   },
 } as const satisfies Record<string, ScheduleKind>;
 
@@ -131,8 +137,9 @@ function scheduleOptions(
     spec: { cronExpressions: [wanted.cron], timezone: wanted.timezone },
     action: {
       type: 'startWorkflow',
-      workflowType: type,
-      workflowId: id(stream),
+      workflowType: wanted.workflow,
+      // Temporal puts the time of the start behind it.
+      workflowId: `schedule/${id(stream)}`,
       taskQueue: 'control',
       args: [{ stream }],
       memo: { declaration: wanted },
@@ -159,6 +166,7 @@ async function currentDeclaration(
   if (!description) return undefined;
   const declared = declaration.partial().safeParse(description.action.memo?.declaration).data ?? {};
   return {
+    workflow: description.action.workflowType,
     cron: declared.cron ?? '(unknown)',
     timezone: description.spec.timezone ?? 'UTC',
     catchUp: description.policies.catchupWindow / 1000,
@@ -182,7 +190,7 @@ export async function describeSchedule(
 }
 
 function compare(actual: Declaration | undefined, wanted: Declaration | undefined): string[] {
-  const fields = ['cron', 'timezone', 'catchUp', 'paused'] as const;
+  const fields = ['cron', 'timezone', 'catchUp', 'paused', 'workflow'] as const;
   const show = (declared: Declaration | undefined, field: (typeof fields)[number]) =>
     String(declared?.[field] ?? 'none');
   return fields

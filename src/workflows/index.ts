@@ -1,5 +1,5 @@
 /** All workflows: the entry point of the workflow bundle. */
-export { nightly } from './nightly.js';
+export { nightly, scheduledNightly } from './nightly.js';
 export { candidate } from './candidate.js';
 export { promotion } from './promotion.js';
 export { release, rollback } from './release.js';

@@ -2,14 +2,20 @@
  * The nightly chain: from the package repos to a published, boot-tested, signed build. Read it from top to bottom; each
  * `chain.step` is one activity.
  */
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import { ApplicationFailure } from '@temporalio/common';
+import {
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  executeChild,
+  isCancellation,
+  ParentClosePolicy,
+} from '@temporalio/workflow';
+import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Parent } from '../activities/compose.js';
 import type { ChainPlan } from '../activities/prepare.js';
 import type { ChainResult, RunRecord } from '../domain/run.js';
 import type { Architecture } from '../domain/stream.js';
 import { compose, composeOn, control, images, publish, signing } from './activities.js';
-import type { NightlyInput } from './nightly-messages.js';
+import { nightlyId, type NightlyInput } from './nightly-messages.js';
 import { Chain, describeFailure, sideBySide, together } from './chain.js';
 
 /** A run starts over this often when a package repo changes under it. */
@@ -49,6 +55,25 @@ export async function nightly({ stream, force = false }: NightlyInput): Promise<
       ? chain.record('cancelled')
       : chain.record('failed', { failure: describeFailure(error) });
     await finish(chain, plan, record);
+    throw error;
+  }
+}
+
+/**
+ * What a schedule starts: it gives its workflows ids with the time in them, so this one starts the nightly under the stream's own id,
+ * and waits for it. A nightly that was started by hand is not joined by another.
+ */
+export async function scheduledNightly(input: NightlyInput): Promise<ChainResult | undefined> {
+  try {
+    return await executeChild(nightly, {
+      workflowId: nightlyId(input.stream),
+      args: [input],
+      staticSummary: `Nightly of ${input.stream}`,
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+    });
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return undefined;
     throw error;
   }
 }

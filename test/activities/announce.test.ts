@@ -84,7 +84,7 @@ describe('announce', () => {
         },
       ],
     };
-    await writeJson(`${host.store.releaseDir('tiny', build)}/notes.json`, notes);
+    await writeJson(`${host.store.releaseFiles('tiny', build)}/notes.json`, notes);
   }
   const announce = () => runActivity(announceActivities(host).announce, { ...args, build });
   const failsWith = (type: string, nonRetryable: boolean) => (error: unknown) =>

@@ -37,13 +37,14 @@ describe('treeline apply', function () {
 
   it('shows the difference, creates, and is idempotent', async () => {
     assert.match(await apply('--dry-run'), /create nightly\/one\n\s+cron: none → 30 2 \* \* \*/);
+    assert.match(await apply('--dry-run'), /create stream\/one/);
     assert.match(await apply('--dry-run'), /create candidate\/one\n\s+cron: none → 10 \* \* \* \*/);
     assert.equal(
       await describeSchedule(await instance.client(), 'one'),
       undefined,
       'a dry run changes nothing',
     );
-    assert.match(await apply(), /Applied 3 changes/);
+    assert.match(await apply(), /Applied 4 changes/);
     assert.match(await apply(), /Nothing to change/);
     const one = await describeSchedule(await instance.client(), 'one');
     assert.equal(one?.policies.overlap, ScheduleOverlapPolicy.SKIP);
@@ -68,6 +69,7 @@ describe('treeline apply', function () {
     assert.deepEqual(
       changes.map(({ id, action }) => [id, action]),
       [
+        ['stream/one', 'none'],
         ['nightly/one', 'none'],
         ['candidate/one', 'none'],
         ['nightly/two', 'none'],

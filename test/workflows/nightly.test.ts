@@ -10,6 +10,7 @@ import type { ChainResult, RunRecord } from '../../src/domain/run.js';
 import { searchAttributes } from '../../src/search-attributes.js';
 import { findTemporal } from '../../src/temporal/server.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
+import { nightlyId } from '../../src/workflows/nightly-messages.js';
 
 type Script = Record<string, (args: Record<string, unknown>) => unknown>;
 
@@ -312,6 +313,25 @@ describe('nightly workflow', function () {
       },
     );
     assert.equal(result?.outcome, 'published');
+  });
+
+  it('started by a schedule runs under the stream’s own id, and joins none that runs', async () => {
+    chain = goodChain();
+    change = { resolve: hang };
+    const stream = `scheduled-${randomUUID()}`;
+    const start = (workflowId: string) =>
+      client.workflow.start('scheduledNightly', { workflowId, taskQueue: 'control', args: [{ stream }] });
+    const first = await start(`schedule/nightly/${stream}-1`);
+    const nightly = client.workflow.getHandle(nightlyId(stream));
+    while (!chain.calls.includes('resolve')) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(await (await start(`schedule/nightly/${stream}-2`)).result(), undefined);
+    await nightly.cancel();
+    await assert.rejects(first.result(), WorkflowFailedError);
+    assert.equal((await nightly.describe()).status.name, 'CANCELLED');
+    await Worker.runReplayHistory(
+      { workflowBundle: { codePath: workflowBundle } },
+      await first.fetchHistory(),
+    );
   });
 
   it('sets search attributes and current details that people can use', async () => {

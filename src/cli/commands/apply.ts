@@ -1,9 +1,10 @@
-/** `apply`: schedules as the stream files declare them. */
+/** `apply`: schedules and stream workflows as the stream files declare them. */
 import type { Command } from 'commander';
 import { applySchedules, planSchedules } from '../../schedules/schedules.js';
 import type { Settings } from '../../settings.js';
 import { listStreams, loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
+import { applyEntities, planEntities } from '../../schedules/entities.js';
 import { registerSearchAttributes } from '../../temporal/search-attributes.js';
 import { paint, printJson } from '../output.js';
 
@@ -11,7 +12,7 @@ export function addApply(program: Command, settings: Settings): void {
   program
     .command('apply')
     .description(
-      'make the schedules on the server as the stream files declare them; shows the difference first',
+      'make schedules and stream workflows on the server as the stream files declare them; shows the difference first',
     )
     .option('--dry-run', 'only show the difference')
     .option('--json', 'print the changes as JSON')
@@ -20,7 +21,9 @@ export function addApply(program: Command, settings: Settings): void {
       const streams = await Promise.all(names.map((name) => loadStream(settings, name)));
       const client = await connect(settings);
       try {
-        const changes = await planSchedules(client, streams);
+        const schedules = await planSchedules(client, streams);
+        const entities = await planEntities(client, streams);
+        const changes = [...entities, ...schedules];
         if (json) printJson(changes);
         else
           for (const { id, action, differences } of changes) {
@@ -32,8 +35,8 @@ export function addApply(program: Command, settings: Settings): void {
           }
         if (dryRun) return;
         await registerSearchAttributes(client, settings);
-        // Before the schedules: the stream's own workflow (`stream/<stream>`), which they speak to, is started here.
-        await applySchedules(client, streams, changes);
+        await applyEntities(client, entities);
+        await applySchedules(client, streams, schedules);
         const done = changes.filter(({ action }) => action !== 'none').length;
         if (!json)
           console.log(done === 0 ? 'Nothing to change.' : `Applied ${done} change${done === 1 ? '' : 's'}.`);
