@@ -4,16 +4,19 @@ import type { Command } from 'commander';
 import type { Settings } from '../../settings.js';
 import { connect } from '../../temporal/connect.js';
 import { nightlyId } from '../../workflows/nightly-messages.js';
+import { releaseId } from '../../workflows/stream-messages.js';
 import { failureOf } from '../failure.js';
 import { onInterrupt } from '../interrupt.js';
 import { CliError, exitCodes } from '../output.js';
 import { watch } from '../watch.js';
 import { sayDetached } from './nightly.js';
 
-const noRun = (stream: string) => (error: unknown) => {
+const noRun = (stream: string, build?: string) => (error: unknown) => {
   if (error instanceof WorkflowNotFoundError)
     throw new CliError(
-      `${stream}: no nightly has run. Start one with \`treeline nightly ${stream}\`.`,
+      build === undefined
+        ? `${stream}: no nightly has run. Start one with \`treeline nightly ${stream}\`.`
+        : `${stream} ${build}: no release of it has run. \`treeline promotions ${stream}\` says what it waits for.`,
       exitCodes.notFound,
     );
   throw error;
@@ -23,16 +26,20 @@ export function addRuns(program: Command, settings: Settings): void {
   program
     .command('watch')
     .argument('<stream>')
-    .description('show the running (or last) nightly of a stream; Ctrl-C detaches')
-    .action(async (stream: string) => {
+    .argument('[build]', 'show the release of this build instead')
+    .description('show the running (or last) nightly of a stream, or a release; Ctrl-C detaches')
+    .action(async (stream: string, build?: string) => {
       const signal = onInterrupt();
       const client = await connect(settings);
       try {
-        const handle = client.workflow.getHandle(nightlyId(stream));
-        const { runId } = await handle.describe().catch(noRun(stream));
-        if (!(await watch(client, nightlyId(stream), runId, signal))) sayDetached(stream);
+        const id = build === undefined ? nightlyId(stream) : releaseId(stream, build);
+        const { runId } = await client.workflow.getHandle(id).describe().catch(noRun(stream, build));
+        if (!(await watch(client, id, runId, signal))) {
+          if (build === undefined) sayDetached(stream);
+          throw new CliError(`detached: the release of ${stream} ${build} goes on`, exitCodes.detached);
+        }
         await client.workflow
-          .getHandle(nightlyId(stream), runId)
+          .getHandle(id, runId)
           .result()
           .catch((error: unknown) => {
             throw failureOf(error, stream);

@@ -6,6 +6,7 @@ import { describeSchedule } from '../../schedules/schedules.js';
 import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
 import { listStreams } from '../../streams/load.js';
+import { readView } from '../../release/release-index.js';
 import { connect } from '../../temporal/connect.js';
 import { nightlyId } from '../../workflows/nightly-messages.js';
 import { publishedBuilds, runRecords } from '../builds.js';
@@ -19,7 +20,9 @@ const minute = (time: string | Date | undefined) =>
 export function addStatus(program: Command, settings: Settings): void {
   program
     .command('status')
-    .description('show each stream: what runs, the last run, the last build, the next start')
+    .description(
+      'show each stream: what runs, the last run, build and release, what is proposed, the next start',
+    )
     .option('--json', 'print JSON')
     .action(async ({ json }: { json?: boolean }) => {
       const client = await connect(settings);
@@ -41,6 +44,7 @@ export function addStatus(program: Command, settings: Settings): void {
           const [last] = await runRecords(store, stream);
           const [build] = await publishedBuilds(store, stream);
           const schedule = await describeSchedule(client, stream);
+          const view = await readView(store, stream);
           rows.push({
             stream,
             running: running && { phase: running.phase, build: running.build, trouble: running.trouble },
@@ -51,6 +55,8 @@ export function addStatus(program: Command, settings: Settings): void {
               failure: last.failure,
             },
             lastBuild: build?.id,
+            release: view?.current ?? undefined,
+            proposed: view?.promotions.map((promotion) => `${promotion.build} ${promotion.phase}`) ?? [],
             next: schedule?.info.nextActionTimes[0]?.toISOString(),
             paused: schedule?.state.paused ?? false,
           });
@@ -60,7 +66,7 @@ export function addStatus(program: Command, settings: Settings): void {
       }
       if (json) return printJson(rows);
       printTable(
-        ['STREAM', 'NOW', 'LAST RUN', 'LAST BUILD', 'NEXT START'],
+        ['STREAM', 'NOW', 'LAST RUN', 'LAST BUILD', 'RELEASE', 'NEXT START'],
         rows.map((row) => [
           row.stream,
           row.running
@@ -70,6 +76,7 @@ export function addStatus(program: Command, settings: Settings): void {
             ? `${minute(row.lastRun.started)} ${row.lastRun.outcome}${row.lastRun.failure ? ` (${row.lastRun.failure.code})` : ''}`
             : 'none',
           row.lastBuild ?? 'none',
+          [row.release ?? 'none', ...row.proposed].join('; '),
           row.paused ? 'paused' : minute(row.next) || 'not scheduled: `treeline apply`',
         ]),
       );
