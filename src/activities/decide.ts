@@ -1,15 +1,15 @@
 /** What the promotion asks before it believes anyone: is this statement an approver's, does it still count, can the build go? */
-import { createHash, randomUUID } from 'node:crypto';
-import { link, mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import type { Verified } from '../domain/statement.js';
 import type { Stream } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
+import { authority, type Question } from '../release/authority.js';
 import { releasableBuild } from '../publish/releasable.js';
-import { needJson, readText, writeWhole } from '../store/store.js';
+import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host, type StepArgs } from './host.js';
 
@@ -63,7 +63,7 @@ export const decideActivities = (host: Host) => {
         const { nonce } = verified.statement;
         const mine = { request: args.request, digest: createHash('sha256').update(args.text).digest('hex') };
         const file = join(store.statements(args.stream), `${nonce}.json`);
-        if (!(await createWhole(file, JSON.stringify(mine)))) {
+        if (!(await createExclusive(file, JSON.stringify(mine)))) {
           const first = await needJson(file, use);
           if (first.request !== mine.request || first.digest !== mine.digest)
             throw new Failure(
@@ -106,6 +106,30 @@ export const decideActivities = (host: Host) => {
       },
     ),
 
+    /**
+     * Have enough approvers decided so, by the archive of signed statements? Answers their names. Of a rollback `build` is the release
+     * that is taken back, `onto` the one to return to. Fails with StatementRefused, BuildNotReleasable.
+     */
+    authorize: asStep(
+      host,
+      async (step, args: StepArgs & Omit<Question, 'commits'>): Promise<{ approvers: string[] }> => {
+        const stream = await declared(args.stream);
+        const { decision, build, onto } = args;
+        const commits =
+          decision === 'promote'
+            ? Object.fromEntries(
+                (await releasableBuild(host, step, stream, build)).map((meta) => [
+                  meta.architecture,
+                  meta['ostree-commit'],
+                ]),
+              )
+            : {};
+        const question = { decision, build, onto, commits };
+        const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
+        return { approvers: standing.map(({ approver }) => approver) };
+      },
+    ),
+
     /** Can this build be released? Answers its commits; fails with BuildNotReleasable. Checksums are the release's to verify. */
     examine: asStep(
       host,
@@ -118,19 +142,3 @@ export const decideActivities = (host: Host) => {
     ),
   };
 };
-
-/** Creates a file with its content in one step, so that a crash leaves no empty one; false if it exists already. */
-async function createWhole(file: string, content: string): Promise<boolean> {
-  await mkdir(dirname(file), { recursive: true });
-  const temporary = `${file}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(temporary, content, { flush: true });
-    await link(temporary, file);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    await rm(temporary, { force: true });
-  }
-}

@@ -1,12 +1,15 @@
 /** What is known of a stream's promotions: the answer of the stream workflow's `view` query, and what its pages show. */
 
+/** The author of what happened without anybody's decision, such as the end of a release. */
+export const treeline = 'treeline';
+
 /** One decision, or an attempt at one, as the history keeps it. */
 export interface DecisionRecord {
   /** ISO 8601, UTC: when it was taken in. */
   readonly at: string;
   readonly decision: string;
   readonly build: string;
-  /** Approver's name; `schedule` or `unsigned` for a proposal without a statement. */
+  /** Approver's name; `schedule` or `unsigned` for a proposal without a statement; `treeline` for what just happened. */
   readonly by: string;
   /** Absent for one without a statement. */
   readonly fingerprint?: string | undefined;

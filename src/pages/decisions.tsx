@@ -1,5 +1,5 @@
 /** Who decided what and when, refused attempts too. */
-import type { DecisionRecord } from '../domain/promotion.js';
+import { treeline, type DecisionRecord } from '../domain/promotion.js';
 import { formatFingerprint } from './facts.js';
 import { Columns, Table, When } from './layout.js';
 import { Mark } from './marks.js';
@@ -33,18 +33,20 @@ const Row = ({
     </td>
     <th scope="row" class="names">
       {by}
-      <div class="quiet">
-        {fingerprint ? (
-          <code title={formatFingerprint(fingerprint)}>{fingerprint.slice(-16)}</code>
-        ) : (
-          'without a statement'
-        )}
-      </div>
+      {by !== treeline && (
+        <div class="quiet">
+          {fingerprint ? (
+            <code title={formatFingerprint(fingerprint)}>{fingerprint.slice(-16)}</code>
+          ) : (
+            'without a statement'
+          )}
+        </div>
+      )}
     </th>
     <td>{decision}</td>
     <td>{build}</td>
     <td class="reason">
-      <Outcome refused={refused} signed={fingerprint !== undefined} />
+      {by !== treeline && <Outcome refused={refused} signed={fingerprint !== undefined} />}
     </td>
     <td class="reason">{reason}</td>
   </tr>

@@ -1,11 +1,13 @@
 /** The documents of a release, in the build store: what goes to `releases/<build>/` at the release location. */
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { z } from 'zod';
 import type { Host } from '../activities/host.js';
 import { releaseNotes, streamMetadata, type ReleaseNotes, type StreamMetadata } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
+import { fetchPublished } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
-import { needJson, readJson, writeJson, writeWhole, type Run } from '../store/store.js';
+import { readJson, writeJson, writeWhole, type Run } from '../store/store.js';
 import { upstreamOfToday } from './calendar.js';
 import { metasOf } from './check.js';
 import { makeNotes } from './notes.js';
@@ -18,9 +20,26 @@ import { toMoinDownload } from './texts/moin.js';
 export const readNotes = (host: Host, stream: string, build: string): Promise<ReleaseNotes | undefined> =>
   readJson(join(host.store.releaseFiles(stream, build), 'notes.json'), releaseNotes);
 
-/** `release.json` of a release that was made here. */
-export const readRelease = (host: Host, stream: string, build: string): Promise<StreamMetadata> =>
-  needJson(join(host.store.releaseFiles(stream, build), 'release.json'), streamMetadata);
+/** A document of a release: this instance's, or on a new builder the published one; undefined where there is none. */
+async function document<T extends z.ZodType>(
+  step: Step,
+  host: Host,
+  { name, publish }: Stream,
+  build: string,
+  file: string,
+  schema: T,
+): Promise<z.infer<T> | undefined> {
+  const own = await readJson(join(host.store.releaseFiles(name, build), file), schema);
+  if (own !== undefined || !publish.release) return own;
+  const published = await fetchPublished(step, publish.release, `releases/${build}/${file}`);
+  return published && schema.parse(JSON.parse(published.toString('utf8')));
+}
+
+export const notesOf = (step: Step, host: Host, stream: Stream, build: string) =>
+  document(step, host, stream, build, 'notes.json', releaseNotes);
+
+export const releaseOf = (step: Step, host: Host, stream: Stream, build: string) =>
+  document(step, host, stream, build, 'release.json', streamMetadata);
 
 /**
  * Writes notes, wiki text, announcement and release.json, and keeps metadata and lockfile of the build beyond its retention. Once:

@@ -13,12 +13,14 @@ import { rsync } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
 import { writeJson, writeWhole } from '../store/store.js';
 import { calendarOf } from './calendar.js';
-import { readNotes, readRelease } from './documents.js';
+import { notesOf, releaseOf } from './documents.js';
 import { currentRelease, readView, recalledView } from './release-index.js';
 import { toFeed } from './texts/feed.js';
 
 /** Rows of the calendar on the page. */
 const [past, coming] = [6, 6];
+/** Releases in the feed, and of these the ones whose pages are written anew. */
+const [listed, newest] = [50, 3];
 
 /**
  * Writes and pushes the pages, the feed and `stream.json` as the index and the stream workflow's view say. `releases.json` itself
@@ -40,14 +42,11 @@ export async function publishReleasePages(
   await mkdir(folder, { recursive: true });
   try {
     await copyFile(stream.signingKey, join(folder, 'signing-key.asc'));
-    const pages = [];
-    for (const [place, entry] of index.releases.entries()) {
-      const notes = await readNotes(host, name, entry.version);
-      if (!notes) continue;
-      const next = index.releases[place + 1]?.version;
-      const rolledBack = entry.treeline['rolled-back'];
-      pages.push({ notes, entry, next, ...(rolledBack ? { rolledBack } : {}) });
-    }
+    const known = await knownReleases(step, host, stream, index);
+    // The newest ones gain links; one that was taken back gains its warning. The others stay as they are.
+    const pages = known.filter(
+      ({ rolledBack }, place) => place >= known.length - newest || rolledBack !== undefined,
+    );
     const cadence = release?.cadence;
     const calendar = await calendarOf(step, host, stream, index, { now, past, coming });
     const home = homeLink(host, target);
@@ -65,10 +64,23 @@ export async function publishReleasePages(
       ...(cadence?.upstream ? { upstream: cadence.upstream.name } : {}),
       pages,
     });
-    await writeWhole(join(folder, 'releases.atom'), toFeed(pages, { title, url: target.url, name }));
-    if (current) await writeJson(join(folder, 'stream.json'), await readRelease(host, name, current.version));
+    await writeWhole(join(folder, 'releases.atom'), toFeed(known, { title, url: target.url, name }));
+    const metadata = current && (await releaseOf(step, host, stream, current.version));
+    if (metadata) await writeJson(join(folder, 'stream.json'), metadata);
     await rsync(step, target, ['--recursive', '--times', '--delay-updates'], [`${folder}/`], '');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The newest releases with their notes, oldest first. */
+async function knownReleases(step: Step, host: Host, stream: Stream, { releases }: ReleaseIndex) {
+  const known = [];
+  for (const entry of releases.slice(-listed)) {
+    const notes = await notesOf(step, host, stream, entry.version);
+    if (!notes) continue;
+    const next = releases[releases.indexOf(entry) + 1]?.version;
+    known.push({ notes, entry, next, rolledBack: entry.treeline['rolled-back'] });
+  }
+  return known;
 }

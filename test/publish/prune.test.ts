@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { pruneBuilds, publishIndex, readIndex } from '../../src/publish/build-index.js';
 import { buildIndex, emptyIndex } from '../../src/domain/metadata.js';
+import type { Promotion } from '../../src/domain/promotion.js';
+import { recalledView, saveView } from '../../src/release/release-index.js';
 import { exists, needJson, writeJson } from '../../src/store/store.js';
 import { Tiny } from './tiny.js';
 
@@ -36,6 +38,28 @@ describe('retention', function () {
 
   const prune = () => pruneBuilds(tiny.host, tiny.s.step, tiny.stream);
   const target = () => needJson(tiny.target('builds.json'), buildIndex);
+
+  it('keeps a build whose promotion is open, whatever its age', async () => {
+    const [, , , old = ''] = ids;
+    const promotion: Promotion = {
+      ...{ build: old, phase: 'proposed', proposedBy: 'Ada', proposedAt: '2026-11-23T10:00:00Z', onto: null },
+      ...{ approvals: [], needed: 1, missing: ['Ada'], expires: '2026-12-21T10:00:00Z' },
+    };
+    const view = recalledView('tiny', undefined, {
+      stream: 'tiny',
+      metadata: { 'last-modified': '' },
+      releases: [],
+    });
+    await saveView(tiny.host.store, { ...view, promotions: [promotion] });
+    await prune();
+    const kept = [...ids.slice(0, 2), old];
+    assert.deepEqual(
+      (await target()).builds.map(({ id }) => id),
+      kept,
+    );
+    assert.equal(await exists(tiny.target('builds', old)), true);
+    assert.ok((await readdir(tiny.s.at('store/tiny/runs'))).includes(`run-of-${old}`));
+  });
 
   it('removes the oldest builds, leaves a tombstone of each, and nothing else', async () => {
     const { builds, runs } = await prune();

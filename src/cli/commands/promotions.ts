@@ -1,7 +1,7 @@
 /** `promotions STREAM`: what is proposed, waiting for whom, in work; vetoes; the last decisions. */
 import type { Command } from 'commander';
 import type { DecisionRecord, Promotion, StreamView } from '../../domain/promotion.js';
-import { isOpen } from '../../domain/promotion.js';
+import { isOpen, treeline } from '../../domain/promotion.js';
 import type { Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
@@ -54,10 +54,13 @@ const promotionRow = ({ build, phase, approvals, needed, missing, expires, note 
   note?.split('\n')[0] ?? '',
 ];
 
-const decisionRow = ({ at, build, decision, by, refused, reason }: DecisionRecord) => [
-  minute(at),
-  build,
-  decision,
-  by,
-  refused === undefined ? (reason ?? 'counts') : `refused: ${refused.split('\n')[0] ?? ''}`,
+const outcome = ({ by, fingerprint, reason }: DecisionRecord) =>
+  reason ?? (by === treeline ? '' : fingerprint === undefined ? 'proposes only' : 'counts');
+
+const decisionRow = (record: DecisionRecord) => [
+  minute(record.at),
+  record.build,
+  record.decision,
+  record.by,
+  record.refused === undefined ? outcome(record) : `refused: ${record.refused.split('\n')[0] ?? ''}`,
 ];

@@ -1,0 +1,117 @@
+/** What the archive of statements allows, with real keys. */
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { Failure } from '../../src/domain/failures.js';
+import { releaseSettings, type ReleaseSettings } from '../../src/domain/release-settings.js';
+import type { Statement } from '../../src/domain/statement.js';
+import { authority, type Question } from '../../src/release/authority.js';
+import { Store } from '../../src/store/store.js';
+import { People, statementOf, type Person } from '../keys/people.js';
+import { makeScratch, type Scratch } from '../steps/scratch.js';
+
+const build = '20261123_01';
+const commits = { x86_64: 'ab'.repeat(32) };
+
+describe('authority', function () {
+  this.timeout(60_000);
+  let s: Scratch;
+  let people: People;
+  let sig: Person[];
+  let seconds = 0;
+  before(async () => {
+    s = await makeScratch('authority');
+    people = await People.make(s);
+    sig = [];
+    for (const name of ['ann', 'bob', 'eve']) sig.push(await people.join(name));
+  });
+  after(() => s.remove());
+  beforeEach(() => rm(s.at('store'), { recursive: true, force: true }));
+
+  const settings = (change: object = {}, approvers = sig.slice(0, 2)): ReleaseSettings =>
+    releaseSettings.parse({ approvers: approvers.map(({ name, key }) => ({ name, key })), ...change });
+  /** Puts a signed statement into the archive; each is a second later than the one before. */
+  async function says(name: string, change: Partial<Statement> = {}, file?: string): Promise<void> {
+    const time = new Date(Date.now() - 3_600_000 + 1000 * ++seconds).toISOString();
+    const said = statementOf({ decision: 'approve', build, commits, time, ...change });
+    await s.write(`store/tiny/statements/${file ?? said.nonce}.asc`, await people.sign(name, said));
+  }
+  const question: Question = { decision: 'promote', build, onto: null, commits };
+  const ask = async (change: Partial<Question> = {}, release = settings()) =>
+    (
+      await authority(s.step, new Store(s.folder), 'tiny', release, { ...question, ...change }, s.at('work'))
+    ).map(({ approver }) => approver);
+  const refused = (asked: Promise<unknown>, message: RegExp) =>
+    assert.rejects(
+      asked,
+      (error: unknown) =>
+        error instanceof Failure && error.code === 'StatementRefused' && message.test(error.message),
+    );
+
+  it('is with enough distinct approvers, and with nobody else', async () => {
+    await refused(ask(), /0 of 2 signed statements .* \(nobody\)/);
+    await says('ann', { decision: 'promote' });
+    await says('ann');
+    await says('eve');
+    await refused(ask(), /1 of 2 .*\(ann\)/);
+    await says('bob');
+    assert.deepEqual(await ask(), ['ann', 'bob']);
+    assert.deepEqual(await ask({}, settings({}, sig)), ['ann', 'eve', 'bob']);
+  });
+
+  it('a proposer counts only where the stream says so', async () => {
+    await says('ann', { decision: 'promote' });
+    await says('bob');
+    assert.deepEqual(await ask(), ['ann', 'bob']);
+    await refused(ask({}, settings({ proposerCounts: false })), /1 of 2/);
+  });
+
+  it('is only about this build, these commits and this former release', async () => {
+    await says('ann');
+    await says('bob', { onto: '20261026_01' });
+    await refused(ask(), /1 of 2/);
+    await says('bob', { commits: { x86_64: 'cd'.repeat(32) } });
+    await refused(ask(), /1 of 2/);
+    await says('bob', { build: '20261122_01', reason: `not ${build}` });
+    await says('bob', { stream: 'other' });
+    await refused(ask(), /1 of 2/);
+  });
+
+  it('ends with a withdrawal and with a veto, which lasts until its author withdraws it', async () => {
+    await says('ann');
+    await says('bob');
+    await says('bob', { decision: 'withdraw' });
+    await refused(ask(), /1 of 2/);
+    await says('bob');
+    await says('eve', { decision: 'reject' });
+    assert.deepEqual(await ask(), ['ann', 'bob'], 'eve is no approver');
+    await refused(ask({}, settings({}, sig)), /rejected by eve/);
+    await says('eve', { decision: 'withdraw' });
+    assert.deepEqual(await ask({}, settings({}, sig)), ['ann', 'bob']);
+  });
+
+  it('ends when an approver is removed, and with age', async () => {
+    await says('ann');
+    await says('bob');
+    await refused(ask({}, settings({}, [sig[0]!, sig[2]!])), /1 of 2 .*\(ann\)/);
+    await refused(ask({}, settings({ statementAge: '1m', proposalAge: '1m' })), /0 of 2/);
+  });
+
+  it('does not take a file for another statement than its name says', async () => {
+    await says('ann');
+    await says('bob', {}, 'f'.repeat(32));
+    await refused(ask(), /1 of 2/);
+  });
+
+  it('of a rollback and of an announcement is by their own statements', async () => {
+    for (const name of ['ann', 'bob']) await says(name);
+    const back = { decision: 'rollback', onto: '20261026_01' } as const;
+    await refused(ask(back), /0 of 1 signed statements for this rollback/);
+    await says('bob', { decision: 'rollback', onto: '20260928_01' });
+    await refused(ask(back), /0 of 1/);
+    await says('bob', { decision: 'rollback', onto: '20261026_01' });
+    assert.deepEqual(await ask(back), ['bob']);
+    await refused(ask({ decision: 'announce' }), /0 of 1/);
+    await says('ann', { decision: 'announce' });
+    assert.deepEqual(await ask({ decision: 'announce' }), ['ann']);
+  });
+});
