@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
+import { postWebhook } from '../publish/webhook.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
-import type { Step } from '../steps/step.js';
 import { needJson, readText } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
@@ -55,7 +55,7 @@ export const announceActivities = (host: Host) => ({
         join(host.store.releaseFiles(name, args.build), 'notes.json'),
         releaseNotes,
       );
-      await post(step, announce.webhook, releaseNews(notes));
+      await postWebhook(step, announce.webhook, releaseNews(notes));
     }
     return {
       ...(delivery ? { mail: 'sent', messageId: delivery.messageId } : { mail: 'none' }),
@@ -82,7 +82,8 @@ export const announceActivities = (host: Host) => ({
     const make = () => Promise.resolve({ to: sig.to, subject, text });
     if (mail && sig.to.length > 0)
       await deliver(step, host, stream, `sig-${key}`, make, { mail, inDoubt: 'again' });
-    if (sig.webhook !== undefined) await post(step, sig.webhook, { event, id: key, stream, build, text });
+    if (sig.webhook !== undefined)
+      await postWebhook(step, sig.webhook, { event, id: key, stream, build, text });
   }),
 });
 
@@ -125,22 +126,4 @@ async function announcement(
   if (text === undefined)
     throw new Error(`${file('announcement.txt')}: missing, although an earlier step wrote it`);
   return { to, subject, text };
-}
-
-/** POSTs JSON. Throws `TargetUnreachable`, or the signal's reason when cancelled. */
-async function post(step: Step, url: string, body: unknown): Promise<void> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-    signal: AbortSignal.any([step.signal, AbortSignal.timeout(30_000)]),
-  }).catch((error: unknown) => {
-    step.signal.throwIfAborted();
-    throw new Failure(
-      'TargetUnreachable',
-      `${url}: ${String(error instanceof Error ? (error.cause ?? error) : error)}`,
-    );
-  });
-  step.note(`${url}: HTTP status ${response.status}`);
-  if (!response.ok) throw new Failure('TargetUnreachable', `${url}: HTTP status ${response.status}`);
 }

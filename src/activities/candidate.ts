@@ -2,12 +2,10 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { releasesOf } from '../domain/cadence.js';
-import { cadenceActions, type CadenceActions, type PublishedBuild } from '../domain/candidate.js';
-import { buildIndex, buildMeta } from '../domain/metadata.js';
-import type { UpstreamBuild, UpstreamSettings } from '../domain/upstream.js';
+import { cadenceActions, type CadenceActions } from '../domain/candidate.js';
+import { storedBuilds } from '../publish/stored-builds.js';
+import { upstreamList } from '../release/calendar.js';
 import { readReleases, readView, recalledView } from '../release/release-index.js';
-import { listReader, loadUpstream } from '../release/upstream.js';
-import type { Step } from '../steps/step.js';
 import { readJson, writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host, type StepArgs } from './host.js';
@@ -22,37 +20,6 @@ export const candidateActivities = (host: Host) => {
 
   const toldFile = (stream: string) => join(store.releases(stream), 'told.json');
   const readTold = async (stream: string) => (await readJson(toldFile(stream), toldRecord)) ?? {};
-
-  /** The published builds, as far as the store knows them: others could not be released from here. */
-  async function publishedBuilds(stream: string): Promise<PublishedBuild[]> {
-    const index = await readJson(join(store.published(stream), 'builds.json'), buildIndex);
-    return Promise.all(
-      (index?.builds ?? []).map(async ({ id, arches }) => {
-        const run = await store.runOf(stream, id);
-        const metas = await Promise.all(
-          (run === undefined ? [] : arches).map((arch) =>
-            readJson(join(store.archDir({ stream, run: run ?? '' }, arch), 'build', 'meta.json'), buildMeta),
-          ),
-        );
-        return { id, metas: metas.filter((meta) => meta !== undefined) };
-      }),
-    );
-  }
-
-  /** The upstream's list. It is only told of: where it cannot be had, the rule does, and the look goes on. */
-  async function upstreamList(
-    step: Step,
-    upstream: UpstreamSettings | undefined,
-  ): Promise<UpstreamBuild[] | undefined> {
-    if (!upstream) return undefined;
-    try {
-      return await loadUpstream(upstream, listReader(step.signal));
-    } catch (error) {
-      step.signal.throwIfAborted();
-      step.note(`release.cadence.upstream.builds: ${error instanceof Error ? error.message : String(error)}`);
-      return undefined;
-    }
-  }
 
   return {
     /**
@@ -69,7 +36,8 @@ export const candidateActivities = (host: Host) => {
         stream,
         now: new Date(args.now),
         releases: releasesOf(releases),
-        builds: await publishedBuilds(stream.name),
+        // As far as the store knows them: others could not be released from here.
+        builds: await storedBuilds(store, stream.name),
         view: view ?? recalledView(stream.name, undefined, releases),
         upstream: await upstreamList(step, cadence.upstream),
       });

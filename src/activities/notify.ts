@@ -1,6 +1,6 @@
 /** Tells of outcomes. */
-import { Failure } from '../domain/failures.js';
 import type { RunRecord } from '../domain/run.js';
+import { postWebhook } from '../publish/webhook.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
 
 export const notifyActivities = (host: Host) => ({
@@ -8,25 +8,10 @@ export const notifyActivities = (host: Host) => ({
   notify: asStep(host, async (step, args: StepArgs & { record: RunRecord }): Promise<void> => {
     const stream = await frozenStream(host, args);
     const { outcome, build, failure, note, run } = args.record;
-    const body = JSON.stringify({
-      stream: stream.name,
-      run,
-      outcome,
-      build,
-      failure,
-      note,
-      url: stream.publish.buildlogs.url,
-    });
-    for (const { webhook, on } of stream.notify) {
-      if (webhook === undefined || !on.some((wanted) => wanted === outcome)) continue;
-      const response = await fetch(webhook, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body,
-        signal: AbortSignal.any([step.signal, AbortSignal.timeout(30_000)]),
-      });
-      step.note(`${webhook}: HTTP status ${response.status}`);
-      if (!response.ok) throw new Failure('TargetUnreachable', `${webhook}: HTTP status ${response.status}`);
-    }
+    const url = stream.publish.buildlogs.url;
+    const body = { stream: stream.name, run, outcome, build, failure, note, url };
+    for (const { webhook, on } of stream.notify)
+      if (webhook !== undefined && on.some((wanted) => wanted === outcome))
+        await postWebhook(step, webhook, body);
   }),
 });

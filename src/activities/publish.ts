@@ -8,7 +8,7 @@ import { Failure } from '../domain/failures.js';
 import { buildMeta } from '../domain/metadata.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
-import { pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
+import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
 import { assembleMeta } from '../publish/meta.js';
 import { publishIndex, pruneBuilds } from '../publish/build-index.js';
 import { writeBuildPages } from '../publish/pages.js';
@@ -72,7 +72,7 @@ export const publishActivities = (host: Host) => {
     /** Pushes images, checksums, signatures, lockfile and logs, as yet named by nothing. */
     pushImages: asStep(host, async (step, args: PublishArgs): Promise<Pushed> => {
       const stream = await frozenStream(host, args);
-      let total: Pushed = { files: 0, newBytes: 0, sentBytes: 0 };
+      let total = nothingPushed;
       for (const [arch] of commitsOf(args)) {
         const folder = archBuild(args, arch);
         await mkdir(folder, { recursive: true });
@@ -90,12 +90,7 @@ export const publishActivities = (host: Host) => {
           `builds/${args.build}/${arch}/`,
           { onLine },
         );
-        const now = pushed(stdout);
-        total = {
-          files: total.files + now.files,
-          newBytes: total.newBytes + now.newBytes,
-          sentBytes: total.sentBytes + now.sentBytes,
-        };
+        total = addPushed(total, pushed(stdout));
       }
       return total;
     }),

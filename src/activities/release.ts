@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseEntry } from '../domain/release.js';
 import { releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
-import { pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
+import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
 import {
   headOf,
   keepSwitched,
@@ -37,9 +37,8 @@ export interface ReleaseArgs extends StepArgs {
 /** What the workflow needs to know of the release. */
 export interface ReleasePlan {
   readonly commits: Readonly<Partial<Record<Architecture, string>>>;
-  /** Is the announcement held, and how many approvers let it go? */
+  /** Is the announcement held until approvers let it go? */
   readonly hold: boolean;
-  readonly goes: number;
 }
 
 export const releaseActivities = (host: Host) => {
@@ -96,7 +95,7 @@ export const releaseActivities = (host: Host) => {
     /** Fails with BuildNotReleasable, BuildDamaged. Changes nothing. */
     checkBuild: asStep(host, async (step, args: ReleaseArgs): Promise<ReleasePlan> => {
       const stream = await frozenStream(host, args);
-      const { announce, approvals } = needRelease(stream);
+      const { announce } = needRelease(stream);
       const { run, metas } = await metasOf(host, stream, args.build, step.signal);
       const index = await readReleases(host, stream, step.signal);
       const listed = index.releases.find(({ version }) => version === args.build);
@@ -110,7 +109,7 @@ export const releaseActivities = (host: Host) => {
         await checkCommit(step, store.repo(stream.name), commit, releaseRefOf(stream, architecture), work);
       }
       const commits = Object.fromEntries(metas.map((meta) => [meta.architecture, meta['ostree-commit']]));
-      return { commits, hold: announce.hold, goes: approvals.announce };
+      return { commits, hold: announce.hold };
     }),
 
     /** Is the release location where it was at the approval? Fails with HeadMoved. */
@@ -155,7 +154,7 @@ export const releaseActivities = (host: Host) => {
       const stream = await frozenStream(host, args);
       const { target } = releasePlace(host, stream);
       const { run, metas } = await metasOf(host, stream, args.build, step.signal);
-      let [files, newBytes, sentBytes] = [0, 0, 0];
+      let total = nothingPushed;
       for (const { architecture } of metas) {
         const folder = join(store.archDir(run, architecture), 'build');
         const path = `builds/${args.build}/${architecture}/`;
@@ -163,17 +162,12 @@ export const releaseActivities = (host: Host) => {
         const conflicts = await differing(step, target, folder, path);
         if (conflicts.length > 0)
           throw new Failure('PublishConflict', `${target.url}/${path}: has another ${conflicts.join(', ')}`);
-        const now = pushed(stdout);
-        [files, newBytes, sentBytes] = [
-          files + now.files,
-          newBytes + now.newBytes,
-          sentBytes + now.sentBytes,
-        ];
+        total = addPushed(total, pushed(stdout));
       }
       const documents = store.releaseFiles(stream.name, args.build);
       const options = ['--recursive', '--times', '--checksum', '--delay-updates'];
       await rsync(step, target, options, [`${documents}/`], `releases/${args.build}/`);
-      return { files, newBytes, sentBytes };
+      return total;
     }),
 
     /** An independent client pulls the commits by checksum: whole and signed, before any ref names them. Fails with VerificationFailed. */

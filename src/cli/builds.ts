@@ -2,34 +2,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildId } from '../domain/build-id.js';
-import { buildIndex, buildMeta, type BuildMeta } from '../domain/metadata.js';
 import { runRecord, type RunRecord } from '../domain/run.js';
+import { storedBuilds, type StoredBuild } from '../publish/stored-builds.js';
 import { readJson, type Run, type Store } from '../store/store.js';
 import { CliError, exitCodes } from './output.js';
-
-/** A published build: its metadata per architecture. */
-export interface Build {
-  readonly id: string;
-  readonly run: Run;
-  readonly metas: readonly BuildMeta[];
-}
-
-/** Published builds of a stream, newest first. */
-export async function publishedBuilds(store: Store, stream: string): Promise<Build[]> {
-  const index = await readJson(join(store.published(stream), 'builds.json'), buildIndex);
-  const builds: Build[] = [];
-  for (const { id, arches } of index?.builds ?? []) {
-    const run = await store.runOf(stream, id);
-    if (run === undefined) continue;
-    const metas = await Promise.all(
-      arches.map((arch) =>
-        readJson(join(store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta),
-      ),
-    );
-    builds.push({ id, run: { stream, run }, metas: metas.filter((meta) => meta !== undefined) });
-  }
-  return builds;
-}
 
 /** Records of a stream's runs, newest first. */
 export async function runRecords(store: Store, stream: string): Promise<RunRecord[]> {
@@ -79,9 +55,9 @@ export async function findRun(
 }
 
 /** A published build by name. Throws `CliError`. */
-export async function findBuild(store: Store, name: string): Promise<Build> {
+export async function findBuild(store: Store, name: string): Promise<StoredBuild> {
   const { stream, build } = await findRun(store, name);
-  const found = (await publishedBuilds(store, stream)).find(({ id }) => id === build);
+  const found = (await storedBuilds(store, stream)).find(({ id }) => id === build);
   if (!found)
     throw new CliError(
       `${name}: was not published, or is pruned. See \`treeline logs ${name}\`.`,

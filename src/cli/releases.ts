@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { join } from 'node:path';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import type { Released } from '../domain/promotion.js';
-import { releaseIndex, type ReleaseIndex } from '../domain/release.js';
+import { releasedOf, storedReleases } from '../release/release-index.js';
 import { readJson, type Store } from '../store/store.js';
 import { findBuild } from './builds.js';
 import { needView } from './entity.js';
@@ -16,10 +16,6 @@ export interface Known {
   readonly released: readonly Released[];
 }
 
-/** `releases.json` as last published; undefined before the first release. */
-export const readReleases = (store: Store, stream: string): Promise<ReleaseIndex | undefined> =>
-  readJson(join(store.releasePublished(stream), 'releases.json'), releaseIndex);
-
 export async function knownReleases(
   store: Store,
   stream: string,
@@ -27,14 +23,8 @@ export async function knownReleases(
 ): Promise<Known> {
   const view = client && (await needView(client, stream).catch(() => undefined));
   if (view) return view;
-  const released = ((await readReleases(store, stream))?.releases ?? [])
-    .map(({ version, commits, treeline }) => ({
-      build: version,
-      at: treeline.released,
-      commits: Object.fromEntries(commits.map(({ architecture, checksum }) => [architecture, checksum])),
-      rolledBack: treeline['rolled-back'],
-    }))
-    .reverse();
+  const index = await storedReleases(store, stream);
+  const released = index ? releasedOf(index) : [];
   return { current: standing(released, 0) ?? null, released };
 }
 

@@ -72,7 +72,9 @@ const mail = z.strictObject({
     .enum(['required', 'offered', 'never'])
     .default('required')
     .describe('For `smtp://`: insist on TLS, use it where it is offered, or never (loopback only).'),
-  caFile: plain.optional().describe('Certificates to trust besides the system’s.'),
+  caFile: plain
+    .optional()
+    .describe('File of certificates (PEM) of authorities to trust besides those that Node.js ships.'),
   user: z.string().min(1).optional().describe('User name, if the server wants one.'),
   passwordFile: plain.optional().describe('File with the password, on the hosts of the publish role.'),
   from: mailbox.describe('Sender.'),

@@ -42,7 +42,7 @@ function BuildPage({ stream, meta, lockfile, previous, next }: BuildInput) {
       <Changes diff={meta.pkgdiff} />
       <Steps steps={meta.treeline.steps} />
       <Logs logs={meta.treeline.logs} />
-      <Downloads meta={meta} />
+      <Downloads stream={stream} meta={meta} />
       <Packages lockfile={lockfile} />
       <script dangerouslySetInnerHTML={{ __html: filterScript }} />
     </Page>

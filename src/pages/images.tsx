@@ -1,8 +1,11 @@
 /** A build's files to download, and how to check them. */
 import type { BuildMeta, ImageMeta } from '../domain/metadata.js';
 import { formatBytes } from '../domain/units.js';
-import { fileLink, shellWord } from './facts.js';
-import { Columns, Commands, Table } from './layout.js';
+import { nightlyRemote } from './commands.js';
+import { fileLink } from './facts.js';
+import { Columns, Table } from './layout.js';
+import type { BuildInput } from './types.js';
+import { Check } from './usage.js';
 
 /** The images of a build. */
 export function Images({ meta }: { meta: BuildMeta }) {
@@ -54,32 +57,26 @@ const Image = ({ kind, image }: { kind: string; image: ImageMeta }) => (
   </tr>
 );
 
-/** Metadata, package list and checksums, with the command that verifies a download. */
-export const Downloads = ({ meta: { treeline } }: { meta: BuildMeta }) => (
-  <section aria-labelledby="downloads">
-    <h2 id="downloads">Metadata</h2>
-    <ul class="files">
-      {['meta.json', treeline.lockfile, ...(treeline.checksums ? [treeline.checksums] : [])].map((file) => (
-        <li key={file}>
-          <a href={fileLink(file)}>{file}</a>
-        </li>
-      ))}
-    </ul>
-    {treeline.checksums && <Check checksums={treeline.checksums} />}
-  </section>
-);
-
-function Check({ checksums }: { checksums: string }) {
-  const list = shellWord(checksums.replace(/\.asc$/, ''));
+/** Metadata, package list and checksums, with the commands that verify a download. */
+export function Downloads({ stream, meta }: Pick<BuildInput, 'stream' | 'meta'>) {
+  const { lockfile, checksums } = meta.treeline;
+  const remote = nightlyRemote(stream);
   return (
-    <>
-      <p>To check a download, take the list out of its signature first, so that only signed lines count:</p>
-      <Commands
-        label="Check a download"
-        lines={[
-          `gpg --output ${list} --verify ${shellWord(checksums)} && sha256sum --check --ignore-missing ${list}`,
-        ]}
-      />
-    </>
+    <section aria-labelledby="downloads">
+      <h2 id="downloads">Metadata</h2>
+      <ul class="files">
+        {['meta.json', lockfile, ...(checksums ? [checksums] : [])].map((file) => (
+          <li key={file}>
+            <a href={fileLink(file)}>{file}</a>
+          </li>
+        ))}
+      </ul>
+      {checksums && (
+        <Check
+          remote={remote}
+          checksums={`${remote.url}/${fileLink(`builds/${meta.buildid}/${meta.architecture}/${checksums}`)}`}
+        />
+      )}
+    </section>
   );
 }

@@ -14,6 +14,8 @@ interface PageProps {
   /** Link to the folder of `treeline.css`: empty or with a slash at its end. */
   readonly base: string;
   readonly crumbs: readonly Crumb[];
+  /** The Atom feed of what the page is about. */
+  readonly feed?: { readonly title: string; readonly href: string } | undefined;
   /** CSP source of the page's one inline script. */
   readonly script?: string;
   readonly footer: ComponentChildren;
@@ -36,7 +38,7 @@ const policy = (script: string | undefined) =>
     "form-action 'none'",
   ].join('; ');
 
-export function Page({ title, base, crumbs, script, footer, children }: PageProps) {
+export function Page({ title, base, crumbs, feed, script, footer, children }: PageProps) {
   return (
     <html lang="en">
       <head>
@@ -48,6 +50,7 @@ export function Page({ title, base, crumbs, script, footer, children }: PageProp
         <title>{title}</title>
         <link rel="icon" href={icon} />
         <link rel="stylesheet" href={`${base}treeline.css`} />
+        {feed && <link rel="alternate" type="application/atom+xml" title={feed.title} href={feed.href} />}
       </head>
       <body>
         <a class="skip" href="#main">

@@ -3,10 +3,11 @@ import type { ComponentChildren } from 'preact';
 import type { ReleaseNotes } from '../domain/release.js';
 import { formatBytes } from '../domain/units.js';
 import { Badge } from './badges.js';
-import { shellWord } from './facts.js';
-import { Columns, Commands, Table } from './layout.js';
+import { remoteOf } from './commands.js';
+import { Columns, Table } from './layout.js';
 import { fileName, webLink } from './links.js';
 import type { Outcome } from './types.js';
+import { Check } from './usage.js';
 
 type Architecture = ReleaseNotes['architectures'][number];
 
@@ -50,7 +51,13 @@ export function ReleaseImages({ notes, root }: { notes: ReleaseNotes; root: stri
           ))}
         </p>
       )}
-      {lists[0] && <Check checksums={fileName(lists[0].checksums)} />}
+      {lists[0] && (
+        <Check
+          remote={remoteOf(notes)}
+          checksums={lists[0].checksums}
+          of={lists.length > 1 ? lists[0].architecture : undefined}
+        />
+      )}
     </section>
   );
 }
@@ -90,19 +97,4 @@ const isOutcome = (text: string): text is Outcome => ['passed', 'flaky', 'failed
 function Link({ address, place, children }: { address: string; place: Place; children: ComponentChildren }) {
   const href = webLink(address, place.url, place.root);
   return href ? <a href={href}>{children}</a> : <>{children}</>;
-}
-
-function Check({ checksums }: { checksums: string }) {
-  const list = shellWord(checksums.replace(/\.asc$/, ''));
-  return (
-    <>
-      <p>To check a download, take the list out of its signature first, so that only signed lines count:</p>
-      <Commands
-        label="Check a download"
-        lines={[
-          `gpg --output ${list} --verify ${shellWord(checksums)} && sha256sum --check --ignore-missing ${list}`,
-        ]}
-      />
-    </>
-  );
 }

@@ -1,5 +1,6 @@
 /** The page of one release: its notes. */
 import type { ReleaseNotes } from '../domain/release.js';
+import { remoteOf } from './commands.js';
 import { fileLink, formatFingerprint } from './facts.js';
 import { Page, toHtml, When } from './layout.js';
 import { pageLink, webLink } from './links.js';
@@ -146,8 +147,8 @@ function Facts({ notes }: { notes: ReleaseNotes }) {
   );
 }
 
-function Rebase({ notes: { stream, architectures, signingKey, url } }: { notes: ReleaseNotes }) {
-  const [first] = architectures;
+function Rebase({ notes }: { notes: ReleaseNotes }) {
+  const [first] = notes.architectures;
   if (!first) return null;
   const branch = first.ref
     .split('/')
@@ -156,7 +157,13 @@ function Rebase({ notes: { stream, architectures, signingKey, url } }: { notes: 
   return (
     <section aria-labelledby="follow">
       <h2 id="follow">How to follow the releases</h2>
-      <Follow osname={stream.osname} url={url} branch={branch} signingKey={signingKey} root={root} />
+      <Follow
+        remote={remoteOf(notes)}
+        branch={branch}
+        fingerprint={notes.signingKey.fingerprint}
+        what="the releases"
+        root={root}
+      />
     </section>
   );
 }

@@ -4,6 +4,7 @@ import type { ReleaseEntry } from '../domain/release.js';
 import { Short } from './badges.js';
 import { Calendar } from './calendar.js';
 import { Candidates } from './candidates.js';
+import { releaseRemote } from './commands.js';
 import { Current } from './current.js';
 import { Decisions } from './decisions.js';
 import { Columns, Page, Table, toHtml, When } from './layout.js';
@@ -26,6 +27,7 @@ function ReleasesPage(input: ReleasesInput) {
     <Page
       title={`${stream.title}: releases`}
       base=""
+      feed={releases.length > 0 ? { title: `${stream.title} releases`, href: 'releases.atom' } : undefined}
       crumbs={[...(home ? [{ label: 'Treeline', href: home }] : []), { label: `${stream.title} releases` }]}
       footer={<Footer generated={generated} any={releases.length > 0} />}
     >
@@ -83,13 +85,10 @@ const Footer = ({ generated, any }: { generated: string; any: boolean }) => (
 const FollowStream = ({ stream }: { stream: ReleaseStreamFacts }) => (
   <>
     <Follow
-      osname={stream.osname}
-      url={stream.url}
+      remote={releaseRemote(stream)}
       branch={stream.ref}
-      signingKey={{
-        url: `${stream.url.replace(/\/+$/, '')}/signing-key.asc`,
-        fingerprint: stream.fingerprint,
-      }}
+      fingerprint={stream.fingerprint}
+      what="the releases"
       root="./"
     />
     <p>

@@ -82,7 +82,7 @@ ins { text-decoration: none; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 1rem 0; }
 .facts dt { color: var(--quiet); }
 .facts dd { margin: 0; min-width: 0; }
-.files { margin: .5rem 0; padding-left: 1.25rem; columns: 16rem; }
+.files { margin: .5rem 0; padding-left: 1.25rem; columns: 18rem; column-gap: 2rem; }
 .files li { break-inside: avoid; overflow-wrap: anywhere; }
 .steps { display: grid; grid-template-columns: max-content minmax(4rem, 1fr) max-content; gap: .35rem 1rem; margin: .5rem 0; padding: 0; list-style: none; font-size: .875rem; }
 .steps li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; }

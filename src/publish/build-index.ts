@@ -7,15 +7,16 @@ import { buildIndex, emptyIndex, type BuildIndex } from '../domain/metadata.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { readView } from '../release/release-index.js';
-import { readJson, writeJson } from '../store/store.js';
+import { writeJson } from '../store/store.js';
 import { streamRun } from '../workflows/stream-messages.js';
+import { storedIndex } from './stored-builds.js';
 import { fetchPublished, removeAt, rsync } from './target.js';
 
 const published = (host: Host, stream: Stream, name: string) => join(host.store.published(stream.name), name);
 
 /** `builds.json` as last published: this instance's record of it, or on a new builder what the target has. */
 export async function readIndex(host: Host, stream: Stream, signal?: AbortSignal): Promise<BuildIndex> {
-  const own = await readJson(published(host, stream, 'builds.json'), buildIndex);
+  const own = await storedIndex(host.store, stream.name);
   if (own) return own;
   const content = await fetchPublished(
     { signal: signal ?? new AbortController().signal },

@@ -3,13 +3,14 @@ import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { lockfile } from '../domain/lockfile.js';
-import { buildIndex, buildMeta, type BuildIndex, type BuildMeta } from '../domain/metadata.js';
+import type { BuildIndex, BuildMeta } from '../domain/metadata.js';
 import type { Stream, Target } from '../domain/stream.js';
 import { outcomeOf } from '../pages/facts.js';
 import type { BuildInput, StreamFacts } from '../pages/types.js';
 import { writeInstance, writePages } from '../pages/write.js';
-import { needJson, readJson } from '../store/store.js';
+import { needJson } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
+import { storedBuilds } from './stored-builds.js';
 
 const newest = 2;
 
@@ -42,21 +43,10 @@ export async function writeBuildPages(host: Host, stream: Stream, index: BuildIn
 }
 
 /** Metadata of the published builds that this store has, newest first. */
-async function readMetas(host: Host, stream: string, index: BuildIndex | undefined): Promise<BuildMeta[][]> {
-  const all: BuildMeta[][] = [];
-  for (const { id, arches } of index?.builds ?? []) {
-    const run = await host.store.runOf(stream, id);
-    if (run === undefined) continue;
-    const metas = await Promise.all(
-      arches.map((arch) =>
-        readJson(join(host.store.archDir({ stream, run }, arch), 'build', 'meta.json'), buildMeta),
-      ),
-    );
-    const found = metas.filter((meta) => meta !== undefined);
-    if (found.length > 0) all.push(found);
-  }
-  return all;
-}
+const readMetas = async (host: Host, stream: string, index?: BuildIndex) =>
+  (await storedBuilds(host.store, stream, index))
+    .map(({ metas }) => metas)
+    .filter(({ length }) => length > 0);
 
 function facts(host: Host, stream: Stream): StreamFacts {
   const { name, title, description, ref, osname, publish } = stream;
@@ -78,14 +68,13 @@ async function writeInstancePage(
   host: Host,
   generated: string,
   current: string,
-  builds: BuildMeta[][],
+  builds: readonly (readonly BuildMeta[])[],
 ): Promise<void> {
   const streams = [];
   for (const name of await listStreams(host.settings)) {
     const stream = await loadStream(host.settings, name).catch(() => undefined);
     if (!stream) continue;
-    const index = await readJson(join(host.store.published(name), 'builds.json'), buildIndex);
-    const [latest] = name === current ? builds : await readMetas(host, name, index);
+    const [latest] = name === current ? builds : await readMetas(host, name);
     const first = latest?.[0];
     if (!latest || !first) continue;
     const inside = relative(host.store.www(), stream.publish.buildlogs.location);

@@ -13,6 +13,14 @@ export interface Pushed {
   readonly sentBytes: number;
 }
 
+export const nothingPushed: Pushed = { files: 0, newBytes: 0, sentBytes: 0 };
+
+export const addPushed = (a: Pushed, b: Pushed): Pushed => ({
+  files: a.files + b.files,
+  newBytes: a.newBytes + b.newBytes,
+  sentBytes: a.sentBytes + b.sentBytes,
+});
+
 /**
  * What is new goes, what is there stays: nothing under these names ever changes. Times are kept, so that a later look by
  * rsync is quick.

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
-import { buildIndex, buildMeta, type BuildMeta } from '../domain/metadata.js';
+import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import { runRecord } from '../domain/run.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import { readKey } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { exists, readJson, type Run } from '../store/store.js';
+import { storedIndex } from './stored-builds.js';
 
 /** Its metadata per architecture. Throws `BuildNotReleasable` with the reason. */
 export async function releasableBuild(
@@ -22,7 +23,7 @@ export async function releasableBuild(
   const run = buildId.safeParse(build).success ? await host.store.runOf(stream.name, build) : undefined;
   if (run === undefined) throw no('no such build');
   const own = { stream: stream.name, run };
-  const index = await readJson(join(host.store.published(stream.name), 'builds.json'), buildIndex);
+  const index = await storedIndex(host.store, stream.name);
   const entry = index?.builds.find(({ id }) => id === build);
   if (!entry) {
     if (index?.['tombstone-builds'].some(({ id }) => id === build)) throw no('was pruned');

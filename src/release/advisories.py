@@ -1,6 +1,6 @@
-"""Lists the advisories of one package repo that packages got fixed by, with dnf's API (librepo fetches and verifies, libsolv parses).
+"""Lists the advisories of package repos that packages got fixed by, with dnf's API (librepo fetches and verifies, libsolv parses).
 
-Request, JSON on standard input: repo {id, baseurl, gpgKeys, metadataSigned}, work (an empty folder), releasever, arch,
+Request, JSON on standard input: cachedir, persistdir (empty folders), releasever, arch, repos [{id, baseurl, gpgKeys, metadataSigned}],
 packages [{name, arch, old, new}] ([epoch:]version-release).
 Answer: one JSON object as the last line of standard output: {"advisories": [{id, title, type, severity, references [{id,
 href}], packages [name]}]} or {"failure": message}. An advisory fixes a package whose old version is below the one that it
@@ -13,11 +13,13 @@ import re
 import resource
 import sys
 
-import dnf
 import dnf.exceptions
-import dnf.repo
 import hawkey
 import rpm
+
+sys.dont_write_bytecode = True
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../rpm"))
+from dnf_base import base_of
 
 # Metadata comes from outside: what unpacks to gigabytes ends this process, not the machine.
 LIMITS = {resource.RLIMIT_AS: 3 << 30, resource.RLIMIT_FSIZE: 1 << 30, resource.RLIMIT_CPU: 240, resource.RLIMIT_CORE: 0}
@@ -36,33 +38,16 @@ ADVISORIES, REFERENCES, TEXT, URL = 2000, 100, 300, 500
 
 
 def load(request):
-    base = dnf.Base()
-    conf = base.conf
-    conf.config_file_path = os.devnull
-    conf.reposdir = conf.varsdir = conf.pluginpath = []
-    conf.plugins = False
-    conf.installroot = conf.cachedir = conf.persistdir = conf.logdir = conf.system_cachedir = request["work"]
-    conf.substitutions.update(releasever=request["releasever"], arch=request["arch"], basearch=request["arch"])
-    conf.assumeyes = True  # Keys come from the request alone.
-    conf.module_platform_id = ""
-    conf.retries = 3
-    conf.timeout = 20
-    one = request["repo"]
-    repo = dnf.repo.Repo(one["id"], conf)
-    repo.baseurl = [one["baseurl"]]
-    repo.repo_gpgcheck = one["metadataSigned"]
-    repo.gpgkey = ["file://" + path for path in one["gpgKeys"]]
-    repo.skip_if_unavailable = False
-    repo.enable()
-    base.repos.add(repo)
-    repo.load()
+    base = base_of(request)
+    for repo in base.repos.iter_enabled():
+        repo.load()
     base.fill_sack(load_system_repo=False)
     return base.sack
 
 
-def broken(work):
+def broken(logdir):
     """libsolv goes on without advisories that it cannot parse; it tells so in libdnf's log only."""
-    with open(os.path.join(work, "hawkey.log"), errors="replace") as log:
+    with open(os.path.join(logdir, "hawkey.log"), errors="replace") as log:
         found = re.search(r"repo_updateinfoxml: (.*)", log.read(1 << 16))
         return found and found[1]
 
@@ -95,7 +80,7 @@ def references(advisory):
 def advisories(request):
     changed = {(one["name"], one["arch"]): one for one in request["packages"]}
     sack = load(request)
-    problem = broken(request["work"])
+    problem = broken(request["persistdir"])
     if problem:
         return {"failure": f"its updateinfo is broken: {problem}"}
     query = sack.query(flags=hawkey.IGNORE_EXCLUDES).filter(name=[name for name, _ in changed])

@@ -47,7 +47,8 @@ export async function fixedAdvisories(
   for (const repo of stream.repos) {
     await rm(work, { recursive: true, force: true });
     await mkdir(work, { recursive: true });
-    const request = { repo, work, releasever: stream.releasever, arch, packages };
+    const folders = { cachedir: work, persistdir: work };
+    const request = { ...folders, releasever: stream.releasever, arch, repos: [repo], packages };
     const one = await ask(step, request);
     if ('failure' in one) step.note(`${repo.id}: no advisories from this repo: ${one.failure}`);
     else for (const entry of one.advisories) found.set(entry.id, merged(found.get(entry.id), entry));

@@ -3,13 +3,26 @@ import type { Host } from '../activities/host.js';
 import { cadenceRows, releasesOf, type CadenceRow } from '../domain/cadence.js';
 import type { ReleaseIndex, ReleaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
+import type { UpstreamBuild, UpstreamSettings } from '../domain/upstream.js';
 import type { Step } from '../steps/step.js';
 import { listReader, loadUpstream } from './upstream.js';
 
-/**
- * Rows of the calendar, oldest first; none for a stream without a cadence. The upstream's list is only told of: where it cannot be
- * had, the rule does, and a release goes on.
- */
+/** The upstream's list. It is only told of: where it cannot be had, the log says so, the rule does, and the caller goes on. */
+export async function upstreamList(
+  step: Step,
+  upstream: UpstreamSettings | undefined,
+): Promise<UpstreamBuild[] | undefined> {
+  if (!upstream) return undefined;
+  try {
+    return await loadUpstream(upstream, listReader(step.signal));
+  } catch (error) {
+    step.signal.throwIfAborted();
+    step.note(`release.cadence.upstream.builds: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+/** Rows of the calendar, oldest first; none for a stream without a cadence. */
 export async function calendarOf(
   step: Step,
   host: Host,
@@ -19,14 +32,7 @@ export async function calendarOf(
 ): Promise<CadenceRow[]> {
   const cadence = stream.release?.cadence;
   if (!cadence) return [];
-  const read = listReader(step.signal);
-  const upstream =
-    cadence.upstream &&
-    (await loadUpstream(cadence.upstream, read).catch((error: unknown) => {
-      step.signal.throwIfAborted();
-      step.note(`release.cadence.upstream.builds: ${error instanceof Error ? error.message : String(error)}`);
-      return undefined;
-    }));
+  const upstream = await upstreamList(step, cadence.upstream);
   return cadenceRows(cadence, { now, past, coming, releases: releasesOf(index), upstream });
 }
 

@@ -11,8 +11,9 @@ import { releaseRefOf, type Stream } from '../domain/stream.js';
 import { keyringOf, verifySignature } from '../keys/verify.js';
 import { fetchPublished } from '../publish/target.js';
 import { readIndex } from '../publish/build-index.js';
+import { storedBuild, type StoredBuild } from '../publish/stored-builds.js';
 import type { Step } from '../steps/step.js';
-import { readJson, type Run } from '../store/store.js';
+import type { Run } from '../store/store.js';
 
 const damaged = (what: string) => new Failure('BuildDamaged', what);
 
@@ -22,19 +23,15 @@ export async function metasOf(
   stream: Stream,
   build: string,
   signal: AbortSignal,
-): Promise<{ run: Run; metas: BuildMeta[] }> {
+): Promise<Pick<StoredBuild, 'run' | 'metas'>> {
   const gone = (why: string) => new Failure('BuildNotReleasable', `${build}: ${why}`);
-  const run = await host.store.runOf(stream.name, build);
   const entry = (await readIndex(host, stream, signal)).builds.find(({ id }) => id === build);
-  if (run === undefined || !entry) throw gone('is not among the published builds of this instance');
-  const metas: BuildMeta[] = [];
-  for (const arch of entry.arches) {
-    const folder = join(host.store.archDir({ stream: stream.name, run }, arch), 'build');
-    const meta = await readJson(join(folder, 'meta.json'), buildMeta);
-    if (!meta) throw gone(`its files for ${arch} are pruned`);
-    metas.push(meta);
-  }
-  return { run: { stream: stream.name, run }, metas };
+  const stored = entry && (await storedBuild(host.store, stream.name, entry));
+  if (!stored) throw gone('is not among the published builds of this instance');
+  const { run, metas } = stored;
+  const pruned = entry.arches.filter((arch) => !metas.some(({ architecture }) => architecture === arch));
+  if (pruned.length > 0) throw gone(`its files for ${pruned.join(', ')} are pruned`);
+  return { run, metas };
 }
 
 /** Compares the build's files and commit with what was published of it. Fails with BuildDamaged, CommitInvalid. */

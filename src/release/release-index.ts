@@ -2,17 +2,22 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Host } from '../activities/host.js';
-import { isOpen, type StreamView } from '../domain/promotion.js';
+import { isOpen, type Released, type StreamView } from '../domain/promotion.js';
 import { releaseIndex, type ReleaseEntry, type ReleaseIndex } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
 import { fetchPublished } from '../publish/target.js';
 import { readJson, writeJson, type Store } from '../store/store.js';
 
-const emptyReleases = (stream: string): ReleaseIndex => ({
+/** `releases.json` before the first release. */
+export const emptyReleases = (stream: string): ReleaseIndex => ({
   stream,
   metadata: { 'last-modified': new Date(0).toISOString() },
   releases: [],
 });
+
+/** `releases.json` as this instance last published it; undefined before the first release. */
+export const storedReleases = (store: Store, stream: string): Promise<ReleaseIndex | undefined> =>
+  readJson(join(store.releasePublished(stream), 'releases.json'), releaseIndex);
 
 /** `releases.json` as last published: this instance's record of it, or on a new builder what the release location has. */
 export async function readReleases(
@@ -20,7 +25,7 @@ export async function readReleases(
   { name, publish }: Stream,
   signal: AbortSignal,
 ): Promise<ReleaseIndex> {
-  const own = await readJson(join(host.store.releasePublished(name), 'releases.json'), releaseIndex);
+  const own = await storedReleases(host.store, name);
   if (own) return own;
   const content = publish.release && (await fetchPublished({ signal }, publish.release, 'releases.json'));
   return content === undefined
@@ -54,6 +59,17 @@ export function withRollback(
   return { ...index, metadata: { 'last-modified': mark.at }, releases };
 }
 
+/** The releases as the stream workflow knows them, newest first. */
+export const releasedOf = ({ releases }: ReleaseIndex): Released[] =>
+  releases
+    .map(({ version, commits, treeline }) => ({
+      build: version,
+      at: treeline.released,
+      commits: Object.fromEntries(commits.map(({ architecture, checksum }) => [architecture, checksum])),
+      ...(treeline['rolled-back'] ? { rolledBack: treeline['rolled-back'] } : {}),
+    }))
+    .reverse();
+
 const viewFile = (store: Store, stream: string) => join(store.releases(stream), 'view.json');
 
 /** What the stream workflow last knew; undefined before it has run. */
@@ -70,14 +86,7 @@ export function recalledView(stream: string, saved: StreamView | undefined, inde
     current: currentRelease(index)?.version ?? null,
     promotions: saved?.promotions.filter(({ phase }) => isOpen(phase)) ?? [],
     inWork: null,
-    released: index.releases
-      .map(({ version, commits, treeline }) => ({
-        build: version,
-        at: treeline.released,
-        commits: Object.fromEntries(commits.map(({ architecture, checksum }) => [architecture, checksum])),
-        ...(treeline['rolled-back'] ? { rolledBack: treeline['rolled-back'] } : {}),
-      }))
-      .reverse(),
+    released: releasedOf(index),
     vetoes: saved?.vetoes ?? [],
     history: saved?.history ?? [],
   };

@@ -3,21 +3,25 @@
  * it knows about runs and builds.
  *
  *     <state>/store/<stream>/
- *       ids/<build id>          whose run took the id (made with O_EXCL: an id is never used twice)
+ *       ids/<build id>          whose run took the id (an id is never used twice)
  *       repo/                   staging ostree repo
  *       snapshot/               ostree repo that publications are pushed from
  *       published/              builds.json, refs and summary as last published
- *       releases/               repo/ and published/ of releases; <build>/: notes.json, files/, <arch>/{meta,lockfile}.json
- *       statements/<nonce>.asc  every signed statement that was accepted
+ *       releases/               repo/ and published/ of releases
+ *         <build>/              files/ (notes.json and the other documents), <arch>/{meta,lockfile}.json
+ *         told.json             what the SIG was told of the release dates, and when
+ *         view.json             what the stream workflow knows: promotions, releases, vetoes
+ *       statements/<nonce>.asc  every signed statement that was accepted; <nonce>.json: which request used the nonce
  *       outbox/<key>.json       mails: what was sent, or is going to be
  *       cache/<arch>/           the composer's cache
  *       runs/<run>/             run.json, stream.json, source/, logs/, <arch>/ (lockfile, commit, images, meta.json)
  *     <state>/work/<run>/       scratch, removed at the end of the run
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
+import { buildId } from '../domain/build-id.js';
 import type { Architecture } from '../domain/stream.js';
 
 /** A run of a chain: the stream and the id of the Temporal run that it began as. */
@@ -60,7 +64,12 @@ export class Store {
 
   /** Build ids that were ever taken, newest first. */
   async ids(stream: string): Promise<string[]> {
-    return (await readdir(this.idsDir(stream)).catch(() => [])).sort().reverse();
+    const names = await readdir(this.idsDir(stream)).catch(() => []);
+    // A crash may leave a temporary file.
+    return names
+      .filter((name) => buildId.safeParse(name).success)
+      .sort()
+      .reverse();
   }
 }
 
@@ -94,11 +103,13 @@ export async function needJson<T extends z.ZodType>(file: string, schema: T): Pr
   return value;
 }
 
+/** A name of its own: two steps of one process may write the same file. */
+const temporaryOf = (file: string) => `${file}.${randomUUID()}.tmp`;
+
 /** Writes a file whole or not at all; a reader sees the old content or the new. */
 export async function writeWhole(file: string, content: string | Buffer): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  // A name of its own: two steps of one process may write the same file.
-  const temporary = `${file}.${randomUUID()}.tmp`;
+  const temporary = temporaryOf(file);
   try {
     await writeFile(temporary, content, { flush: true });
     await rename(temporary, file);
@@ -111,16 +122,22 @@ export async function writeWhole(file: string, content: string | Buffer): Promis
 export const writeJson = (file: string, value: unknown) =>
   writeWhole(file, `${JSON.stringify(value, null, 2)}\n`);
 
-/** Creates a file with this content; false if it exists already. Atomic across processes. */
+/**
+ * Creates a file with this content; false if it exists already. Atomic across processes, and whole or not at all: after a crash
+ * there is none, or one with its content.
+ */
 export async function createExclusive(file: string, content: string): Promise<boolean> {
   await mkdir(dirname(file), { recursive: true });
+  const temporary = temporaryOf(file);
   try {
-    const handle = await open(file, 'wx');
-    await handle.writeFile(content).finally(() => handle.close());
+    await writeFile(temporary, content, { flush: true });
+    await link(temporary, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
+  } finally {
+    await rm(temporary, { force: true });
   }
 }
 

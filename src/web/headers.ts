@@ -9,7 +9,10 @@ const types: Readonly<Record<string, string>> = {
   log: text,
   asc: text,
   yaml: text,
+  md: text, // not text/markdown: browsers would offer it for download
+  moin: text,
   xml: 'application/xml',
+  atom: 'application/atom+xml',
   rpm: 'application/x-rpm',
   iso: 'application/x-iso9660-image',
   tar: 'application/x-tar',

@@ -13,7 +13,13 @@ import { control } from './activities.js';
 import { describeFailure } from './chain.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
-import { announceSignal, decisionSignal, retrySignal, stopSignal } from './signals.js';
+import {
+  announceSignal,
+  decisionSignal,
+  retrySignal,
+  stopSignal,
+  type PromotionDecision,
+} from './signals.js';
 import {
   promotionId,
   releaseId,
@@ -26,6 +32,16 @@ import {
 
 const refuse = (code: 'StatementRefused' | 'BuildNotReleasable', why: string) =>
   ApplicationFailure.nonRetryable(why, code);
+
+/** Requests come from anyone who reaches Temporal: what is none is refused, and never ends or stops the workflow. */
+function checkRequest(request: unknown, needed: string, ...allowed: readonly string[]): void {
+  const fields: Record<string, unknown> =
+    typeof request === 'object' && request !== null ? (request as Record<string, unknown>) : {};
+  const wrong = [needed, ...allowed].find(
+    (field) => typeof fields[field] !== 'string' && (field === needed || fields[field] !== undefined),
+  );
+  if (wrong !== undefined) throw refuse('StatementRefused', `the request’s \`${wrong}\` is no text`);
+}
 
 /** What is known without a look at the build: enough to refuse a promotion at once. */
 export function checkBuild(entity: Entity, build: unknown): void {
@@ -58,8 +74,10 @@ export class Decisions {
   constructor(readonly entity: Entity) {}
 
   /** Proposes a build; a statement of an approver is an approval too, if the stream says so. */
-  readonly promote = async ({ build, statement: text, by }: PromoteRequest): Promise<Answer> => {
+  readonly promote = async (request: PromoteRequest): Promise<Answer> => {
     const { entity } = this;
+    checkRequest(request, 'build', 'statement', 'by');
+    const { build, statement: text, by } = request;
     await condition(() => entity.ready);
     return this.#recorded('promote', build, by ?? 'unsigned', async () => {
       checkBuild(entity, build);
@@ -85,7 +103,13 @@ export class Decisions {
       const approvals = verified && rules.proposerCounts ? [approval(verified)] : [];
       const open = entity.promotion(build);
       if (open) {
-        if (approvals[0]) return this.#tell(open, { decision: 'approve', approval: approvals[0] });
+        if (verified && approvals[0]) {
+          const { onto } = verified.statement;
+          return {
+            ...(await this.#tell(open, { decision: 'approve', approval: approvals[0], onto })),
+            verified,
+          };
+        }
         throw refuse('BuildNotReleasable', `${build}: is proposed already`);
       }
       const proposedAt = now();
@@ -109,8 +133,10 @@ export class Decisions {
   };
 
   /** Every other decision; always by statement. */
-  readonly decide = async ({ statement: text }: DecideRequest): Promise<Answer> => {
+  readonly decide = async (request: DecideRequest): Promise<Answer> => {
     const { entity } = this;
+    checkRequest(request, 'statement');
+    const { statement: text } = request;
     await condition(() => entity.ready);
     let verified: Verified;
     try {
@@ -126,7 +152,11 @@ export class Decisions {
         case 'rollback':
           return { answer: await this.#rollback(verified), verified };
         case 'announce':
-          await this.#release(statement.build).signal(announceSignal, approval(verified));
+          await this.#release(statement.build)
+            .signal(announceSignal, approval(verified))
+            .catch(() => {
+              throw refuse('StatementRefused', `${statement.build}: no announcement of it waits`);
+            });
           return { answer: { message: `${statement.build}: the announcement may go` }, verified };
         default:
           return this.#onPromotion(verified, statement.decision);
@@ -135,8 +165,12 @@ export class Decisions {
   };
 
   /** Tries again what failed, or goes on with what waits for a person. Harmless where nothing waits. */
-  readonly retry = async ({ build, mail }: RetryRequest): Promise<Answer> => {
+  readonly retry = async (request: RetryRequest): Promise<Answer> => {
     const { entity } = this;
+    checkRequest(request, 'build', 'mail');
+    const { build, mail } = request;
+    if (mail !== undefined && !['sent', 'again'].includes(mail))
+      throw refuse('StatementRefused', 'the request’s `mail` is neither `sent` nor `again`');
     await condition(() => entity.ready);
     const promotion = entity.promotion(build);
     if (!promotion)
@@ -179,18 +213,15 @@ export class Decisions {
     )
       throw refuse('StatementRefused', `${verified.approver} has neither proposed nor approved ${build}`);
     if (decision === 'reject') entity.veto(build, approval(verified));
-    const told = await this.#tell(open, { decision, approval: approval(verified), reason: statement.reason });
+    const { reason, onto } = statement;
+    const told = await this.#tell(open, { decision, approval: approval(verified), reason, onto });
     return { ...told, verified };
   }
 
   /** Hands a decision to its promotion and waits until that has told what it makes of it. */
   async #tell(
     open: Promotion,
-    decision: {
-      decision: 'approve' | 'reject' | 'withdraw';
-      approval: Approval;
-      reason?: string | undefined;
-    },
+    decision: PromotionDecision,
   ): Promise<{ answer: Answer; verified?: Verified | undefined }> {
     const { entity } = this;
     await getExternalWorkflowHandle(promotionId(entity.stream, open.build)).signal(decisionSignal, decision);
@@ -203,19 +234,25 @@ export class Decisions {
   async #rollback(verified: Verified): Promise<Answer> {
     const { entity } = this;
     const { build, onto: to, reason } = verified.statement;
+    const asked = () =>
+      entity.asked?.build === build && entity.asked.to === to ? entity.asked.approvals : [];
+    const nonces = asked().map(({ nonce }) => nonce);
+    const rules = await control.standing.executeWithOptions({ summary: 'What does the stream ask for?' }, [
+      { ...this.#args('standing'), nonces },
+    ]);
     const releasing = entity.promotion(build)?.phase === 'releasing';
-    if (build !== entity.current && !releasing)
+    if (build !== entity.current && (!releasing || entity.release(build)))
       throw refuse('StatementRefused', `${build}: is not the current release (${entity.current ?? 'none'})`);
     const former = to === null ? undefined : entity.release(to);
     if (to === null || !former || former.rolledBack || to >= build)
       throw refuse('StatementRefused', `${to ?? 'nothing'}: is no former release to return to`);
-    if (entity.rollingBack) throw refuse('StatementRefused', 'a rollback is in work already');
-    const rules = await control.standing.executeWithOptions({ summary: 'What does the stream ask for?' }, [
-      { ...this.#args('standing'), nonces: [] },
-    ]);
-    const before = entity.asked?.build === build && entity.asked.to === to ? entity.asked.approvals : [];
+    if (entity.rollingBack || entity.asked?.enough)
+      throw refuse('StatementRefused', 'a rollback is in work already');
     const approvals = [
-      ...before.filter(({ fingerprint }) => fingerprint !== verified.fingerprint),
+      ...asked().filter(
+        ({ fingerprint, nonce }) =>
+          fingerprint !== verified.fingerprint && (!nonces.includes(nonce) || rules.standing.includes(nonce)),
+      ),
       approval(verified),
     ];
     const enough = approvals.length >= rules.approvals.rollback;
@@ -224,7 +261,10 @@ export class Decisions {
     if (!enough)
       return { message: `${build} → ${to}: ${approvals.length} of ${rules.approvals.rollback} approvals` };
     // A release that still repairs, or waits to announce, ends first.
-    if (releasing) await this.#release(build).signal(stopSignal);
+    if (releasing)
+      await this.#release(build)
+        .signal(stopSignal)
+        .catch(() => undefined);
     return { message: `${build} → ${to}: readers are being returned` };
   }
 
@@ -301,6 +341,6 @@ const sorted = (commits: Readonly<Record<string, string | undefined>>) =>
     .join(', ');
 
 function waiting({ build, approvals, needed, missing, phase }: Promotion, what: string): string {
-  const still = approvals.length >= needed ? phase : `waits for ${missing.join(', ')}`;
+  const still = approvals.length >= needed ? `is ${phase}` : `waits for ${missing.join(', ')}`;
   return `${build}: ${what}; ${approvals.length} of ${needed} approvals, ${still}`;
 }

@@ -24,6 +24,8 @@ export interface EntityState {
   readonly asked?:
     (Rollback & { readonly approvals: readonly Approval[]; readonly enough: boolean }) | undefined;
   readonly rollingBack?: Rollback | undefined;
+  readonly turn?: string | undefined;
+  readonly unsaved?: boolean;
 }
 
 const keptReleases = 50;
@@ -37,6 +39,11 @@ export class Entity {
   promotions: Promotion[] = [];
   asked: EntityState['asked'];
   rollingBack: Rollback | undefined;
+  /** The build store does not have all of it yet. */
+  unsaved = false;
+  /** Why something that is tried again and again does not work at the moment. */
+  trouble: string | undefined;
+  #turn: string | undefined;
   #released: Released[] = [];
   #vetoes: StreamView['vetoes'] = [];
   #history: DecisionRecord[] = [];
@@ -53,7 +60,9 @@ export class Entity {
     this.#requests = state.requests;
     this.asked = state.asked;
     this.rollingBack = state.rollingBack;
-    this.changed = false;
+    this.#turn = state.turn;
+    this.unsaved = state.unsaved ?? false;
+    this.changed = this.unsaved;
   }
 
   /** Begins from what the build store knows; nothing is taken to be in work. */
@@ -85,6 +94,8 @@ export class Entity {
       requests: this.#requests,
       asked: this.asked,
       rollingBack: this.rollingBack,
+      turn: this.#turn,
+      unsaved: this.unsaved,
     };
   }
 
@@ -108,13 +119,17 @@ export class Entity {
     return this.#vetoes.find((veto) => veto.build === build);
   }
 
-  work(build: string | null): void {
+  /** `turn`: which one was given to its promotion; unknown for what was found in work. */
+  work(build: string | null, turn?: string): void {
     this.inWork = build;
+    this.#turn = turn;
     this.changed = true;
   }
 
+  /** A new promotion, or a known one as it is now: it keeps its place. */
   propose(promotion: Promotion): void {
-    this.promotions = [...this.promotions.filter(({ build }) => build !== promotion.build), promotion];
+    const at = this.promotions.findIndex(({ build }) => build === promotion.build);
+    this.promotions = at < 0 ? [...this.promotions, promotion] : this.promotions.with(at, promotion);
     this.changed = true;
   }
 
@@ -140,11 +155,12 @@ export class Entity {
   }
 
   /** A promotion tells of itself. One that has ended leaves the list, and the way for the next. */
-  promotionChanged(change: Promotion): void {
+  promotionChanged(change: Promotion, turn?: string): void {
     const known = this.promotion(change.build);
     // Its release was told of already; only its end is news.
     const phase = this.release(change.build) && isOpen(change.phase) ? 'releasing' : change.phase;
-    if (this.inWork === change.build && phase !== 'releasing') this.inWork = null;
+    const mine = this.#turn === undefined || this.#turn === turn;
+    if (!isOpen(phase) || (mine && phase !== 'releasing')) this.#leave(change.build);
     if (isOpen(phase)) this.propose({ ...change, phase });
     else {
       this.promotions = this.promotions.filter(({ build }) => build !== change.build);
@@ -153,8 +169,13 @@ export class Entity {
     this.changed = true;
   }
 
+  /** A release that is not in work any more makes way for the next, unless it is being taken back. */
+  #leave(build: string): void {
+    if (this.inWork === build && this.rollingBack?.build !== build) this.inWork = null;
+  }
+
   released({ build, commits }: { build: string; commits: Readonly<Record<string, string>> }): void {
-    if (this.inWork === build) this.inWork = null;
+    this.#leave(build);
     if (!this.release(build)) {
       this.#released = [{ build, at: now(), commits }, ...this.#released].slice(0, keptReleases);
       this.current = build;
@@ -176,11 +197,21 @@ export class Entity {
     }
   }
 
+  /** One that was begun before this workflow was; its end tells the rest. */
+  foundRollback(build: string): void {
+    this.rollingBack = { build, to: '' };
+    this.work(build);
+  }
+
   /** The approved rollback, which goes before every release. */
   nextRollback(): Rollback | undefined {
     if (!this.asked?.enough) return undefined;
     const { build, to, reason } = this.asked;
     this.asked = undefined;
+    if (build !== this.current) {
+      this.note('rollback failed', build, `readers have ${this.current ?? 'no release'} now`);
+      return undefined;
+    }
     this.rollingBack = { build, to, ...(reason === undefined ? {} : { reason }) };
     return this.rollingBack;
   }

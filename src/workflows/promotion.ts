@@ -5,13 +5,18 @@
 import {
   condition,
   getExternalWorkflowHandle,
+  isCancellation,
   ParentClosePolicy,
   setCurrentDetails,
   setHandler,
   startChild,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  ChildWorkflowFailure,
+  TerminatedFailure,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
 import type { Standing } from '../activities/decide.js';
 import { isOpen, type Promotion } from '../domain/promotion.js';
 import { buildAttribute, phaseAttribute, streamAttribute } from '../search-attributes.js';
@@ -26,11 +31,13 @@ import {
   retrySignal,
   supersededSignal,
   type PromotionDecision,
+  type Turn,
 } from './signals.js';
 import { releaseId, streamId, streamRun } from './stream-messages.js';
 
-/** A release that has vanished is looked for this often. */
+/** A release that has vanished is looked for this often; rules that could not be read are read again this often. */
 const lookEvery = '1h';
+const hourMs = 3_600_000;
 
 export interface PromotionInput {
   readonly stream: string;
@@ -38,12 +45,13 @@ export interface PromotionInput {
 }
 
 export async function promotion({ stream, promotion: start }: PromotionInput): Promise<Promotion> {
-  // One that was lost and is begun again (its stream workflow sees to that) asks for its turn again.
-  let me: Promotion = { ...start, phase: start.phase === 'failed' ? 'failed' : 'proposed' };
+  let me = start;
+  /** The turn that was last taken or given back. */
+  let answered: string | undefined;
   const decisions: PromotionDecision[] = [];
   /** What was signalled and not yet looked at. */
   const inbox: {
-    turn?: { current: string | null } | undefined;
+    turn?: Turn | undefined;
     retry?: boolean;
     superseded?: string;
     ended?: { failure?: string } | undefined;
@@ -54,22 +62,27 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
   setHandler(supersededSignal, ({ by }) => void (inbox.superseded = by));
   // Steps that are tried again: nothing to show here, they are small.
   setHandler(troubleSignal, () => undefined);
-  setHandler(releaseEnded, (end) => void (inbox.ended = end));
+  // The end of its own child is known when that has really ended; what it signals before may be of another try.
+  let mine = false;
+  setHandler(releaseEnded, (end) => {
+    if (!mine) inbox.ended = end;
+  });
   upsertSearchAttributes([
     { key: streamAttribute, value: stream },
     { key: buildAttribute, value: me.build },
   ]);
   const entity = getExternalWorkflowHandle(streamId(stream));
+  const set = (change: Partial<Promotion>) => void (me = { ...me, ...change });
   const args = { stream, run: streamRun };
 
   const become = async (change: Partial<Promotion>) => {
-    me = { ...me, ...change };
+    set(change);
     upsertSearchAttributes([{ key: phaseAttribute, value: me.phase }]);
     setCurrentDetails(
       `**${stream} ${me.build}** · ${me.phase} · ${me.approvals.length} of ${me.needed} approvals${me.note === undefined ? '' : `\n\n${me.note}`}`,
     );
     // A stream workflow that is away for good is started again by `treeline apply`, and asks then.
-    await entity.signal(promotionChanged, me).catch(() => undefined);
+    await entity.signal(promotionChanged, me, answered).catch(() => undefined);
   };
   const tell = (event: string, key: string, text: string) =>
     publish.tellSig
@@ -78,13 +91,28 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
       ])
       .catch(() => undefined);
 
+  let rules: Standing | undefined;
+  let doubt: { until: number; note: string } | undefined;
   /** Approvals that count now: an approver who was removed, or whose key was revoked, does not. */
-  const evaluate = async (): Promise<Standing> => {
-    const rules = await control.standing.executeWithOptions({ summary: 'Which approvals count?' }, [
-      { ...args, step: 'standing', nonces: me.approvals.map(({ nonce }) => nonce) },
-    ]);
-    const approvals = me.approvals.filter(({ nonce }) => rules.standing.includes(nonce));
-    const gone = me.approvals.filter(({ nonce }) => !rules.standing.includes(nonce));
+  const evaluate = async (): Promise<void> => {
+    const nonces = me.approvals.map(({ nonce }) => nonce);
+    try {
+      rules = await control.standing.executeWithOptions({ summary: 'Which approvals count?' }, [
+        { ...args, step: 'standing', nonces },
+      ]);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      // Such as a stream file that is wrong at the moment: nothing is released on rules that nobody knows.
+      doubt = {
+        until: Date.now() + hourMs,
+        note: `which approvals count? ${describeFailure(error).message}`,
+      };
+      await become({ phase: me.phase === 'ready' ? 'proposed' : me.phase, note: doubt.note });
+      return;
+    }
+    const { standing } = rules;
+    const approvals = me.approvals.filter(({ nonce }) => !nonces.includes(nonce) || standing.includes(nonce));
+    const gone = me.approvals.filter((approval) => !approvals.includes(approval));
     const missing = rules.approvers
       .filter(({ fingerprint }) => !approvals.some((approval) => approval.fingerprint === fingerprint))
       .map(({ name }) => name);
@@ -99,66 +127,81 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     const note =
       gone.length > 0
         ? `no longer counts: the approval of ${gone.map(({ approver }) => approver).join(', ')}`
-        : me.note;
-    await become({ approvals, missing, expires, needed, phase, ...(note === undefined ? {} : { note }) });
-    return rules;
+        : me.note === doubt?.note
+          ? undefined
+          : me.note;
+    doubt = undefined;
+    await become({ approvals, missing, expires, needed, phase, note });
   };
 
-  let rules = await evaluate();
+  // Its stream workflow has begun it again while its release runs: that is found.
+  if (me.phase === 'releasing') await runRelease();
+  await evaluate();
+  // The scheduled look tells of its own proposals.
+  if (me.proposedBy !== 'schedule' && me.phase === 'proposed')
+    await tell('proposed', `proposed-${me.build}-${Date.parse(me.proposedAt)}`, waitingText(stream, me));
   let reminder = 0;
   while (isOpen(me.phase)) {
     const decision = decisions.shift();
     if (decision) {
-      await become(decided(me, decision));
-      if (isOpen(me.phase)) rules = await evaluate();
+      set(decided(me, decision));
+      await (isOpen(me.phase) ? evaluate() : become({}));
       continue;
     }
     if (inbox.superseded !== undefined) {
       await become({ phase: 'superseded', note: `${inbox.superseded} was released first` });
       continue;
     }
-    if (inbox.turn && me.phase === 'ready') {
-      const { current } = inbox.turn;
+    if (inbox.turn) {
+      const { current, turn } = inbox.turn;
       inbox.turn = undefined;
-      rules = await evaluate();
-      if (current !== me.onto) {
-        await become({
-          phase: 'proposed',
-          onto: current,
-          approvals: [],
-          note: `${current ?? 'nothing'} is the newest release now: approve again`,
-        });
-        rules = await evaluate();
-      } else if (me.approvals.length >= me.needed) await runRelease();
+      if (me.phase === 'ready') await evaluate();
+      answered = turn;
+      if (me.phase !== 'ready') await become({});
+      else if (current === me.onto) await runRelease();
+      else {
+        set({ phase: 'proposed', ...movedTo(current) });
+        await evaluate();
+      }
       continue;
     }
     if (inbox.retry && me.phase === 'failed') {
       inbox.retry = false;
-      await become({ phase: 'proposed', note: 'is tried again' });
-      rules = await evaluate();
+      set({ phase: 'proposed', note: 'is tried again' });
+      await evaluate();
       continue;
     }
     const now = Date.now();
-    const remindAt = Date.parse(me.proposedAt) + rules.remindEvery * 1000 * (reminder + 1);
+    const proposedAt = Date.parse(me.proposedAt);
+    const remindMs = rules ? rules.remindEvery * 1000 : Infinity;
+    const remindAt = proposedAt + remindMs * (reminder + 1);
     const expiry = Date.parse(me.expires);
     if (now >= expiry) {
       await become({ phase: 'expired', note: 'too few approvals in time' });
-      await tell('expired', `expired-${me.build}`, `${stream} ${me.build}: the proposal has expired`);
+      await tell(
+        'expired',
+        `expired-${me.build}-${proposedAt}`,
+        `${stream} ${me.build}: the proposal has expired`,
+      );
       continue;
     }
     if (now >= remindAt) {
-      reminder = Math.floor((now - Date.parse(me.proposedAt)) / (rules.remindEvery * 1000));
-      rules = await evaluate();
-      await tell('waiting', `waiting-${me.build}-${reminder}`, waitingText(stream, me));
+      reminder = Math.floor((now - proposedAt) / remindMs);
+      await evaluate();
+      await tell('waiting', `waiting-${me.build}-${proposedAt}-${reminder}`, waitingText(stream, me));
+      continue;
+    }
+    if (doubt && now >= doubt.until) {
+      await evaluate();
       continue;
     }
     await condition(
       () =>
         decisions.length > 0 ||
-        (inbox.turn !== undefined && me.phase === 'ready') ||
+        inbox.turn !== undefined ||
         inbox.retry === true ||
         inbox.superseded !== undefined,
-      Math.min(remindAt, expiry) - now,
+      Math.min(remindAt, expiry, doubt?.until ?? Infinity) - now,
     );
     // A retry of what has not failed means nothing.
     if (me.phase !== 'failed') inbox.retry = false;
@@ -167,25 +210,28 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
 
   /** Runs the release and says how it ended. A veto or withdrawal cancels it; past its point of no return it goes on. */
   async function runRelease(): Promise<void> {
+    mine = false;
     await become({ phase: 'releasing', note: undefined });
     inbox.ended = undefined;
-    // Signals change it while this waits.
+    // It changes while this waits.
     const end = (): { failure?: string } | undefined => inbox.ended;
-    const { build, onto, approvals, needed } = me;
+    const { build, onto } = me;
     const workflowId = releaseId(stream, build);
     try {
       const child = await startChild<typeof release>('release', {
         workflowId,
-        args: [{ stream, build, onto, approvals, needed }],
+        args: [{ stream, build, onto }],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         staticSummary: `Release of ${stream} ${build}`,
       });
+      mine = true;
+      inbox.ended = undefined;
       child.result().then(
-        () => void (inbox.ended ??= {}),
-        (error: unknown) => void (inbox.ended ??= { failure: describeFailure(unwrap(error)).message }),
+        () => void (inbox.ended = {}),
+        (error: unknown) => void (inbox.ended = { failure: whyEnded(error) }),
       );
     } catch (error) {
-      // It runs already: a promotion that was lost meanwhile finds its release again.
+      // It runs already, and says itself how it ended: this promotion was lost meanwhile.
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
     const against = () => decisions.some(({ decision }) => decision !== 'approve');
@@ -200,7 +246,11 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     if (failure === undefined) await become({ phase: 'released', note: undefined });
     else {
       await become({ phase: 'failed', note: failure });
-      await tell('failed', `failed-${build}`, `${stream} ${build}: the release failed: ${failure}`);
+      await tell(
+        'failed',
+        `failed-${build}-${Date.now()}`,
+        `${stream} ${build}: the release failed: ${failure}`,
+      );
     }
   }
 
@@ -216,7 +266,9 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
 }
 
 /** What a decision makes of a promotion. */
-function decided(me: Promotion, { decision, approval, reason }: PromotionDecision): Partial<Promotion> {
+function decided(me: Promotion, { decision, approval, reason, onto }: PromotionDecision): Partial<Promotion> {
+  // The approvals so far were given on another release, and do not count with this one.
+  if (decision === 'approve' && onto !== me.onto) return { ...movedTo(onto), approvals: [approval] };
   const others = me.approvals.filter(({ fingerprint }) => fingerprint !== approval.fingerprint);
   if (decision === 'approve') return { approvals: [...others, approval] };
   if (decision === 'reject')
@@ -234,8 +286,17 @@ const waitingText = (stream: string, me: Promotion) =>
     ? `${stream} ${me.build}: the release failed and waits for a retry: ${me.note ?? ''}`
     : `${stream} ${me.build}: ${me.approvals.length} of ${me.needed} approvals; still asked: ${me.missing.join(', ')}`;
 
-/** A child's failure holds what happened. */
-const unwrap = (error: unknown): unknown =>
-  error instanceof Error && error.name === 'ChildWorkflowFailure' && error.cause !== undefined
-    ? error.cause
-    : error;
+const movedTo = (current: string | null) => ({
+  onto: current,
+  approvals: [],
+  note: `${current ?? 'nothing'} is the newest release now: approve again`,
+});
+
+/** Why a release ended that has released nothing. */
+function whyEnded(error: unknown): string {
+  if (isCancellation(error)) return 'cancelled before anything was visible';
+  const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
+  if (cause instanceof TerminatedFailure) return 'its workflow was terminated';
+  const { code, message } = describeFailure(cause);
+  return `${code}: ${message}`;
+}

@@ -10,7 +10,6 @@ import {
   isCancellation,
   setHandler,
 } from '@temporalio/workflow';
-import { ApplicationFailure } from '@temporalio/common';
 import type { ReleaseArgs, ReleasePlan } from '../activities/release.js';
 import type { Approval } from '../domain/promotion.js';
 import { control, publish, signing } from './activities.js';
@@ -29,10 +28,8 @@ import { promotionId, streamId } from './stream-messages.js';
 export interface ReleaseInput {
   readonly stream: string;
   readonly build: string;
-  /** The release that the approvals were given on; null before the first. */
+  /** The release that the approvals were given on; null before the first. Who approved is told by their statements alone. */
   readonly onto: string | null;
-  readonly approvals: readonly Approval[];
-  readonly needed: number;
 }
 
 /** A difference that repair does not mend so often waits for a person. */
@@ -49,15 +46,16 @@ export async function release(input: ReleaseInput): Promise<void> {
   const promotion = getExternalWorkflowHandle(promotionId(input.stream, input.build));
   const say = (end: { failure?: string }) => promotion.signal(releaseEnded, end).catch(() => undefined);
   try {
-    const plan = await stage(chain, input);
+    const { plan, what } = await stage(chain, input);
     await CancellationScope.nonCancellable(async () => {
-      await switchOver(chain, input);
-      await forward.finish(() => afterSwitch(chain, forward, input, plan));
+      await switchOver(chain, what);
+      await forward.finish(() => afterSwitch(chain, forward, what, plan));
       await getExternalWorkflowHandle(streamId(input.stream))
         .signal(releaseDone, { build: input.build, commits: plan.commits })
         .catch(() => undefined);
-      await forward.finish(() => announce(chain, forward, input, plan, goes));
-      await finish(chain, 'released', forward.stopped ? 'stopped: the SIG goes back' : undefined);
+      await forward.finish(() => announce(chain, forward, what, plan, goes));
+      const note = forward.stopped ? 'stopped: the SIG goes back' : undefined;
+      await forward.finish(() => forward.insist('record', () => finish(chain, 'released', note)));
       await say({});
     });
   } catch (error) {
@@ -74,25 +72,36 @@ export async function release(input: ReleaseInput): Promise<void> {
   }
 }
 
+type Release = Omit<ReleaseArgs, keyof StepArgs>;
+
 /** All that can be done before readers see anything. What it has pushed is removed again if it fails. */
-async function stage(chain: Chain, input: ReleaseInput): Promise<ReleasePlan> {
-  const { build, onto, approvals, needed } = input;
-  const with_ = { build, onto, approvers: approvals.map(({ approver }) => approver) };
+async function stage(
+  chain: Chain,
+  { build, onto }: ReleaseInput,
+): Promise<{ plan: ReleasePlan; what: Release }> {
+  const question = { decision: 'promote', build, onto } as const;
+  chain.phase('verify');
+  await chain.step('load', 'Read the stream file', (call, args) =>
+    control.load.executeWithOptions(call, [args]),
+  );
+  const { approvers } = await chain.step(
+    'authorize',
+    'Have enough approvers signed for it?',
+    (call, args) => control.authorize.executeWithOptions(call, [{ ...args, ...question }]),
+    (answer) => answer.approvers.join(', '),
+  );
+  const what = { build, onto, approvers };
   try {
-    chain.phase('verify');
-    await chain.step('load', 'Read the stream file', (call, args) =>
-      control.load.executeWithOptions(call, [args]),
-    );
     const plan = await chain.step(
       'check-build',
       'Compare the build with its metadata and signatures',
-      (call, args) => publish.checkBuild.executeWithOptions(call, [{ ...args, ...with_ }]),
+      (call, args) => publish.checkBuild.executeWithOptions(call, [{ ...args, ...what }]),
     );
     await chain.step('take', 'Copy the commit into the release repo and check it', (call, args) =>
-      publish.takeRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
+      publish.takeRelease.executeWithOptions(call, [{ ...args, ...what }]),
     );
     await chain.step('documents', 'Write release notes, wiki text and announcement', (call, args) =>
-      publish.documents.executeWithOptions(call, [{ ...args, ...with_ }]),
+      publish.documents.executeWithOptions(call, [{ ...args, ...what }]),
     );
     chain.phase('sign');
     await chain.step('sign-summary', 'Sign the summary', (call, args) =>
@@ -102,46 +111,34 @@ async function stage(chain: Chain, input: ReleaseInput): Promise<ReleasePlan> {
       signing.signAnnouncement.executeWithOptions(call, [{ ...args, build }]),
     );
     chain.phase('push');
-    await push(chain, with_, '');
+    await push(chain, what);
     await chain.step('try', 'Pull the commit as an independent client', (call, args) =>
-      publish.tryRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
+      publish.tryRelease.executeWithOptions(call, [{ ...args, ...what }]),
     );
-    await chain.step(
-      'authorize',
-      'Do the approvals still stand, and is the head where it was?',
-      async (call, args) => {
-        const nonces = approvals.map(({ nonce }) => nonce);
-        const { standing } = await control.standing.executeWithOptions(call, [{ ...args, nonces }]);
-        if (standing.length < needed)
-          throw ApplicationFailure.nonRetryable(
-            `${standing.length} of ${needed} approvals still stand`,
-            'StatementRefused',
-          );
-      },
+    await chain.step('authorize-again', 'Do the approvals still stand?', (call, args) =>
+      control.authorize.executeWithOptions(call, [{ ...args, ...question }]),
     );
     await chain.step('head', 'Is the release location where it was at the approval?', (call, args) =>
-      publish.checkHead.executeWithOptions(call, [{ ...args, ...with_ }]),
+      publish.checkHead.executeWithOptions(call, [{ ...args, ...what }]),
     );
-    return plan;
+    return { plan, what };
   } catch (error) {
-    await CancellationScope.nonCancellable(() => undo(chain, with_));
+    await CancellationScope.nonCancellable(() => undo(chain, what));
     throw error;
   }
 }
 
-type Release = Omit<ReleaseArgs, keyof StepArgs>;
-
-async function push(chain: Chain, with_: Release, again: string): Promise<void> {
+async function push(chain: Chain, with_: Release): Promise<void> {
   const size = (value: { files: number; newBytes: number }) =>
     `${value.files} files, ${(value.newBytes / 2 ** 20).toFixed(1)} MiB`;
   await chain.step(
-    `push-repo${again}`,
+    'push-repo',
     'Push objects',
     (call, args) => publish.pushReleaseRepo.executeWithOptions(call, [{ ...args, ...with_ }]),
     size,
   );
   await chain.step(
-    `push-files${again}`,
+    'push-files',
     'Push images, checksums, signatures and documents',
     (call, args) => publish.pushReleaseFiles.executeWithOptions(call, [{ ...args, ...with_ }]),
     size,
@@ -154,9 +151,8 @@ const undo = (chain: Chain, with_: Release) =>
   );
 
 /** The point of no return. If the switch itself fails, readers are returned to the former release. */
-async function switchOver(chain: Chain, { build, onto, approvals }: ReleaseInput): Promise<void> {
+async function switchOver(chain: Chain, with_: Release): Promise<void> {
   chain.phase('switch');
-  const with_ = { build, onto, approvers: approvals.map(({ approver }) => approver) };
   try {
     await chain.step('switch', 'Switch ref and summary: the point of no return', (call, args) =>
       publish.switchRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
@@ -167,17 +163,7 @@ async function switchOver(chain: Chain, { build, onto, approvals }: ReleaseInput
   }
 }
 
-async function afterSwitch(
-  chain: Chain,
-  forward: Forward,
-  input: ReleaseInput,
-  plan: ReleasePlan,
-): Promise<void> {
-  const with_ = {
-    build: input.build,
-    onto: input.onto,
-    approvers: input.approvals.map(({ approver }) => approver),
-  };
+async function afterSwitch(chain: Chain, forward: Forward, with_: Release, plan: ReleasePlan): Promise<void> {
   const metadata = (again: string) =>
     forward.step(`metadata${again}`, 'Publish metadata and pages, releases.json last', (call, args) =>
       publish.releaseMetadata.executeWithOptions(call, [{ ...args, ...with_, commits: plan.commits }]),
@@ -207,14 +193,11 @@ async function afterSwitch(
 async function announce(
   chain: Chain,
   forward: Forward,
-  { build }: ReleaseInput,
+  { build, onto }: Release,
   plan: ReleasePlan,
   goes: readonly Approval[],
 ): Promise<void> {
-  if (plan.hold) {
-    chain.phase('announcement held');
-    await forward.wait(() => goes.length >= plan.goes);
-  }
+  if (plan.hold) await mayGo(chain, forward, { decision: 'announce', build, onto }, goes);
   chain.phase('announce');
   await forward.step(
     'announce',
@@ -228,6 +211,29 @@ async function announce(
     },
     ({ mail, webhook }) => `mail ${mail}${webhook ? ', webhook told' : ''}`,
   );
+}
+
+/** Waits until enough approvers have let the announcement go; each one's statement is looked at when it comes. */
+async function mayGo(
+  chain: Chain,
+  forward: Forward,
+  question: Pick<ReleaseArgs, 'build' | 'onto'> & { decision: 'announce' },
+  goes: readonly Approval[],
+): Promise<void> {
+  chain.phase('announcement held');
+  for (let seen = 0; ;) {
+    await forward.wait(() => goes.length > seen);
+    seen = goes.length;
+    try {
+      await control.authorize.executeWithOptions({ summary: 'May the announcement go?' }, [
+        { stream: chain.stream, run: chain.run, step: 'go', ...question },
+      ]);
+      return;
+    } catch (error) {
+      if (describeFailure(error).code !== 'StatementRefused')
+        await forward.person('go', describeFailure(error).message);
+    }
+  }
 }
 
 /** Steps after the point of no return: they never fail the workflow; one that cannot go on waits for a person. */
@@ -254,11 +260,19 @@ class Forward {
     call: (call: StepCall, args: StepArgs) => Promise<T>,
     result?: (value: T) => string,
   ): Promise<T> {
-    for (;;) {
+    return this.insist(id, () => {
       if (this.stopped) throw new Stopped();
+      return this.chain.step(id, title, call, result);
+    });
+  }
+
+  /** Until it is done, or the SIG stops it. */
+  async insist<T>(id: string, body: () => Promise<T>): Promise<T> {
+    for (;;) {
       try {
-        return await this.chain.step(id, title, call, result);
+        return await body();
       } catch (error) {
+        if (error instanceof Stopped) throw error;
         const { code, message } = describeFailure(error);
         await this.person(id, `${code}: ${message}`);
       }
@@ -267,6 +281,8 @@ class Forward {
 
   /** Waits for a person's retry; the SIG is told once per reason. */
   async person(step: string, why: string): Promise<void> {
+    // From here on one is seen waiting: a retry that comes while the SIG is still being told counts.
+    this.#retry = false;
     this.chain.phase(`waits for a person: ${step}`);
     const text = `${this.chain.stream} ${this.build}: released, but step ${step} cannot go on: ${why}`;
     if (!this.#told.has(`${step} ${why}`)) {
@@ -283,7 +299,6 @@ class Forward {
         ])
         .catch(() => undefined);
     }
-    this.#retry = false;
     await this.wait(() => this.#retry);
   }
 
@@ -343,6 +358,9 @@ export async function rollback({ stream, build, to, reason }: RollbackInput): Pr
     chain.phase('verify');
     await chain.step('load', 'Read the stream file', (call, args) =>
       control.load.executeWithOptions(call, [args]),
+    );
+    await chain.step('authorize', 'Have enough approvers signed for it?', (call, args) =>
+      control.authorize.executeWithOptions(call, [{ ...args, decision: 'rollback', build, onto: to }]),
     );
     await chain.step('take', 'Check the former release’s commit', (call, args) =>
       publish.takeFormer.executeWithOptions(call, [{ ...args, ...back }]),

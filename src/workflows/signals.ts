@@ -14,7 +14,8 @@ export const viewQuery = defineQuery<StreamView>('view');
 export const renewSignal = defineSignal('renew');
 
 /** To `stream/<stream>`, from its promotions, releases and rollbacks. */
-export const promotionChanged = defineSignal<[Promotion]>('promotionChanged');
+/** With the turn that it last took or gave back: what it said before it knew of its turn does not end that. */
+export const promotionChanged = defineSignal<[Promotion, string?]>('promotionChanged');
 /** Readers have this release; another one may follow. */
 export const releaseDone =
   defineSignal<[{ build: string; commits: Readonly<Record<string, string>> }]>('releaseDone');
@@ -26,14 +27,22 @@ export interface PromotionDecision {
   readonly decision: 'approve' | 'reject' | 'withdraw';
   readonly approval: Approval;
   readonly reason?: string | undefined;
+  /** The newest release when it was signed. */
+  readonly onto: string | null;
 }
 export const decisionSignal = defineSignal<[PromotionDecision]>('decision');
-/** It is this promotion's turn: nothing else is being released. `current`: the newest release. */
-export const goSignal = defineSignal<[{ current: string | null }]>('go');
+/** It is this promotion's turn: nothing else is being released. */
+export interface Turn {
+  /** The newest release. */
+  readonly current: string | null;
+  /** Tells this turn from others. */
+  readonly turn: string;
+}
+export const goSignal = defineSignal<[Turn]>('go');
 /** Another release went first: this build is older than what readers have. */
 export const supersededSignal = defineSignal<[{ by: string }]>('superseded');
 export const retrySignal = defineSignal<[{ mail?: 'sent' | 'again' }]>('retry');
-/** From its release workflow: how it ended, for a promotion that is not its parent any more. */
+/** From its release workflow: how it ended, for a promotion that is not its parent. */
 export const releaseEnded = defineSignal<[{ failure?: string }]>('releaseEnded');
 
 /** To `release/<stream>/<build>`, from the stream. */

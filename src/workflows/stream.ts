@@ -7,6 +7,7 @@ import {
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
+  isCancellation,
   ParentClosePolicy,
   setCurrentDetails,
   setHandler,
@@ -14,10 +15,9 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { isOpen } from '../domain/promotion.js';
 import { phaseAttribute, streamAttribute } from '../search-attributes.js';
 import { control, publish } from './activities.js';
-import { troubleSignal } from './chain.js';
+import { describeFailure, troubleSignal } from './chain.js';
 import type { rollback } from './release.js';
 import {
   decideSignal,
@@ -34,11 +34,14 @@ import {
   viewQuery,
 } from './signals.js';
 import { checkBuild, Decisions, ifRunning, startPromotion } from './decisions.js';
-import { promotionId, rollbackId, streamRun, type StreamInput } from './stream-messages.js';
-import { Entity, type EntityState } from './entity.js';
+import { promotionId, releaseId, rollbackId, streamRun, type StreamInput } from './stream-messages.js';
+import { Entity, now, type EntityState } from './entity.js';
+import type { Promotion } from '../domain/promotion.js';
 
 /** Promotions that have vanished (terminated, or lost with the server's database) are looked for this often. */
 const lookEvery = '1h';
+/** What could not be read or written is tried again so often; `renew` tries at once. */
+const tryEvery = '10m';
 
 export async function stream({ stream: name, state }: StreamInput & { state?: EntityState }): Promise<void> {
   const entity = new Entity(name, state);
@@ -55,33 +58,55 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
   // A signal has no answer: what is refused is in the history.
   setHandler(promoteSignal, (request) => decisions.promote(request).then(nothing, nothing));
   setHandler(decideSignal, (request) => decisions.decide(request).then(nothing, nothing));
-  setHandler(promotionChanged, (change) => entity.promotionChanged(change));
+  setHandler(promotionChanged, (change, turn) => entity.promotionChanged(change, turn));
   setHandler(releaseDone, (done) => entity.released(done));
   setHandler(rollbackEnded, (end) => entity.rollbackEnded(end));
   setHandler(troubleSignal, nothing);
   setHandler(renewSignal, () => void (asked.renew = true));
   upsertSearchAttributes([{ key: streamAttribute, value: name }]);
 
-  if (!entity.ready)
-    entity.recall(
-      await control.recall.executeWithOptions({ summary: 'Read what the build store knows' }, [
-        { stream: name, run: streamRun, step: 'recall' },
-      ]),
+  const recall = () =>
+    attempt(entity, 'what the build store knows cannot be read', async () =>
+      entity.recall(
+        await control.recall.executeWithOptions({ summary: 'Read what the build store knows', ...limit }, [
+          { stream: name, run: streamRun, step: 'recall' },
+        ]),
+      ),
     );
-  await findLost(entity);
+  while (!state && !(await recall())) {
+    await condition(() => asked.renew, tryEvery);
+    asked.renew = false;
+  }
+  await findLost(entity, state === undefined);
+  const leaving = () => (asked.renew || workflowInfo().continueAsNewSuggested) && allHandlersFinished();
   for (;;) {
     await dispatch(entity);
     if (entity.takeChanged()) await show(entity);
-    else if (asked.renew || workflowInfo().continueAsNewSuggested) {
-      await condition(allHandlersFinished);
-      if (entity.changed) continue;
-      await continueAsNew<typeof stream>({ stream: name, state: entity.state() });
-    }
+    else if (leaving()) await continueAsNew<typeof stream>({ stream: name, state: entity.state() });
     const woken = await condition(
-      () => entity.changed || asked.renew || workflowInfo().continueAsNewSuggested,
-      lookEvery,
+      () => entity.changed || leaving(),
+      entity.unsaved || entity.trouble !== undefined ? tryEvery : lookEvery,
     );
-    if (!woken) await findLost(entity);
+    if (woken) continue;
+    await findLost(entity);
+    entity.changed ||= entity.unsaved;
+  }
+}
+
+/** Calls of the long-lived workflow are bounded, so that it goes on with the rest and tries them again later. */
+const limit = { scheduleToCloseTimeout: '5m' } as const;
+
+/** A call that may fail; what is wrong is shown until something of the kind works again. */
+async function attempt(entity: Entity, what: string, call: () => Promise<void>): Promise<boolean> {
+  try {
+    await call();
+    if (entity.trouble?.startsWith(what)) entity.trouble = undefined;
+    return true;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    entity.trouble = `${what}: ${describeFailure(error).message}`;
+    details(entity);
+    return false;
   }
 }
 
@@ -110,51 +135,82 @@ async function dispatch(entity: Entity): Promise<void> {
   }
   const next = entity.nextReady();
   if (!next) return;
-  entity.work(next.build);
+  const turn = now();
+  entity.work(next.build, turn);
   await getExternalWorkflowHandle(promotionId(entity.stream, next.build))
-    .signal(goSignal, { current: entity.current })
-    .catch(() => startPromotion(entity, next));
+    .signal(goSignal, { current: entity.current, turn })
+    .catch(() => beginAgain(entity, next, false));
 }
 
-/** Begins promotions again that should be running but are not. */
-async function findLost(entity: Entity): Promise<void> {
-  const open = entity.promotions.filter(({ phase }) => isOpen(phase));
-  const ids = open.map(({ build }) => promotionId(entity.stream, build));
-  if (entity.rollingBack) ids.push(rollbackId(entity.stream, entity.rollingBack.build));
+/** Begins promotions again that should be running but are not; finds what is in work. */
+async function findLost(entity: Entity, recalled = false): Promise<void> {
+  const { stream: name, promotions: open } = entity;
+  const back = recalled ? entity.current : entity.rollingBack?.build;
+  const ids = open.flatMap(({ build }) => [promotionId(name, build), releaseId(name, build)]);
+  if (back != null) ids.push(rollbackId(name, back));
   if (ids.length === 0) return;
-  const running = await control.running.executeWithOptions({ summary: 'Do the promotions still run?' }, [
-    { stream: entity.stream, run: streamRun, step: 'running', ids },
-  ]);
-  for (const lost of open.filter(({ build }) => !running.includes(promotionId(entity.stream, build)))) {
-    entity.note('lost', lost.build, 'its workflow was gone; begun again');
-    if (entity.inWork === lost.build) entity.work(null);
-    await startPromotion(entity, lost);
+  let running: readonly string[] = [];
+  const answered = await attempt(entity, 'whether its promotions still run is not known', async () => {
+    running = await control.running.executeWithOptions(
+      { summary: 'Do the promotions still run?', ...limit },
+      [{ stream: name, run: streamRun, step: 'running', ids }],
+    );
+  });
+  if (!answered) return;
+  if (back != null && running.includes(rollbackId(name, back))) {
+    if (!entity.rollingBack) entity.foundRollback(back);
+  } else if (entity.rollingBack && entity.rollingBack.build === back)
+    entity.rollbackEnded({ ...entity.rollingBack, failure: 'its workflow was gone' });
+  for (const promotion of open) {
+    const { build } = promotion;
+    // One that has told something meanwhile is there, or has ended.
+    if (entity.promotion(build) !== promotion) continue;
+    const releasing = running.includes(releaseId(name, build));
+    if (releasing && !entity.release(build) && entity.inWork === null) entity.work(build);
+    if (!running.includes(promotionId(name, build))) await beginAgain(entity, promotion, releasing);
   }
-  const back = entity.rollingBack;
-  if (back && !running.includes(rollbackId(entity.stream, back.build)))
-    entity.rollbackEnded({ ...back, failure: 'its workflow was gone' });
+}
+
+/** For a promotion whose workflow is gone. A release that still runs is found by it. */
+async function beginAgain(entity: Entity, lost: Promotion, releasing: boolean): Promise<void> {
+  const { build, phase } = lost;
+  // It has ended, and what was asked of it came too late.
+  if (!entity.promotion(build)) return;
+  if (entity.release(build) && !releasing) return entity.promotionChanged({ ...lost, phase: 'released' });
+  entity.note('lost', build, 'its workflow was gone; begun again');
+  if (entity.inWork === build && !releasing) entity.work(null);
+  await startPromotion(entity, {
+    ...lost,
+    phase: releasing ? 'releasing' : phase === 'failed' ? 'failed' : 'proposed',
+  });
 }
 
 /** Keeps what is known in the build store, and shows it on the release pages. */
 async function show(entity: Entity): Promise<void> {
   const view = entity.view();
   upsertSearchAttributes([{ key: phaseAttribute, value: entity.inWork === null ? 'waiting' : 'releasing' }]);
-  setCurrentDetails(
-    [
-      `**${view.stream}** · released ${view.current ?? 'nothing yet'}`,
-      ...view.promotions.map(
-        (p) => `- **${p.build}** ${p.phase}, ${p.approvals.length} of ${p.needed} approvals`,
-      ),
-    ].join('\n'),
-  );
+  details(entity);
   const args = { stream: entity.stream, run: streamRun };
-  await control.saveView.executeWithOptions({ summary: 'Keep what is known' }, [
-    { ...args, step: 'save-view', view },
-  ]);
+  entity.unsaved = !(await attempt(entity, 'what is known cannot be saved', () =>
+    control.saveView.executeWithOptions({ summary: 'Keep what is known', ...limit }, [
+      { ...args, step: 'save-view', view },
+    ]),
+  ));
   // The next change shows it, if a target is away now.
   await publish.releasePages
     .executeWithOptions({ summary: 'Write the release pages', retry: { maximumAttempts: 3 } }, [
       { ...args, step: 'release-pages' },
     ])
     .catch(nothing);
+}
+
+function details(entity: Entity): void {
+  const { stream: name, current, promotions, trouble } = entity;
+  setCurrentDetails(
+    [
+      `**${name}** · released ${current ?? 'nothing yet'}`,
+      ...(trouble === undefined ? [] : ['', `> ⚠ ${trouble}`, '']),
+      ...promotions.map((p) => `- **${p.build}** ${p.phase}, ${p.approvals.length} of ${p.needed} approvals`),
+    ].join('\n'),
+  );
 }

@@ -1,9 +1,5 @@
 /** Announcements and what the SIG is told: a real SMTP server, a real HTTP server. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { json } from 'node:stream/consumers';
 import { ApplicationFailure } from '@temporalio/common';
 import { announceActivities } from '../../src/activities/announce.js';
 import type { Host } from '../../src/activities/host.js';
@@ -14,6 +10,7 @@ import { runActivity } from '../steps/activity.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { good, settingsOf } from '../streams/tiny-stream.js';
 import { startSmtp, type Smtp } from '../support/smtp.js';
+import { startWebhook, type Webhook } from '../support/webhook.js';
 
 const build = '20261123_01';
 const withTarget = `${good}  release: { location: /srv/release, url: 'http://r/tiny' }\n`;
@@ -24,30 +21,20 @@ describe('announce', () => {
   let s: Scratch;
   let host: Host;
   let smtp: Smtp;
-  let web: Server;
-  let status: number;
-  let received: unknown[];
+  let hook: Webhook;
 
   beforeEach(async () => {
     s = await makeScratch('announce');
     host = { settings: settingsOf(s), store: new Store(s.at('state')) };
     smtp = await startSmtp({ tls: 'none' });
-    [status, received] = [200, []];
-    web = createServer((request, response) => {
-      void json(request).then((body) => {
-        received.push(body);
-        response.writeHead(status).end();
-      });
-    }).listen(0, '127.0.0.1');
-    await once(web, 'listening');
+    hook = await startWebhook();
   });
   afterEach(async () => {
-    web.close();
+    hook.close();
     await smtp.close();
     await s.remove();
   });
 
-  const webhook = () => `http://127.0.0.1:${(web.address() as AddressInfo).port}/hook`;
   const mail = () =>
     `  mail: { server: smtp://127.0.0.1:${smtp.port}, startTls: never, from: SIG <sig@example.org> }\n`;
   const args = { stream: 'tiny', run: 'r', step: 'announce' };
@@ -91,11 +78,11 @@ describe('announce', () => {
     error instanceof ApplicationFailure && error.type === type && error.nonRetryable === nonRetryable;
 
   it('mails the clear-signed text once, then tells the webhook', async () => {
-    await declare(`${mail()}  announce: { to: [announce@lists.example.org], webhook: '${webhook()}' }\n`);
+    await declare(`${mail()}  announce: { to: [announce@lists.example.org], webhook: '${hook.url}' }\n`);
     await released();
-    status = 503;
+    hook.status = 503;
     await assert.rejects(announce(), failsWith('TargetUnreachable', false));
-    status = 200;
+    hook.status = 200;
     const { messageId, ...rest } = await announce();
     assert.deepEqual(rest, { mail: 'sent', webhook: true });
     assert.deepEqual(
@@ -105,7 +92,7 @@ describe('announce', () => {
     assert.match(messageId ?? '', /^<release\.tiny\.20261123_01\.[0-9a-f]{16}@example\.org>$/);
     const told = { event: 'release', id: `release-${build}`, stream: 'tiny', build };
     const whole = { ...told, url: `http://r/tiny/releases/${build}/`, commits: { x86_64: commit } };
-    assert.deepEqual(received, [whole, whole]);
+    assert.deepEqual(hook.received, [whole, whole]);
   });
 
   it('mails the plain text where none is signed, but not where one should be', async () => {
@@ -170,7 +157,7 @@ describe('announce', () => {
       runActivity(announceActivities(host).tellSig, { ...args, ...news, ...change });
 
     it('mails once for each key, and tells the webhook', async () => {
-      await declare(`${mail()}  sig: { to: [sig@b], webhook: '${webhook()}' }\n`);
+      await declare(`${mail()}  sig: { to: [sig@b], webhook: '${hook.url}' }\n`);
       await tell();
       await tell();
       await tell({ key: 'missed-2026-11-24', subject: 'No release', build });
@@ -182,7 +169,7 @@ describe('announce', () => {
         ],
       );
       const told = { event: 'due', id: news.key, stream: 'tiny', text: news.text };
-      assert.deepEqual(received, [told, told, { ...told, id: 'missed-2026-11-24', build }]);
+      assert.deepEqual(hook.received, [told, told, { ...told, id: 'missed-2026-11-24', build }]);
     });
 
     it('sends again what is in doubt', async () => {
@@ -196,16 +183,16 @@ describe('announce', () => {
     });
 
     it('tells only the webhook without recipients, and nobody without settings', async () => {
-      await declare(`${mail()}  sig: { webhook: '${webhook()}' }\n`);
+      await declare(`${mail()}  sig: { webhook: '${hook.url}' }\n`);
       await tell();
-      assert.equal(received.length, 1);
+      assert.equal(hook.received.length, 1);
       for (const settings of [mail(), '']) {
         await declare(settings);
         await tell();
       }
       await s.write('streams/tiny/stream.yaml', good);
       await tell();
-      assert.deepEqual([received.length, smtp.mailbox.length], [1, 0]);
+      assert.deepEqual([hook.received.length, smtp.mailbox.length], [1, 0]);
     });
 
     it('is tried again while the webhook is away, and refuses a key that is no name', async () => {

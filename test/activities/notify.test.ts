@@ -1,9 +1,6 @@
 /** Webhooks, against a real HTTP server. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
@@ -12,27 +9,18 @@ import type { RunRecord } from '../../src/domain/run.js';
 import { readSettings } from '../../src/settings.js';
 import { Store, writeJson } from '../../src/store/store.js';
 import { runActivity } from '../steps/activity.js';
+import { startWebhook, type Webhook } from '../support/webhook.js';
 
 describe('notify', () => {
   let state: string;
-  let server: Server;
-  let status = 200;
-  const received: unknown[] = [];
+  let hook: Webhook;
 
   before(async () => {
     state = await mkdtemp(join(tmpdir(), 'treeline-notify-'));
-    server = createServer((request, response) => {
-      let body = '';
-      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-      request.on('end', () => {
-        received.push(JSON.parse(body));
-        response.writeHead(status).end();
-      });
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    hook = await startWebhook();
   });
   after(async () => {
-    server.close();
+    hook.close();
     await rm(state, { recursive: true });
   });
 
@@ -50,11 +38,10 @@ describe('notify', () => {
 
   async function notify(outcome: RunRecord['outcome']): Promise<void> {
     const store = new Store(state);
-    const webhook = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
     const stream = {
       name: 's',
       publish: { buildlogs: { url: 'http://b' } },
-      notify: [{ webhook, on: ['published', 'failed'] }],
+      notify: [{ webhook: hook.url, on: ['published', 'failed'] }],
     };
     await writeJson(join(store.runDir({ stream: 's', run: 'r' }), 'stream.json'), stream);
     const { notify: activity } = notifyActivities({
@@ -67,13 +54,13 @@ describe('notify', () => {
   it('tells the outcomes that the stream asks for, and no others', async () => {
     await notify('published');
     await notify('no-change');
-    assert.deepEqual(received, [
+    assert.deepEqual(hook.received, [
       { stream: 's', run: 'r', outcome: 'published', build: '20261123_01', url: 'http://b' },
     ]);
   });
 
   it('is tried again when the receiver is ill', async () => {
-    status = 503;
+    hook.status = 503;
     await assert.rejects(
       notify('failed'),
       (error: unknown) =>

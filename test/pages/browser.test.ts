@@ -1,65 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
-import { serve, type WebServer } from '../../src/web/serve.js';
+import type { Page } from 'playwright-core';
+import { assertFits, inChromium, lowContrast } from './chromium.js';
 import { makeSite, newer, newest, older, stream } from './site.js';
-
-/** Folder for screenshots, for a look by eye; none are made without it. */
-const shots = process.env['TREELINE_SCREENSHOTS'];
 
 describe('build pages in Chromium', function () {
   this.timeout(60_000);
-  let site: Awaited<ReturnType<typeof makeSite>>;
-  let server: WebServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await makeSite();
-    server = await serve({ root: site.root, port: 0 });
-    browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: [
-        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-        '--disable-component-update', '--disable-sync',
-      ], // prettier-ignore
-    });
-    if (shots) await mkdir(shots, { recursive: true });
-  });
-  after(async () => {
-    await browser.close();
-    await server.close();
-    await site.remove();
-  });
-
-  const open = async (options: BrowserContextOptions = {}) => {
-    page = await (await browser.newContext({ baseURL: server.url, ...options })).newPage();
-    problems = [];
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) problems.push(message.text());
-    });
-    page.on('pageerror', (error) => problems.push(error.message));
-    page.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`));
-    page.on('response', (response) => {
-      if (response.status() >= 400) problems.push(`${response.status()} ${response.url()}`);
-    });
-  };
-  afterEach(async () => {
-    await page.context().close();
-    assert.deepEqual(problems, []);
-  });
-  const shoot = async (name: string) => {
-    if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-  };
+  const { file, open, shoot } = inChromium(makeSite);
   const streamUrl = '/buildlogs/sample/index.html';
   const buildUrl = `/buildlogs/sample/builds/${newer}/x86_64/`;
-  const shownRows = () => page.locator('#packages tbody tr:visible').count();
+  const shownRows = (page: Page) => page.locator('#packages tbody tr:visible').count();
 
   it('lead from the instance to a log', async () => {
-    await open();
+    const page = await open();
     await page.goto('/');
     await page.getByRole('link', { name: stream.title }).click();
     await page.getByRole('heading', { level: 1, name: stream.title }).waitFor();
@@ -67,12 +20,12 @@ describe('build pages in Chromium', function () {
     await page.getByRole('heading', { level: 1, name: newer }).waitFor();
 
     const all = Object.keys(newest.lockfile.packages).length;
-    assert.equal(await shownRows(), all);
+    assert.equal(await shownRows(page), all);
     await page.getByLabel('Filter').fill('STDC src.rpm');
-    assert.equal(await shownRows(), 1);
+    assert.equal(await shownRows(page), 1);
     assert.equal(await page.getByRole('status').textContent(), `1 of ${all} packages`);
     await page.getByLabel('Filter').fill('');
-    assert.equal(await shownRows(), all);
+    assert.equal(await shownRows(page), all);
 
     await page.locator('#boot + .scroll').getByRole('link', { name: 'boot-qcow2-2.log' }).click();
     await page.waitForURL('**/logs/boot-qcow2-2.log');
@@ -88,7 +41,7 @@ describe('build pages in Chromium', function () {
   });
 
   it('have no broken link', async () => {
-    await open();
+    const page = await open();
     for (const url of [streamUrl, buildUrl]) {
       await page.goto(url);
       const links = await page
@@ -101,7 +54,7 @@ describe('build pages in Chromium', function () {
   });
 
   it('work by keyboard: skip link first, then every scrolling table', async () => {
-    await open();
+    const page = await open();
     await page.goto(buildUrl);
     await page.keyboard.press('Tab');
     const skip = page.getByRole('link', { name: 'Skip to content' });
@@ -126,41 +79,36 @@ describe('build pages in Chromium', function () {
 
   for (const colorScheme of ['light', 'dark'] as const)
     it(`keep AA contrast, ${colorScheme}`, async () => {
-      await open({ colorScheme });
+      const page = await open({ colorScheme });
       for (const [name, url] of Object.entries({ instance: '/', stream: streamUrl, build: buildUrl })) {
         await page.goto(url);
         assert.deepEqual(await lowContrast(page), [], name);
-        await shoot(`${name}-${colorScheme}`);
+        await shoot(page, `${name}-${colorScheme}`);
       }
     });
 
   it('fit a phone: tables scroll, the page does not', async () => {
-    await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    const page = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
     for (const [name, url] of Object.entries({ instance: '/', stream: streamUrl, build: buildUrl })) {
       await page.goto(url);
-      const { scroll, client } = await page.evaluate(() => ({
-        scroll: document.documentElement.scrollWidth,
-        client: document.documentElement.clientWidth,
-      }));
-      assert.equal(client, 390);
-      assert.equal(scroll, client, `${name} scrolls sideways`);
-      await shoot(`${name}-phone`);
+      await assertFits(page, 390, name);
+      await shoot(page, `${name}-phone`);
     }
   });
 
   it('show everything without scripts', async () => {
-    await open({ javaScriptEnabled: false });
+    const page = await open({ javaScriptEnabled: false });
     await page.goto(buildUrl);
-    assert.equal(await shownRows(), Object.keys(newest.lockfile.packages).length);
+    assert.equal(await shownRows(page), Object.keys(newest.lockfile.packages).length);
     assert.ok(await page.locator('#filter').isHidden());
   });
 
   it('work from a plain folder, with their style', async () => {
-    await open();
-    await page.goto(pathToFileURL(join(site.root, streamUrl)).href);
+    const page = await open();
+    await page.goto(pathToFileURL(file(streamUrl)).href);
     await page.getByRole('link', { name: newer }).click();
     await page.getByLabel('Filter').fill('linux-image');
-    assert.equal(await shownRows(), 1);
+    assert.equal(await shownRows(page), 1);
     assert.equal(
       await page
         .locator('.badge')
@@ -170,30 +118,3 @@ describe('build pages in Chromium', function () {
     );
   });
 });
-
-/** Texts whose colour is below 4.5:1 on the nearest ground. */
-const lowContrast = (page: Page): Promise<string[]> =>
-  page.evaluate(() => {
-    const rgb = (text: string) => (text.match(/[\d.]+/g) ?? []).map(Number);
-    const luminance = (text: string) => {
-      const [r = 0, g = 0, b = 0] = rgb(text).map((v) =>
-        v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4,
-      );
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const ground = (element: Element | null): string => {
-      if (!element) return 'rgb(255, 255, 255)';
-      const color = getComputedStyle(element).backgroundColor;
-      return rgb(color)[3] === 0 ? ground(element.parentElement) : color;
-    };
-    const low = new Set<string>();
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    while (walker.nextNode()) {
-      const element = walker.currentNode.parentElement;
-      if (!element || element.tagName === 'SCRIPT' || !walker.currentNode.textContent?.trim()) continue;
-      const [a, b] = [luminance(getComputedStyle(element).color), luminance(ground(element))];
-      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      if (ratio < 4.5) low.add(`${element.className || element.tagName}: ${ratio.toFixed(2)}`);
-    }
-    return [...low];
-  });

@@ -1,8 +1,59 @@
 /** Chromium for tests of pages, with what must hold on each of them. */
 import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { serve, type WebServer } from '../../src/web/serve.js';
 
-export const launch = (): Promise<Browser> =>
+/** Folder for screenshots, for a look by eye; none are made without it. */
+const shots = process.env['TREELINE_SCREENSHOTS'];
+
+interface Site {
+  readonly root: string;
+  remove(): Promise<void>;
+}
+
+/** Around the tests of a suite: a site, its web server, a browser. A page that a test opened may have complained of nothing. */
+export function inChromium(make: () => Promise<Site>) {
+  let site: Site;
+  let server: WebServer;
+  let browser: Browser;
+  let opened: Awaited<ReturnType<typeof openPage>>[] = [];
+  before(async () => {
+    site = await make();
+    server = await serve({ root: site.root, port: 0 });
+    browser = await launch();
+    if (shots) await mkdir(shots, { recursive: true });
+  });
+  after(async () => {
+    await browser.close();
+    await server.close();
+    await site.remove();
+  });
+  afterEach(async () => {
+    const ended = opened;
+    opened = [];
+    for (const { page } of ended) await page.context().close();
+    assert.deepEqual(
+      ended.flatMap(({ problems }) => problems),
+      [],
+    );
+  });
+  return {
+    /** A path in the site's folder. */
+    file: (path: string) => join(site.root, path),
+    open: async (options: BrowserContextOptions = {}): Promise<Page> => {
+      const one = await openPage(browser, { baseURL: server.url, ...options });
+      opened.push(one);
+      return one.page;
+    },
+    shoot: async (page: Page, name: string): Promise<void> => {
+      if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+    },
+  };
+}
+
+const launch = (): Promise<Browser> =>
   chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: [
@@ -12,7 +63,7 @@ export const launch = (): Promise<Browser> =>
   });
 
 /** A page in a context of its own; what it complains of or fails to load gathers in `problems`. */
-export async function openPage(browser: Browser, options: BrowserContextOptions) {
+async function openPage(browser: Browser, options: BrowserContextOptions) {
   const page = await (await browser.newContext(options)).newPage();
   const problems: string[] = [];
   page.on('console', (message) => {

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { serve, type WebServer } from '../../src/web/serve.js';
-import { assertFits, launch, lowContrast, openPage } from './chromium.js';
+import { assertFits, inChromium, lowContrast } from './chromium.js';
 import { backed, candidate, current, former, makeReleaseSite } from './release-site.js';
-
-/** Folder for screenshots, for a look by eye; none are made without it. */
-const shots = process.env['TREELINE_SCREENSHOTS'];
 
 const urls = {
   releases: '/releases/sample/index.html',
@@ -18,36 +11,10 @@ const urls = {
 
 describe('release pages in Chromium', function () {
   this.timeout(60_000);
-  let site: Awaited<ReturnType<typeof makeReleaseSite>>;
-  let server: WebServer;
-  let browser: Browser;
-  let page: Page;
-  let problems: string[];
-
-  before(async () => {
-    site = await makeReleaseSite();
-    server = await serve({ root: site.root, port: 0 });
-    browser = await launch();
-    if (shots) await mkdir(shots, { recursive: true });
-  });
-  after(async () => {
-    await browser.close();
-    await server.close();
-    await site.remove();
-  });
-  const open = async (options: BrowserContextOptions = {}) => {
-    ({ page, problems } = await openPage(browser, { baseURL: server.url, ...options }));
-  };
-  afterEach(async () => {
-    await page.context().close();
-    assert.deepEqual(problems, []);
-  });
-  const shoot = async (name: string) => {
-    if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-  };
+  const { file, open, shoot } = inChromium(makeReleaseSite);
 
   it('lead from the releases to a release, its changelog and the one before', async () => {
-    await open();
+    const page = await open();
     await page.goto(urls.releases);
     const list = page.getByRole('region', { name: 'Releases, newest first' });
     assert.equal(await list.getByRole('row').count(), 5);
@@ -69,7 +36,7 @@ describe('release pages in Chromium', function () {
   });
 
   it('have no broken link but those to other sites, and none that runs a script', async () => {
-    await open();
+    const page = await open();
     const checked = new Set<string>();
     for (const url of Object.values(urls)) {
       await page.goto(url);
@@ -87,7 +54,7 @@ describe('release pages in Chromium', function () {
   });
 
   it('tell by role what the pictures show', async () => {
-    await open();
+    const page = await open();
     await page.goto(urls.releases);
     const card = page.getByRole('article', { name: `Candidate ${candidate}` });
     await card.getByRole('img', { name: '1 of 2 approvals' }).waitFor();
@@ -101,23 +68,23 @@ describe('release pages in Chromium', function () {
 
   for (const colorScheme of ['light', 'dark'] as const)
     it(`keep AA contrast, ${colorScheme}`, async () => {
-      await open({ colorScheme });
+      const page = await open({ colorScheme });
       for (const [name, url] of Object.entries(urls)) {
         await page.goto(url);
         await page
           .locator('details')
           .evaluateAll((all) => all.forEach((one) => one.setAttribute('open', '')));
         assert.deepEqual(await lowContrast(page), [], name);
-        await shoot(`${name}-${colorScheme}`);
+        await shoot(page, `${name}-${colorScheme}`);
       }
     });
 
   it('fit a small phone: tables and the timeline scroll, the page does not', async () => {
-    await open({ viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
+    const page = await open({ viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
     for (const [name, url] of Object.entries(urls)) {
       await page.goto(url);
       await assertFits(page, 320, name);
-      await shoot(`${name}-phone`);
+      await shoot(page, `${name}-phone`);
     }
     await page.goto(urls.releases);
     const { left, right } = await page.locator('.timeline').evaluate((box) => {
@@ -128,8 +95,8 @@ describe('release pages in Chromium', function () {
   });
 
   it('need no script, and work from a plain folder', async () => {
-    await open({ javaScriptEnabled: false });
-    await page.goto(pathToFileURL(join(site.root, urls.releases)).href);
+    const page = await open({ javaScriptEnabled: false });
+    await page.goto(pathToFileURL(file(urls.releases)).href);
     await page.getByRole('link', { name: current }).first().click();
     await page.getByRole('heading', { level: 1, name: `release ${current}` }).waitFor();
     assert.equal(await page.locator('script').count(), 0);

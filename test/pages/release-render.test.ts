@@ -11,7 +11,7 @@ import { layOut } from '../../src/pages/timeline-layout.js';
 import { writeReleasePages } from '../../src/pages/write.js';
 import { hash } from './packages.js';
 import {
-  backed, backedNotes, blank, calendar, candidate, current, former, generated, index, input, notes, proposed, view,
+  backed, backedNotes, blank, calendar, candidate, current, documents, former, generated, index, input, notes, proposed, view,
 } from './release-site.js'; // prettier-ignore
 import { stream as builds } from './site.js';
 
@@ -36,6 +36,13 @@ describe('release pages', () => {
       assert.match(html, /&lt;script>alert/);
     }
     assert.match(text(release), /CVE-2026-1002/);
+  });
+
+  it('name their feed to feed readers, where there is one', () => {
+    const link =
+      '<link rel="alternate" type="application/atom+xml" title="Sample &amp; &lt;b>friends&lt;/b> releases" href="releases.atom"/>';
+    assert.ok(page.slice(0, page.indexOf('</head>')).includes(link), page.slice(0, 2000));
+    assert.doesNotMatch(release + renderReleases(blank), /<link rel="alternate"/);
   });
 
   it('name the current release, with what it is made of', () => {
@@ -162,10 +169,13 @@ describe('release pages', () => {
   it('tell how to upgrade and to follow the releases, for any architecture', () => {
     assert.match(release, /rpm-ostree upgrade\nsystemctl reboot/);
     for (const html of [page, release]) {
-      assert.match(html, /rpm-ostree rebase sample:sample\/\$\(uname -m\)\/release\nsystemctl reboot/);
       assert.match(
         html,
-        /--gpg-import=sample-signing-key\.asc sample http:\/\/127\.0\.0\.1:8470\/releases\/sample\/repo/,
+        /rpm-ostree rebase sample-release:sample\/\$\(uname -m\)\/release\nsystemctl reboot/,
+      );
+      assert.match(
+        html,
+        /--gpg-import=sample-release\.asc sample-release \\\n {2}http:\/\/127\.0\.0\.1:8470\/releases\/sample\/repo/,
       );
       assert.match(html, /C99E 737D 7BC9 2E56 D61C {1,2}1279 6231 C6DF CC37 8F33/);
     }
@@ -196,15 +206,7 @@ describe('release pages', () => {
     );
     assert.match(shown, /475 MiB ✓ passed [0-9a-f]{64}/);
     assert.match(shown, /488 MiB not tried on this host/);
-    for (const file of [
-      'notes.md',
-      'notes.json',
-      'download.md',
-      'download.moin',
-      'announcement.txt',
-      'release.json',
-    ])
-      assert.match(release, new RegExp(`href="${file}"`));
+    for (const file of documents) assert.match(release, new RegExp(`href="${file}"`));
   });
 
   it('say of a rolled back release that it was, and how to return', () => {

@@ -263,6 +263,11 @@ export const notes: ReleaseNotes = releaseNotes.parse({
 
 export const backedNotes: ReleaseNotes = { ...notes, build: backed, former };
 
+/** Beside a release's page. */
+export const documents = [
+  'notes.md', 'notes.json', 'download.md', 'download.moin', 'announcement.txt', 'release.json',
+]; // prettier-ignore
+
 /** Writes the location into `releases/sample` of a folder of its own; every file that a page links to exists. */
 export async function makeReleaseSite(): Promise<{ root: string; remove(): Promise<void> }> {
   const root = await mkdtemp(join(tmpdir(), 'treeline-releases-'));
@@ -274,16 +279,7 @@ export async function makeReleaseSite(): Promise<{ root: string; remove(): Promi
   for (const file of ['releases.json', 'stream.json', 'releases.atom', 'signing-key.asc'])
     await put(`releases/sample/${file}`);
   for (const { version } of index.releases)
-    for (const file of [
-      'index.html',
-      'notes.md',
-      'notes.json',
-      'download.md',
-      'download.moin',
-      'announcement.txt',
-      'release.json',
-    ])
-      await put(`releases/sample/releases/${version}/${file}`);
+    for (const file of ['index.html', ...documents]) await put(`releases/sample/releases/${version}/${file}`);
   for (const { images, checksums = '' } of notes.architectures)
     for (const address of [checksums, ...images.flatMap((image) => [image.url, image.signature])])
       await put(decodeURIComponent(new URL(address).pathname));

@@ -37,10 +37,16 @@ describe('build pages', () => {
   it('say how to add the remote with both signatures verified', () => {
     assert.match(
       streamPage,
-      /ostree remote add --set=gpg-verify=true --set=gpg-verify-summary=true \\\n {2}--gpg-import=/,
+      /ostree remote add --if-not-exists \\\n {2}--set=gpg-verify=true --set=gpg-verify-summary=true \\\n {2}--gpg-import=/,
     );
     assert.match(streamPage, /http:\/\/127\.0\.0\.1:8470\/buildlogs\/sample\/signing-key\.asc/);
     assert.match(streamPage, /rpm-ostree rebase sample:sample\/\$\(uname -m\)\/standard/);
+    assert.match(
+      buildPage,
+      new RegExp(
+        `curl .* http://127\\.0\\.0\\.1:8470/buildlogs/sample/builds/${newer}/x86_64/sha256sum\\.txt\\.asc\n`,
+      ),
+    );
     const sly = renderStream({ stream: { ...stream, url: 'http://host/$(reboot)' }, generated, builds: [] });
     assert.match(sly, /'http:\/\/host\/\$\(reboot\)\/repo'/);
     assert.match(sly, /No build is published yet/);

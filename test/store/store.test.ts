@@ -71,6 +71,24 @@ describe('the build store', function () {
     await assert.rejects(createExclusive(s.at('a/b/c'), 'x'), { code: /ENOTDIR|EEXIST/ });
   });
 
+  it('shows readers nothing of a created file, or all of it', async () => {
+    const content = 'x'.repeat(300_000);
+    const state = { writing: true };
+    const seen = new Set<string | undefined>();
+    const reader = (async () => {
+      while (state.writing) for (let n = 0; n < 8; n++) seen.add(await readText(s.at('new', String(n))));
+    })();
+    const names = Array.from({ length: 32 }, (_, n) => s.at('new', String(n % 8)));
+    const created = await Promise.all(names.map((name) => createExclusive(name, content)));
+    state.writing = false;
+    await reader;
+    seen.delete(undefined);
+    seen.delete(content);
+    assert.deepEqual([...seen], []);
+    assert.equal(created.filter(Boolean).length, 8);
+    assert.equal((await readdir(s.at('new'))).length, 8);
+  });
+
   it('shows readers the old content or the new, whatever number of steps writes at once', async () => {
     const file = s.at('sub/folder/file');
     const contents = Array.from({ length: 12 }, (_, i) => String.fromCharCode(97 + i).repeat(300_000));
@@ -95,15 +113,17 @@ describe('the build store', function () {
     assert.deepEqual(await readdir(s.at('folder')), ['inside']);
     const small = 'mkdir t && mount -t tmpfs -o size=64k none t && exec "$0" -e "$1"';
     const program = `
-      const { writeWhole } = await import(${JSON.stringify(store)});
+      const { createExclusive, writeWhole } = await import(${JSON.stringify(store)});
       const { readFileSync, readdirSync } = await import('node:fs');
       await writeWhole('t/file', 'old');
-      const code = await writeWhole('t/file', 'x'.repeat(200000)).then(() => 'none', (error) => error.code);
-      console.log(code, readFileSync('t/file', 'utf8'), readdirSync('t').join());`;
+      for (const [write, file] of [[writeWhole, 't/file'], [createExclusive, 't/new']]) {
+        const code = await write(file, 'x'.repeat(200000)).then(() => 'none', (error) => error.code);
+        console.log(code, readFileSync('t/file', 'utf8'), readdirSync('t').join());
+      }`;
     const { stdout } = await s.step.run(['sh', '-c', small, process.execPath, `(async()=>{${program}})()`], {
       cwd: s.folder,
     });
-    assert.equal(stdout, 'ENOSPC old file\n');
+    assert.equal(stdout, 'ENOSPC old file\n'.repeat(2));
   });
 
   it('names the file that is not what it should be', async () => {
@@ -132,6 +152,8 @@ describe('the build store', function () {
   it('knows ids, newest first, and whose they are', async () => {
     const own = new Store(s.folder);
     assert.deepEqual(await own.ids('tiny'), []);
+    // What a crash may leave is no id.
+    await s.write('store/tiny/ids/20261123_03.tmp', 'run');
     for (const id of ['20261123_02', '20261122_10', '20261123_01'])
       await s.write(`store/tiny/ids/${id}`, `run of ${id}\n`);
     assert.deepEqual(await own.ids('tiny'), ['20261123_02', '20261123_01', '20261122_10']);

@@ -26,26 +26,36 @@ describe('replay', function () {
     Worker.runReplayHistory(
       { workflowBundle: { codePath: workflowBundle } },
       historyFromJSON(history),
-      'nightly/sample',
+      'workflow/sample',
     );
   const read = async (name: string) =>
     JSON.parse(await readFile(join(historiesFolder, name), 'utf8')) as History;
 
   it('of every committed history goes through', async () => {
     const names = (await readdir(historiesFolder)).filter((name) => name.endsWith('.json'));
-    assert.ok(names.length >= 3, `histories: ${names.join(', ')}`);
+    assert.ok(names.length >= 10, `histories: ${names.join(', ')}`);
     for (const name of names) await replay(await read(name));
   });
 
-  it('fails when a step is another than it was', async () => {
-    const history = await read('nightly-published.json');
-    const commit = history.events.find(
-      (event) => event.activityTaskScheduledEventAttributes?.activityType.name === 'commit',
-    );
-    assert.ok(commit?.activityTaskScheduledEventAttributes);
-    commit.activityTaskScheduledEventAttributes.activityType.name = 'commitElsewhere';
-    await assert.rejects(replay(history), DeterminismViolationError);
-  });
+  for (const [name, step] of [
+    ['nightly-published', 'commit'],
+    ['stream-renewed', 'examine'],
+    ['promotion-released', 'standing'],
+    ['promotion-rejected', 'standing'],
+    ['release-announced', 'switchRelease'],
+    ['release-undone', 'undoRelease'],
+    ['rollback', 'takeFormer'],
+    ['candidate-proposed', 'tellSig'],
+  ] as const)
+    it(`of ${name} fails when step ${step} is another than it was`, async () => {
+      const history = await read(`${name}.json`);
+      const altered = history.events.find(
+        (event) => event.activityTaskScheduledEventAttributes?.activityType.name === step,
+      );
+      assert.ok(altered?.activityTaskScheduledEventAttributes);
+      altered.activityTaskScheduledEventAttributes.activityType.name = `${step}Elsewhere`;
+      await assert.rejects(replay(history), DeterminismViolationError);
+    });
 
   it('fails when the workflow decides otherwise than it did', async () => {
     const history = await read('nightly-no-change.json');

@@ -1,10 +1,11 @@
 /** `releases STREAM`: what was released, from the build store. */
 import type { Command } from 'commander';
 import type { Settings } from '../../settings.js';
+import { emptyReleases, storedReleases } from '../../release/release-index.js';
 import { Store } from '../../store/store.js';
 import { loadStream } from '../../streams/load.js';
 import { printJson, printTable } from '../output.js';
-import { knownReleases, readReleases } from '../releases.js';
+import { knownReleases } from '../releases.js';
 
 export function addReleases(program: Command, settings: Settings): void {
   program
@@ -15,11 +16,8 @@ export function addReleases(program: Command, settings: Settings): void {
     .action(async (stream: string, { json }: { json?: boolean }) => {
       await loadStream(settings, stream);
       const store = new Store(settings.state);
-      const index = await readReleases(store, stream);
-      if (json)
-        return printJson(
-          index ?? { stream, metadata: { 'last-modified': new Date(0).toISOString() }, releases: [] },
-        );
+      const index = await storedReleases(store, stream);
+      if (json) return printJson(index ?? emptyReleases(stream));
       if (!index?.releases.length) return console.log(`${stream}: nothing was released yet`);
       const { current } = await knownReleases(store, stream, undefined);
       printTable(

@@ -9,7 +9,8 @@ import { listStreams } from '../../streams/load.js';
 import { readView } from '../../release/release-index.js';
 import { connect } from '../../temporal/connect.js';
 import { nightlyId } from '../../workflows/nightly-messages.js';
-import { publishedBuilds, runRecords } from '../builds.js';
+import { storedBuilds } from '../../publish/stored-builds.js';
+import { runRecords } from '../builds.js';
 import { printJson, printTable } from '../output.js';
 
 const minute = (time: string | Date | undefined) =>
@@ -42,7 +43,7 @@ export function addStatus(program: Command, settings: Settings): void {
                   .catch(() => ({ phase: 'waiting for a worker', build: undefined, trouble: undefined }))
               : undefined;
           const [last] = await runRecords(store, stream);
-          const [build] = await publishedBuilds(store, stream);
+          const [build] = await storedBuilds(store, stream);
           const schedule = await describeSchedule(client, stream);
           const view = await readView(store, stream);
           rows.push({

@@ -12,53 +12,20 @@ import re
 import shutil
 import sys
 
-import dnf
 import dnf.callback
 import dnf.exceptions
-import dnf.repo
 import dnf.subject
 import hawkey
+
+sys.dont_write_bytecode = True
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../rpm"))
+from dnf_base import base_of
 
 
 class Refused(Exception):
     def __init__(self, code, message, details=()):
         super().__init__(message)
         self.answer = {"failure": code, "message": message, "details": list(details)[:40]}
-
-
-def base_of(request):
-    base = dnf.Base()
-    conf = base.conf
-    conf.config_file_path = os.devnull
-    conf.reposdir = conf.varsdir = conf.pluginpath = []
-    conf.plugins = False
-    conf.installroot = request["persistdir"]  # Empty: nothing that is installed counts.
-    conf.cachedir = request["cachedir"]
-    conf.persistdir = request["persistdir"]
-    conf.logdir = request["persistdir"]
-    conf.system_cachedir = request["cachedir"]
-    conf.substitutions.update(releasever=request["releasever"], arch=request["arch"], basearch=request["arch"])
-    conf.gpgcheck = True
-    conf.assumeyes = True  # Keys come from the request alone.
-    conf.install_weak_deps = False
-    conf.best = True
-    conf.module_platform_id = ""
-    conf.max_parallel_downloads = 8
-    conf.retries = 3
-    conf.timeout = 20
-    conf.metadata_expire = -1
-    conf.excludepkgs = request.get("exclude", [])
-    for one in request["repos"]:
-        repo = dnf.repo.Repo(one["id"], conf)
-        repo.baseurl = [one["baseurl"]]
-        repo.gpgcheck = True
-        repo.repo_gpgcheck = one["metadataSigned"]
-        repo.gpgkey = ["file://" + path for path in one["gpgKeys"]]
-        repo.skip_if_unavailable = False
-        repo.deltarpm = False
-        repo.enable()
-        base.repos.add(repo)
-    return base
 
 
 def load(base, request):
@@ -104,6 +71,7 @@ def evra_of(package):
 
 def resolve(request):
     base = base_of(request)
+    base.conf.excludepkgs = request["exclude"]
     load(base, request)
     missing = []
     for spec in request["packages"]:

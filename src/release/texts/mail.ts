@@ -1,6 +1,7 @@
 /** The announcement, in the form that announce lists use: plain text, to be signed inline as it is. */
 import type { ChangeNote, ReleaseNotes } from '../../domain/release.js';
 import { formatBytes } from '../../domain/units.js';
+import * as commands from '../../pages/commands.js';
 import { changeKinds, groupChanges } from '../../pages/facts.js';
 import * as plain from './plain.js';
 
@@ -112,16 +113,17 @@ function advisories(notes: ReleaseNotes): string[] {
 }
 
 function upgrade(notes: ReleaseNotes): string[] {
+  const remote = commands.remoteOf(notes);
   const indented = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
   return [
     ...wrap('A machine that follows the releases already:'),
-    ...indented(plain.commands.upgrade['rpm-ostree']),
+    ...indented(commands.upgrade['rpm-ostree']),
     ...wrap('Any other, as root, after a look at the fingerprint of the key (see below):'),
-    ...indented(plain.commands.key(notes)),
-    ...indented(plain.commands.remote(notes)),
+    ...indented(commands.fetchKey(remote)),
+    ...indented(commands.addRemote(remote)),
     ...notes.architectures.flatMap((arch) => [
       ...(notes.architectures.length > 1 ? [`${arch.architecture}:`] : []),
-      ...indented(plain.commands.rebase(notes, arch)['rpm-ostree']),
+      ...indented(commands.rebase(remote, arch.ref)['rpm-ostree']),
     ]),
   ];
 }

@@ -1,6 +1,7 @@
 /** Release notes and the Download page's section in Markdown (CommonMark with GitHub's tables). */
 import type { ChangeNote, ReleaseNotes } from '../../domain/release.js';
 import { formatBytes } from '../../domain/units.js';
+import * as commands from '../../pages/commands.js';
 import { changeKinds, groupChanges } from '../../pages/facts.js';
 import * as plain from './plain.js';
 
@@ -101,7 +102,7 @@ const document = (...paragraphs: readonly (readonly string[])[]) =>
     .join('\n\n')}\n`;
 
 function upgrade(notes: ReleaseNotes, level: string): string[][] {
-  const { commands } = plain;
+  const remote = commands.remoteOf(notes);
   const several = notes.architectures.length > 1;
   return [
     [`${level} How to upgrade`],
@@ -111,11 +112,11 @@ function upgrade(notes: ReleaseNotes, level: string): string[][] {
     shell(commands.upgrade.ostree),
     [`${level} How to come from another ref`],
     ['As root, fetch the signing key and look at it:'],
-    shell(commands.key(notes)),
+    shell(commands.fetchKey(remote)),
     [`It must have the fingerprint ${code(plain.fingerprintOf(notes))}. Then add the repository once:`],
-    shell(commands.remote(notes)),
+    shell(commands.addRemote(remote)),
     ...notes.architectures.flatMap((arch) => {
-      const rebase = commands.rebase(notes, arch);
+      const rebase = commands.rebase(remote, arch.ref);
       return [
         [`Move the machine${several ? ` (${arch.architecture})` : ''} over with`],
         shell(rebase['rpm-ostree']),
@@ -155,13 +156,14 @@ function images({ architectures }: ReleaseNotes): string[][] {
 function verify(notes: ReleaseNotes, level: string): string[][] {
   const first = notes.architectures.find(({ checksums }) => checksums !== undefined);
   if (first?.checksums === undefined) return [];
+  const remote = commands.remoteOf(notes);
   const where = notes.architectures.length > 1 ? ` These are the commands for ${first.architecture}:` : '';
   return [
     [`${level} How to verify a download`],
     [
       `The images and checksums are signed with the key ${code(plain.fingerprintOf(notes))} (${link('signing key', notes.signingKey.url)}).${where}`,
     ],
-    shell([...plain.commands.key(notes), ...plain.commands.verify(notes, first.checksums)]),
+    shell([...commands.fetchKey(remote), ...commands.verifyDownload(remote, first.checksums)]),
     ['gpg must say “Good signature” and name that fingerprint, sha256sum “OK” for each image.'],
   ];
 }

@@ -1,6 +1,7 @@
 /** The 'Atomic Host' section of the Download page in the markup of MoinMoin 1.x, which wiki.centos.org ran. */
 import type { ReleaseNotes } from '../../domain/release.js';
 import { formatBytes } from '../../domain/units.js';
+import * as commands from '../../pages/commands.js';
 import * as plain from './plain.js';
 
 /**
@@ -57,6 +58,7 @@ const block = (lines: readonly string[]) => [
 /** The section, to be put into the page by a person. */
 export function toMoinDownload(notes: ReleaseNotes): string {
   const { architectures, page, signingKey, build, stream } = notes;
+  const remote = commands.remoteOf(notes);
   const rows = architectures.flatMap((arch) =>
     arch.images.map((image) => [
       link(image.file, image.url),
@@ -88,15 +90,15 @@ export function toMoinDownload(notes: ReleaseNotes): string {
     [
       `Everything is signed with the ${link('signing key', signingKey.url)} ${verbatim(plain.fingerprintOf(notes))}. Fetch it and look at it:`,
     ],
-    block(plain.commands.key(notes)),
+    block(commands.fetchKey(remote)),
     ...(lists[0]
-      ? [['Verify downloaded images:'], block(plain.commands.verify(notes, lists[0].checksums))]
+      ? [['Verify downloaded images:'], block(commands.verifyDownload(remote, lists[0].checksums))]
       : []),
     ['Upgrade a machine that follows the releases already:'],
-    block(plain.commands.upgrade['rpm-ostree']),
+    block(commands.upgrade['rpm-ostree']),
     ['Come from another ref, as root:'],
-    block(plain.commands.remote(notes)),
-    ...architectures.map((arch) => block(plain.commands.rebase(notes, arch)['rpm-ostree'])),
+    block(commands.addRemote(remote)),
+    ...architectures.map((arch) => block(commands.rebase(remote, arch.ref)['rpm-ostree'])),
   ];
   return `${paragraphs
     .filter((lines) => lines.length > 0)

@@ -1,5 +1,5 @@
 /** What all texts of a release share. Names, changelogs and advisories are the packagers' text: nothing in them may act as markup. */
-import { formatFingerprint, shellWord } from '../../pages/facts.js';
+import { formatFingerprint } from '../../pages/facts.js';
 import type { Advisory, ReleaseNotes } from '../../domain/release.js';
 
 /** Controls, formatting such as right-to-left marks, lone surrogates and non-characters: none of it is text. */
@@ -64,56 +64,5 @@ export function summaryOf(notes: ReleaseNotes): string {
   ].join(' ');
 }
 
-/**
- * Name of the ostree remote of the releases: not the name under which nightly builds are known, for a machine that follows those
- * has that remote already, and a change to the same ref of the same remote would be refused.
- */
-export const remoteOf = ({ stream }: ReleaseNotes) => `${stream.osname}-release`;
-
-export const keyFileOf = (notes: ReleaseNotes) => `${remoteOf(notes)}.asc`;
-
 export const fingerprintOf = ({ signingKey }: ReleaseNotes) =>
   formatFingerprint(oneLine(signingKey.fingerprint));
-
-/** Name of the checksums' file beside the images, without the signature's ending. */
-const listOf = (checksums: string) =>
-  decodeURIComponent(checksums.split('/').at(-1) ?? '').replace(/\.asc$/, '');
-
-/** Commands of the texts, as lines for a POSIX shell. */
-export const commands = {
-  /** On a machine that follows the releases. */
-  upgrade: {
-    'rpm-ostree': ['rpm-ostree upgrade', 'systemctl reboot'],
-    ostree: ['ostree admin upgrade', 'systemctl reboot'],
-  },
-
-  /** Fetches the key and shows whose it is. */
-  key: (notes: ReleaseNotes) => [
-    `curl -fsS -o ${shellWord(keyFileOf(notes))} ${shellWord(notes.signingKey.url)}`,
-    `gpg --show-keys ${shellWord(keyFileOf(notes))}`,
-  ],
-
-  remote: (notes: ReleaseNotes) => [
-    'ostree remote add --if-not-exists \\',
-    '  --set=gpg-verify=true --set=gpg-verify-summary=true \\',
-    `  --gpg-import=${shellWord(keyFileOf(notes))} ${shellWord(remoteOf(notes))} \\`,
-    `  ${shellWord(`${notes.url}/repo`)}`,
-  ],
-
-  /** From any other ref or remote. */
-  rebase: (notes: ReleaseNotes, { ref }: { ref: string }) => ({
-    'rpm-ostree': [`rpm-ostree rebase ${shellWord(`${remoteOf(notes)}:${ref}`)}`, 'systemctl reboot'],
-    ostree: [`ostree admin switch ${shellWord(`${remoteOf(notes)}:${ref}`)}`, 'systemctl reboot'],
-  }),
-
-  /** After the download of images into the current folder. What is not signed is not looked at. */
-  verify: (notes: ReleaseNotes, checksums: string) => {
-    const list = shellWord(listOf(checksums));
-    return [
-      `gpg --import ${shellWord(keyFileOf(notes))}`,
-      `curl -fsS -o ${shellWord(`${listOf(checksums)}.asc`)} ${shellWord(checksums)}`,
-      `gpg --output ${list} --decrypt ${shellWord(`${listOf(checksums)}.asc`)} &&`,
-      `  sha256sum --check --ignore-missing ${list}`,
-    ];
-  },
-};

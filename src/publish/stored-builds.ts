@@ -1,0 +1,37 @@
+/** What the build store has of the published builds. The target is not asked. */
+import { join } from 'node:path';
+import { buildIndex, buildMeta, type BuildIndex, type BuildMeta } from '../domain/metadata.js';
+import { readJson, type Run, type Store } from '../store/store.js';
+
+export interface StoredBuild {
+  readonly id: string;
+  readonly run: Run;
+  /** One for each architecture whose metadata is there. */
+  readonly metas: readonly BuildMeta[];
+}
+
+/** `builds.json` as this instance last published it; undefined before the first publication. */
+export const storedIndex = (store: Store, stream: string): Promise<BuildIndex | undefined> =>
+  readJson(join(store.published(stream), 'builds.json'), buildIndex);
+
+/** A build of the index; undefined where its run is not known here. */
+export async function storedBuild(
+  store: Store,
+  stream: string,
+  { id, arches }: BuildIndex['builds'][number],
+): Promise<StoredBuild | undefined> {
+  const run = await store.runOf(stream, id);
+  if (run === undefined) return undefined;
+  const own = { stream, run };
+  const metas = await Promise.all(
+    arches.map((arch) => readJson(join(store.archDir(own, arch), 'build', 'meta.json'), buildMeta)),
+  );
+  return { id, run: own, metas: metas.filter((meta) => meta !== undefined) };
+}
+
+/** The builds of an index that are known here, newest first. Default: of the stored index. */
+export async function storedBuilds(store: Store, stream: string, index?: BuildIndex): Promise<StoredBuild[]> {
+  const { builds = [] } = index ?? (await storedIndex(store, stream)) ?? {};
+  const found = await Promise.all(builds.map((entry) => storedBuild(store, stream, entry)));
+  return found.filter((build) => build !== undefined);
+}

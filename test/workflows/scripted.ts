@@ -1,0 +1,479 @@
+/**
+ * Promotions on a real Temporal server with scripted steps: each test has a stream of its own, whose approvers, rules and steps it
+ * may change while things wait. Many tests run side by side on one server and one set of workers.
+ */
+import assert from 'node:assert/strict';
+import { Context } from '@temporalio/activity';
+import { WithStartWorkflowOperation, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { randomUUID } from 'node:crypto';
+import type { Standing } from '../../src/activities/decide.js';
+import type { ReleasePlan } from '../../src/activities/release.js';
+import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type { RunRecord } from '../../src/domain/run.js';
+import type { Decision, Verified } from '../../src/domain/statement.js';
+import { entityOptions } from '../../src/schedules/entities.js';
+import { searchAttributes } from '../../src/search-attributes.js';
+import { findTemporal } from '../../src/temporal/server.js';
+import { workflowBundle } from '../../src/workflows/bundle.js';
+import {
+  promotionId,
+  releaseId,
+  rollbackId,
+  streamId,
+  type Answer,
+} from '../../src/workflows/stream-messages.js';
+import { saveHistory } from '../support/histories.js';
+import { until } from '../support/ports.js';
+
+export type Args = Record<string, unknown> & { stream: string };
+export type Steps = Record<string, (args: Args) => unknown>;
+
+const names = [
+  ...[
+    'examine',
+    'standing',
+    'authorize',
+    'takeStatement',
+    'recall',
+    'running',
+    'saveView',
+    'releasePages',
+    'tellSig',
+  ],
+  ...['load', 'checkBuild', 'takeRelease', 'documents', 'signReleaseSummary', 'signAnnouncement'],
+  ...['pushReleaseRepo', 'pushReleaseFiles', 'tryRelease', 'checkHead', 'switchRelease', 'undoRelease'],
+  ...[
+    'releaseMetadata',
+    'checkDrift',
+    'repairRelease',
+    'announce',
+    'resolveMail',
+    'record',
+    'cleanUpRelease',
+  ],
+  ...['takeFormer', 'rollbackMetadata', 'lookAtCadence', 'rememberTold'],
+];
+const replayOptions = { workflowBundle: { codePath: workflowBundle } };
+
+/** The server and the workers of a test file. */
+export class Scripted {
+  readonly worlds = new Map<string, World>();
+  private constructor(
+    readonly environment: TestWorkflowEnvironment,
+    readonly workers: Worker[] = [],
+  ) {}
+  #ended: Promise<unknown> = Promise.resolve();
+
+  static async start(): Promise<Scripted> {
+    const path = await findTemporal();
+    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
+    const scripted = new Scripted(
+      await TestWorkflowEnvironment.createLocal({
+        server: { executable: { type: 'existing-path', path }, searchAttributes },
+        client: { identity: 'test' },
+      }),
+    );
+    const activities = Object.fromEntries(
+      names.map((name) => [name, (args: Args) => scripted.worlds.get(args.stream)?.step(name, args)]),
+    );
+    for (const taskQueue of ['control', 'publish', 'signing'])
+      scripted.workers.push(
+        await Worker.create({
+          connection: scripted.environment.nativeConnection,
+          identity: 'worker',
+          taskQueue,
+          activities,
+          // A cancellation comes with the answer to a heartbeat.
+          maxHeartbeatThrottleInterval: '100ms',
+          ...(taskQueue === 'control' ? replayOptions : {}),
+        }),
+      );
+    scripted.#ended = Promise.all(scripted.workers.map((worker) => worker.run()));
+    return scripted;
+  }
+
+  async close(): Promise<void> {
+    for (const worker of this.workers) worker.shutdown();
+    await this.#ended;
+    await this.environment.teardown();
+  }
+}
+
+/** More only wait for each other: the server is one process. */
+const limit = 4;
+
+/** Declares tests that run side by side, each in a world of its own: all begin together, and each waits for its own. */
+export function sideBySide(tests: Readonly<Record<string, (world: World) => Promise<void>>>): void {
+  let scripted: Scripted;
+  const ended = new Map<string, Promise<void>>();
+  before(async () => {
+    scripted = await Scripted.start();
+    const waiting = Object.entries(tests).map(([title, body]) => {
+      let begin = () => {};
+      const turn = new Promise<void>((resolve) => (begin = resolve));
+      const end = turn.then(() => new World(scripted).run(body));
+      end.catch(() => undefined).finally(() => waiting.shift()?.());
+      ended.set(title, end);
+      return begin;
+    });
+    for (const begin of waiting.splice(0, limit)) begin();
+  });
+  after(async () => {
+    await Promise.allSettled(ended.values());
+    await scripted.close();
+  });
+  for (const title of Object.keys(tests)) it(title, () => ended.get(title));
+
+  // A change that breaks running workflows is seen here.
+  it('and every run of these tests replays', async () => {
+    const worlds = [...scripted.worlds.values()];
+    const runs = (await Promise.all(worlds.map((world) => world.histories()))).flat();
+    assert.ok(runs.length >= 2 * worlds.length, 'runs of each test');
+    let replayed = 0;
+    for await (const { workflowId, error } of Worker.runReplayHistories(replayOptions, runs)) {
+      if (error) throw new Error(`${workflowId} does not replay`, { cause: error });
+      replayed++;
+    }
+    assert.equal(replayed, runs.length);
+  });
+}
+
+/** A step that waits until the test lets it go on, or it is cancelled. */
+export interface Held {
+  readonly reached: Promise<void>;
+  open(): void;
+}
+
+interface Said {
+  onto?: string | null;
+  commits?: Record<string, string>;
+  reason?: string;
+}
+
+export class World {
+  readonly stream = `s-${randomUUID().slice(0, 8)}`;
+  readonly calls: { name: string; args: Args; workflow: string }[] = [];
+  /** The stream file as it is now. */
+  approvers = ['alice', 'bob', 'carol'];
+  rules = {
+    approvals: { promote: 2, rollback: 1, announce: 1 },
+    proposerCounts: true,
+    proposalAge: 86_400,
+    remindEvery: 3600,
+    hold: false,
+  };
+  /** Steps that do something else than well. */
+  steps: Steps = {};
+  saved: StreamView | undefined;
+  readonly #signers = new Map<string, string>();
+  /** Statements that were taken in, oldest first. */
+  readonly #said: (Verified['statement'] & { by: string })[] = [];
+  readonly #runs: { id: string; run: string }[] = [];
+  #releasing: string | undefined;
+  readonly #overlaps: string[] = [];
+
+  constructor(readonly scripted: Scripted) {
+    scripted.worlds.set(this.stream, this);
+  }
+
+  get client(): Client {
+    return this.scripted.environment.client;
+  }
+
+  /** A test from its beginning to its end. */
+  async run(body: (world: World) => Promise<void>): Promise<void> {
+    await this.start();
+    await body(this);
+    assert.deepEqual(this.#overlaps, [], 'only one at a time');
+  }
+
+  /** All runs: those that were started here, what they continued as, and their children. */
+  async histories() {
+    const found: { workflowId: string; history: Awaited<ReturnType<World['history']>> }[] = [];
+    const queue = [...this.#runs];
+    const seen = new Set<string>();
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      if (seen.has(next.run)) continue;
+      seen.add(next.run);
+      const history = await this.history(next.id, next.run);
+      found.push({ workflowId: next.id, history });
+      for (const event of history.events ?? []) {
+        const child = event.childWorkflowExecutionStartedEventAttributes?.workflowExecution;
+        if (child?.workflowId && child.runId) queue.push({ id: child.workflowId, run: child.runId });
+        const run = event.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+        if (run) queue.push({ id: next.id, run });
+      }
+    }
+    return found;
+  }
+  history(id: string, run?: string) {
+    return this.client.workflow.getHandle(id, run).fetchHistory();
+  }
+  /** Keeps a history for `replay.test.ts`, when it is asked for. */
+  async keep(name: string, id: string, run?: string): Promise<void> {
+    const { runId } = await this.client.workflow.getHandle(id, run).describe();
+    await saveHistory(this.client, id, runId, name);
+  }
+
+  // What people do.
+
+  /** The long-lived workflow, as `treeline apply` starts it. */
+  async start(): Promise<string> {
+    const handle = await this.client.workflow.start('stream', entityOptions(this.stream));
+    this.#runs.push({ id: handle.workflowId, run: handle.firstExecutionRunId });
+    return handle.firstExecutionRunId;
+  }
+  /** Runs another workflow to its end. */
+  async execute<R>(type: string, workflowId: string, args: unknown[]): Promise<R> {
+    const handle = await this.client.workflow.start(type, { workflowId, taskQueue: 'control', args });
+    this.#runs.push({ id: workflowId, run: handle.firstExecutionRunId });
+    return (await handle.result()) as R;
+  }
+  get entity() {
+    return this.client.workflow.getHandle(streamId(this.stream));
+  }
+  view(): Promise<StreamView> {
+    return this.entity.query<StreamView>('view');
+  }
+  async update(name: 'promote' | 'decide' | 'retry', request: unknown): Promise<Answer> {
+    return this.client.workflow.executeUpdateWithStart<() => Promise<void>, Answer, [unknown]>(name, {
+      args: [request],
+      startWorkflowOperation: new WithStartWorkflowOperation('stream', entityOptions(this.stream)),
+    });
+  }
+  async statement(decision: Decision, build: string, by: string, said: Said = {}): Promise<string> {
+    const onto = said.onto === undefined ? (await this.view()).current : said.onto;
+    const nonce = randomUUID().replaceAll('-', '');
+    return JSON.stringify({ decision, build, by, commits: commitsOf(build), nonce, ...said, onto });
+  }
+  /** Proposes; as somebody: by signed statement. */
+  async promote(build: string, by?: string, said?: Said): Promise<Answer> {
+    const statement = by === undefined ? {} : { statement: await this.statement('promote', build, by, said) };
+    return this.update('promote', { build, ...statement });
+  }
+  async decide(decision: Decision, build: string, by: string, said?: Said): Promise<Answer> {
+    return this.update('decide', { statement: await this.statement(decision, build, by, said) });
+  }
+  approve = (build: string, by: string, said?: Said) => this.decide('approve', build, by, said);
+  retry = (build: string, mail?: string) => this.update('retry', { build, ...(mail ? { mail } : {}) });
+  /** By Alice and Bob. */
+  async approved(build: string): Promise<void> {
+    await this.promote(build, 'alice');
+    await this.approve(build, 'bob');
+  }
+  renew = () => this.entity.signal('renew');
+  terminate = (id: string) => this.client.workflow.getHandle(id).terminate();
+
+  // What is seen.
+
+  /** What the web UI shows of a workflow. */
+  async details(id: string): Promise<string> {
+    const handle = this.client.workflow.getHandle(id);
+    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    return currentDetails;
+  }
+  async promotion(build: string): Promise<Promotion | undefined> {
+    return (await this.view()).promotions.find((promotion) => promotion.build === build);
+  }
+  async becomes(build: string, phase: string): Promise<Promotion> {
+    let now: Promotion | undefined;
+    return until(`${build} is ${phase}`, 60, async () => {
+      now = await this.promotion(build);
+      return now?.phase === phase && now;
+    }).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}: ${JSON.stringify(await this.view())}`);
+    });
+  }
+  /** Readers have it, and its promotion has ended. */
+  async released(build: string): Promise<void> {
+    await until(`${build} is released`, 60, async () => {
+      const { current, promotions } = await this.view();
+      return current === build && promotions.every((promotion) => promotion.build !== build);
+    }).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}: ${JSON.stringify(await this.view())}`);
+    });
+    assert.deepEqual(await this.result(build), 'released');
+  }
+  /** Run of its first promotion. */
+  async firstRun(build: string): Promise<string> {
+    const { events } = await this.history(streamId(this.stream));
+    const started = events?.flatMap((event) => event.childWorkflowExecutionStartedEventAttributes ?? []);
+    const id = promotionId(this.stream, build);
+    const run = started?.find(({ workflowExecution }) => workflowExecution?.workflowId === id);
+    return run?.workflowExecution?.runId ?? assert.fail(`${id} was never started`);
+  }
+  /** How its promotion ended. */
+  async result(build: string): Promise<string> {
+    const handle = this.client.workflow.getHandle(promotionId(this.stream, build));
+    return ((await handle.result()) as Promotion).phase;
+  }
+  count(name: string, build?: string): number {
+    return this.calls.filter((call) => call.name === name && (!build || call.args.build === build)).length;
+  }
+  /** The steps of a workflow, in their order. */
+  stepsOf(id: string): string[] {
+    return this.calls.filter(({ workflow }) => workflow === id).map(({ name }) => name);
+  }
+  called(name: string, times = 1): Promise<unknown> {
+    return until(`${name} is called ${times} times`, 60, () => this.count(name) >= times);
+  }
+  /** Keys of what the SIG was told of a kind. */
+  told(event: string): string[] {
+    return this.calls
+      .filter(({ name, args }) => name === 'tellSig' && args.event === event)
+      .map(({ args }) => String(args.key));
+  }
+  get records(): RunRecord[] {
+    return this.calls.filter(({ name }) => name === 'record').map(({ args }) => args as unknown as RunRecord);
+  }
+  /** Refusals in the history, newest first. */
+  async refusals(): Promise<string[]> {
+    return (await this.view()).history.flatMap(({ refused }) => refused ?? []);
+  }
+
+  // What the steps do.
+
+  /** The step fails so often with this code; retryable ones are tried again after 5 s. */
+  fails(name: string, code: string, { times = 1, retryable = false, message = `${name} fails` } = {}): void {
+    let left = times;
+    this.steps[name] = (args) => {
+      if (left-- > 0) throw ApplicationFailure.create({ type: code, message, nonRetryable: !retryable });
+      return this.good(name)(args);
+    };
+  }
+  /** The step waits; only for that build, if one is given. */
+  hold(name: string, build?: string): Held {
+    let reach = () => {};
+    let open = () => {};
+    const reached = new Promise<void>((resolve) => (reach = resolve));
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const before = this.steps[name] ?? this.good(name);
+    this.steps[name] = async (args) => {
+      if (build !== undefined && args.build !== build) return before(args);
+      reach();
+      const context = Context.current();
+      const timer = setInterval(() => context.heartbeat(), 50);
+      try {
+        await Promise.race([opened, context.cancelled]);
+      } finally {
+        clearInterval(timer);
+      }
+      return before(args);
+    };
+    return { reached, open };
+  }
+
+  /** What a step does when all is well. */
+  good(name: string): (args: Args) => unknown {
+    return this.#good[name] ?? (() => undefined);
+  }
+  step(name: string, args: Args): unknown {
+    const workflow = Context.current().info.workflowExecution?.workflowId ?? '';
+    this.calls.push({ name, args, workflow });
+    this.#watch(name, workflow);
+    return (this.steps[name] ?? this.good(name))(args);
+  }
+
+  /** Up to the drift check, a release must be alone. */
+  #watch(name: string, workflow: string): void {
+    if (!/^(release|rollback)\//.test(workflow)) return;
+    if (['announce', 'resolveMail', 'cleanUpRelease', 'tellSig'].includes(name)) return;
+    if (name === 'record') {
+      if (this.#releasing === workflow) this.#releasing = undefined;
+    } else {
+      this.#releasing ??= workflow;
+      if (this.#releasing !== workflow) this.#overlaps.push(`${workflow} ${name} beside ${this.#releasing}`);
+    }
+  }
+
+  readonly #good: Steps = {
+    examine: ({ build }) => ({ commits: commitsOf(String(build)) }),
+    takeStatement: ({ text }): Verified => {
+      const said = JSON.parse(String(text)) as Verified['statement'] & { by: string };
+      if (!this.approvers.includes(said.by))
+        throw ApplicationFailure.nonRetryable(`${said.by} is no approver`, 'StatementRefused');
+      this.#signers.set(said.nonce, said.by);
+      this.#said.push(said);
+      return { statement: said, approver: said.by, fingerprint: fingerprintOf(said.by) };
+    },
+    standing: ({ nonces }): Standing => ({
+      standing: (nonces as string[]).filter((nonce) =>
+        this.approvers.includes(this.#signers.get(nonce) ?? ''),
+      ),
+      approvers: this.approvers.map((name) => ({ name, fingerprint: fingerprintOf(name) })),
+      ...this.rules,
+    }),
+    // As src/release/authority.ts: each approver's last word counts.
+    authorize: ({ decision, build, onto }) => {
+      const last = new Map<string, Verified['statement']>();
+      for (const said of this.#said) {
+        if (said.build !== build || !this.approvers.includes(said.by)) continue;
+        const promotes = ['promote', 'approve', 'reject', 'withdraw'].includes(said.decision);
+        if (promotes === (decision === 'promote')) last.set(said.by, said);
+      }
+      const approvers = [...last].filter(
+        ([, said]) =>
+          (decision === 'promote' ? ['promote', 'approve'] : [decision]).includes(said.decision) &&
+          (decision === 'announce' || said.onto === onto) &&
+          (said.decision !== 'promote' || this.rules.proposerCounts),
+      );
+      const needed = this.rules.approvals[decision as keyof Standing['approvals']];
+      if (approvers.length < needed)
+        throw ApplicationFailure.nonRetryable(`${approvers.length} of ${needed}`, 'StatementRefused');
+      return { approvers: approvers.map(([by]) => by) };
+    },
+    recall: (): StreamView => ({ ...(this.saved ?? emptyView(this.stream)), inWork: null }),
+    saveView: ({ view }) => void (this.saved = view as StreamView),
+    running: async ({ ids }) => {
+      const running: string[] = [];
+      for (const id of ids as string[]) {
+        const found = await this.client.workflow.getHandle(id).describe().catch(ignore);
+        if (found?.status.name === 'RUNNING') running.push(id);
+      }
+      return running;
+    },
+    checkBuild: ({ build }): ReleasePlan => ({
+      commits: commitsOf(String(build)),
+      hold: this.rules.hold,
+    }),
+    pushReleaseRepo: () => ({ files: 3, newBytes: 1 }),
+    pushReleaseFiles: () => ({ files: 2, newBytes: 1 }),
+    checkDrift: ({ build, stream }) => {
+      if (this.#releasing === releaseId(stream, String(build))) this.#releasing = undefined;
+      return [];
+    },
+    announce: () => ({ mail: 'sent', webhook: false }),
+    lookAtCadence: () => ({ tell: [] }),
+  };
+}
+
+const ignore = () => undefined;
+export const commitsOf = (build: string) => ({ x86_64: build.replace('_', '').padEnd(64, '0') });
+export const fingerprintOf = (name: string) =>
+  Buffer.from(name).toString('hex').toUpperCase().padEnd(40, '0');
+export const emptyView = (stream: string): StreamView => ({
+  stream,
+  current: null,
+  promotions: [],
+  inWork: null,
+  released: [],
+  vetoes: [],
+  history: [],
+});
+
+/** An update that must be refused: by that code, and for that reason. */
+export async function refused(update: Promise<unknown>, code: string, why: RegExp): Promise<void> {
+  const error = await update.then(
+    () => assert.fail(`was not refused: ${String(why)}`),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof WorkflowUpdateFailedError, String(error));
+  assert.ok(error.cause instanceof ApplicationFailure, String(error.cause));
+  assert.equal(error.cause.type, code);
+  assert.match(error.cause.message, why);
+}
+
+export { promotionId, releaseId, rollbackId, streamId, until };
