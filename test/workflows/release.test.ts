@@ -282,7 +282,7 @@ describe('release workflow', function () {
       assert.equal(history[0]?.decision, 'rolled back');
       const id = rollbackId(world.stream, third);
       assert.deepEqual(world.stepsOf(id), [
-        ...['load', 'takeFormer', 'signReleaseSummary', 'switchRelease', 'rollbackMetadata'],
+        ...['load', 'authorize', 'takeFormer', 'signReleaseSummary', 'switchRelease', 'rollbackMetadata'],
         ...['record', 'cleanUpRelease'],
       ]);
       assert.equal(world.records.at(-1)?.outcome, 'rolled-back');

@@ -373,14 +373,14 @@ export class World {
   step(name: string, args: Args): unknown {
     const workflow = Context.current().info.workflowExecution?.workflowId ?? '';
     this.calls.push({ name, args, workflow });
-    this.#watch(name, workflow);
+    this.#watch(name, workflow, args.step);
     return (this.steps[name] ?? this.good(name))(args);
   }
 
   /** Up to the drift check, a release must be alone. */
-  #watch(name: string, workflow: string): void {
+  #watch(name: string, workflow: string, step: unknown): void {
     if (!/^(release|rollback)\//.test(workflow)) return;
-    if (['announce', 'resolveMail', 'cleanUpRelease', 'tellSig'].includes(name)) return;
+    if (['announce', 'resolveMail', 'cleanUpRelease', 'tellSig'].includes(name) || step === 'go') return;
     if (name === 'record') {
       if (this.#releasing === workflow) this.#releasing = undefined;
     } else {
@@ -412,7 +412,7 @@ export class World {
       for (const said of this.#said) {
         if (said.build !== build || !this.approvers.includes(said.by)) continue;
         const promotes = ['promote', 'approve', 'reject', 'withdraw'].includes(said.decision);
-        if (promotes === (decision === 'promote')) last.set(said.by, said);
+        if (decision === 'promote' ? promotes : said.decision === decision) last.set(said.by, said);
       }
       const approvers = [...last].filter(
         ([, said]) =>
