@@ -29,6 +29,8 @@ export const chainProgress = z.object({
   steps: z.array(stepRecord),
   /** Why a step is being tried again, if one is. */
   trouble: z.string().optional(),
+  /** Of a release: what is where, such as `repo: switched`; by the part of the release location. */
+  targets: z.record(z.string(), z.string()).optional(),
 });
 export type ChainProgress = z.infer<typeof chainProgress>;
 

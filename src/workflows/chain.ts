@@ -31,6 +31,7 @@ export class Chain {
   #phase = 'starting';
   #build: string | undefined;
   #trouble: string | undefined;
+  #targets: Readonly<Record<string, string>> | undefined;
 
   constructor(readonly stream: string) {
     setHandler(progressQuery, () => this.#progress());
@@ -47,6 +48,12 @@ export class Chain {
   phase(phase: string): void {
     this.#phase = phase;
     upsertSearchAttributes([{ key: phaseAttribute, value: phase }]);
+    this.#show();
+  }
+
+  /** The state of what a release writes to: recorded, and shown. */
+  target(states: Readonly<Record<string, string>>): void {
+    this.#targets = { ...this.#targets, ...states };
     this.#show();
   }
 
@@ -105,6 +112,7 @@ export class Chain {
       steps: this.steps,
       ...(this.#build === undefined ? {} : { build: this.#build }),
       ...(this.#trouble === undefined ? {} : { trouble: this.#trouble }),
+      ...(this.#targets === undefined ? {} : { targets: this.#targets }),
     };
   }
 
@@ -114,8 +122,12 @@ export class Chain {
       (s) => `- ${marks[s.state]} **${s.id}** ${s.title}${s.result ? `: ${s.result}` : ''}`,
     );
     const trouble = this.#trouble === undefined ? [] : [`> ⚠ ${this.#trouble}`, ''];
+    const targets = Object.entries(this.#targets ?? {}).map(([name, state]) => `${name} ${state}`);
+    const where = targets.length === 0 ? [] : [targets.join(' · '), ''];
     setCurrentDetails(
-      [`**${this.stream}** ${this.#build ?? ''} · ${this.#phase}`, '', ...trouble, ...lines].join('\n'),
+      [`**${this.stream}** ${this.#build ?? ''} · ${this.#phase}`, '', ...trouble, ...where, ...lines].join(
+        '\n',
+      ),
     );
   }
 }

@@ -4,6 +4,7 @@
  */
 import {
   condition,
+  continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
@@ -11,6 +12,7 @@ import {
   setHandler,
   startChild,
   upsertSearchAttributes,
+  workflowInfo,
 } from '@temporalio/workflow';
 import {
   ChildWorkflowFailure,
@@ -140,8 +142,14 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
   // The scheduled look tells of its own proposals.
   if (me.proposedBy !== 'schedule' && me.phase === 'proposed')
     await tell('proposed', `proposed-${me.build}-${Date.parse(me.proposedAt)}`, waitingText(stream, me));
-  let reminder = 0;
+  let reminder = rules
+    ? Math.floor((Date.now() - Date.parse(me.proposedAt)) / (rules.remindEvery * 1000))
+    : 0;
+  const quiet = () => decisions.length === 0 && !inbox.turn && !inbox.retry && inbox.superseded === undefined;
   while (isOpen(me.phase)) {
+    // Many reminders make a long history.
+    if (workflowInfo().continueAsNewSuggested && quiet())
+      await continueAsNew<typeof promotion>({ stream, promotion: me });
     const decision = decisions.shift();
     if (decision) {
       set(decided(me, decision));

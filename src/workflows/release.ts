@@ -137,18 +137,22 @@ async function push(chain: Chain, with_: Release): Promise<void> {
     (call, args) => publish.pushReleaseRepo.executeWithOptions(call, [{ ...args, ...with_ }]),
     size,
   );
+  chain.target({ repo: 'pushed' });
   await chain.step(
     'push-files',
     'Push images, checksums, signatures and documents',
     (call, args) => publish.pushReleaseFiles.executeWithOptions(call, [{ ...args, ...with_ }]),
     size,
   );
+  chain.target({ files: 'pushed' });
 }
 
-const undo = (chain: Chain, with_: Release) =>
-  chain.step('undo', 'Remove what was pushed; readers stay on the former release', (call, args) =>
+async function undo(chain: Chain, with_: Release): Promise<void> {
+  await chain.step('undo', 'Remove what was pushed; readers stay on the former release', (call, args) =>
     publish.undoRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
   );
+  chain.target({ repo: 'undone', files: 'undone' });
+}
 
 /** The point of no return. If the switch itself fails, readers are returned to the former release. */
 async function switchOver(chain: Chain, with_: Release): Promise<void> {
@@ -161,13 +165,16 @@ async function switchOver(chain: Chain, with_: Release): Promise<void> {
     await undo(chain, with_);
     throw error;
   }
+  chain.target({ repo: 'switched' });
 }
 
 async function afterSwitch(chain: Chain, forward: Forward, with_: Release, plan: ReleasePlan): Promise<void> {
-  const metadata = (again: string) =>
-    forward.step(`metadata${again}`, 'Publish metadata and pages, releases.json last', (call, args) =>
+  const metadata = async (again: string) => {
+    await forward.step(`metadata${again}`, 'Publish metadata and pages, releases.json last', (call, args) =>
       publish.releaseMetadata.executeWithOptions(call, [{ ...args, ...with_, commits: plan.commits }]),
     );
+    chain.target({ metadata: 'published' });
+  };
   chain.phase('metadata');
   await metadata('');
   for (let round = 1; ; round++) {
@@ -179,6 +186,8 @@ async function afterSwitch(chain: Chain, forward: Forward, with_: Release, plan:
       (call, args) => publish.checkDrift.executeWithOptions(call, [{ ...args, ...with_ }]),
       (found) => (found.length === 0 ? 'yes' : found.join('; ')),
     );
+    const state = drift.length === 0 ? 'verified' : 'differs';
+    chain.target({ repo: state, files: state, metadata: state });
     if (drift.length === 0) return;
     if (round > maxRepairs) await forward.person('drift', drift.join('; '));
     chain.phase('repair');
@@ -199,7 +208,7 @@ async function announce(
 ): Promise<void> {
   if (plan.hold) await mayGo(chain, forward, { decision: 'announce', build, onto }, goes);
   chain.phase('announce');
-  await forward.step(
+  const { mail } = await forward.step(
     'announce',
     'Announce the release',
     async (call, args) => {
@@ -209,8 +218,9 @@ async function announce(
         ]);
       return publish.announce.executeWithOptions(call, [{ ...args, build }]);
     },
-    ({ mail, webhook }) => `mail ${mail}${webhook ? ', webhook told' : ''}`,
+    (told) => `mail ${told.mail}${told.webhook ? ', webhook told' : ''}`,
   );
+  chain.target({ announcement: mail });
 }
 
 /** Waits until enough approvers have let the announcement go; each one's statement is looked at when it comes. */

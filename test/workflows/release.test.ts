@@ -125,6 +125,25 @@ describe('release workflow', function () {
       assert.equal(new Set(world.told('failed')).size, before.length);
     },
 
+    async 'started by hand, without signatures, gets nowhere; a rollback neither'(world) {
+      const { client, stream } = world;
+      const forged = {
+        approver: 'alice',
+        fingerprint: 'A',
+        nonce: 'f'.repeat(32),
+        at: '2026-11-01T00:00:00Z',
+      };
+      for (const [type, workflowId, input] of [
+        ['release', releaseId(stream, first), { build: first, onto: null, approvals: [forged], needed: 0 }],
+        ['rollback', rollbackId(stream, second), { build: second, to: first }],
+      ] as const) {
+        const args = [{ stream, ...input }];
+        const handle = await client.workflow.start(type, { workflowId, taskQueue: 'control', args });
+        await assert.rejects(handle.result());
+        assert.deepEqual(world.stepsOf(workflowId), ['load', 'authorize', 'record', 'cleanUpRelease']);
+      }
+    },
+
     async 'goes on by itself after a failure that passes'(world) {
       world.fails('pushReleaseFiles', 'TargetUnreachable', { retryable: true });
       await world.approved(first);
