@@ -37,10 +37,10 @@ export async function authority(
   try {
     const said = await statementsOn(keyring, store.statements(stream), stream, question.build);
     const { decision, build } = question;
-    const last = lastWords(said, decision, release);
+    const last = lastWords(said, question, release);
     const veto = last.find(({ statement }) => statement.decision === 'reject');
     if (veto) throw new Failure('StatementRefused', `${build}: rejected by ${veto.approver}`);
-    const standing = last.filter(({ statement }) => answers(statement, question));
+    const standing = last.filter(({ statement }) => statement.decision !== 'reject');
     const needed = release.approvals[decision];
     if (standing.length < needed)
       throw new Failure(
@@ -82,23 +82,26 @@ async function statementsOn(
   return found.sort((a, b) => Date.parse(a.statement.time) - Date.parse(b.statement.time));
 }
 
-/** What each approver said last about the matter: who has withdrawn says nothing any more. */
+/**
+ * What each approver said last about the matter: who has withdrawn says nothing any more. What is about other commits or another
+ * former release is no word on it; the archive has such statements too.
+ */
 function lastWords(
   said: readonly Verified[],
-  matter: Question['decision'],
+  question: Question,
   { proposerCounts, proposalAge, statementAge }: ReleaseSettings,
 ): Verified[] {
   const oldest = Date.now() - (proposalAge + statementAge) * 1000;
   const last = new Map<string, Verified>();
   for (const verified of said) {
     const { decision, time } = verified.statement;
-    const about =
-      matter === 'promote'
-        ? ['approve', 'reject', 'withdraw', ...(proposerCounts ? ['promote'] : [])]
-        : [matter];
     // A veto stands until it is withdrawn; a yes grows old.
-    if (about.includes(decision) && (decision === 'reject' || Date.parse(time) >= oldest))
-      last.set(verified.fingerprint, verified);
+    const yes =
+      answers(verified.statement, question) &&
+      (decision !== 'promote' || proposerCounts) &&
+      Date.parse(time) >= oldest;
+    const no = question.decision === 'promote' && (decision === 'reject' || decision === 'withdraw');
+    if (yes || no) last.set(verified.fingerprint, verified);
   }
   return [...last.values()].filter(({ statement }) => statement.decision !== 'withdraw');
 }

@@ -200,6 +200,12 @@ export class Decisions {
         verified,
       };
     }
+    if (decision === 'reject' && !open) {
+      if (entity.release(build))
+        throw refuse('StatementRefused', `${build}: is released already; \`treeline rollback\` goes back`);
+      entity.veto(build, approval(verified));
+      return { answer: { message: `${build}: is vetoed, and cannot be proposed` }, verified };
+    }
     if (!open) throw refuse('StatementRefused', `${build}: no promotion of it is open; propose it first`);
     const { commits } = await control.examine.executeWithOptions({ summary: `Is ${build} still there?` }, [
       { ...this.#args('examine'), build },

@@ -18,6 +18,7 @@ describe('failures', () => {
   it('every family has a failure', () => {
     assert.deepEqual([...new Set(table.map(([, kind]) => kind.family))].sort(), [
       'compose',
+      'decision',
       'image',
       'input',
       'machine',

@@ -76,6 +76,14 @@ describe('authority', function () {
     await refused(ask(), /1 of 2/);
   });
 
+  it('a later word on something else takes nothing away', async () => {
+    await says('ann');
+    await says('bob');
+    await says('ann', { onto: '20261026_01' });
+    await says('bob', { commits: { x86_64: 'cd'.repeat(32) } });
+    assert.deepEqual(await ask(), ['ann', 'bob']);
+  });
+
   it('ends with a withdrawal and with a veto, which lasts until its author withdraws it', async () => {
     await says('ann');
     await says('bob');
