@@ -10,8 +10,11 @@ import type { Settings } from './settings.js';
 import { Store } from './store/store.js';
 import { workflowBundle } from './workflows/bundle.js';
 
-/** Steps that run at a time, per queue: heavy ones have fixed slots, so that a host is not overrun. */
-const slots: Record<Role, number> = { control: 20, compose: 2, images: 2, signing: 2, publish: 2 };
+/**
+ * Steps that run at a time, per queue: heavy ones have fixed slots, so that a host is not overrun. One signs: gpg's agent ends with
+ * the step that started it, and would leave another one without.
+ */
+const slots: Record<Role, number> = { control: 20, compose: 2, images: 2, signing: 1, publish: 2 };
 
 export const hostArchitecture = (): Architecture => (process.arch === 'arm64' ? 'aarch64' : 'x86_64');
 

@@ -23,7 +23,7 @@ import {
   takeCommit,
 } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
-import { writeWhole } from '../store/store.js';
+import { writeJson, writeWhole } from '../store/store.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
 import { commitFacts, ostree } from './ostree.js';
 
@@ -161,7 +161,8 @@ export const publishActivities = (host: Host) => {
           [join(published, 'next-builds.json')],
           'builds.json',
         );
-        await cp(join(published, 'next-builds.json'), join(published, 'builds.json'));
+        // Whole or not at all: others read it at any time.
+        await writeJson(join(published, 'builds.json'), index);
         await keepSwitched(buildlogsPlace(host, stream), args.run);
       },
     ),

@@ -6,6 +6,7 @@ import type { ReleaseEntry } from '../domain/release.js';
 import { releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
 import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
 import {
+  forgetPushed,
   headOf,
   keepSwitched,
   pullAsClient,
@@ -14,6 +15,7 @@ import {
   restoreRefs,
   switchRefs,
   takeCommit,
+  type Place,
 } from '../publish/repo.js';
 import { differing, fetchPublished, removeAt, rsync } from '../publish/target.js';
 import { checkCommit, checkFiles, metasOf, releaseRefs } from '../release/check.js';
@@ -21,7 +23,7 @@ import { writeDocuments } from '../release/documents.js';
 import { publishReleasePages } from '../release/publish-pages.js';
 import { readReleases, withRelease, withRollback } from '../release/release-index.js';
 import type { Step } from '../steps/step.js';
-import { exists, readText, writeJson } from '../store/store.js';
+import { exists, readText, writeJson, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
 import { ostree } from './ostree.js';
@@ -75,6 +77,23 @@ export const releaseActivities = (host: Host) => {
       await step.run(ostree(repo, 'refs', '--force', `--create=${ref}`, commit));
   }
 
+  /** Says that what has the build's names at the release location is of this instance, and may be taken back. */
+  const claim = (stream: Stream, build: string) =>
+    join(releasePlace(host, stream).published, 'pushed', build);
+
+  /** Fails with PublishConflict where another content has the name of one of the build's files or documents. */
+  async function requireFree(
+    step: Step,
+    { target }: Place,
+    folders: readonly (readonly [folder: string, path: string])[],
+  ): Promise<void> {
+    for (const [folder, path] of folders) {
+      const conflicts = await differing(step, target, folder, path);
+      if (conflicts.length > 0)
+        throw new Failure('PublishConflict', `${target.url}/${path}: has another ${conflicts.join(', ')}`);
+    }
+  }
+
   /** Metadata and pages, `releases.json` last; then this instance's own record. */
   async function publishReleases(
     step: Step,
@@ -83,7 +102,7 @@ export const releaseActivities = (host: Host) => {
     index: Awaited<ReturnType<typeof readReleases>>,
   ): Promise<void> {
     const place = releasePlace(host, stream);
-    await publishReleasePages(step, host, stream, index);
+    await publishReleasePages(step, host, stream, run, index);
     const next = join(place.published, 'next-releases.json');
     await writeJson(next, index);
     await rsync(step, place.target, ['--times', '--delay-updates'], [next], 'releases.json');
@@ -148,25 +167,30 @@ export const releaseActivities = (host: Host) => {
 
     /**
      * Pushes the build's files and the release's documents, as yet named by nothing, and compares every byte at the target. Fails
-     * with PublishConflict where something else has such a name.
+     * with PublishConflict, before it pushes anything, where something else has such a name.
      */
     pushReleaseFiles: asStep(host, async (step, args: ReleaseArgs): Promise<Pushed> => {
       const stream = await frozenStream(host, args);
-      const { target } = releasePlace(host, stream);
+      const place = releasePlace(host, stream);
       const { run, metas } = await metasOf(host, stream, args.build, step.signal);
+      const files = metas.map(
+        ({ architecture }) =>
+          [join(store.archDir(run, architecture), 'build'), `builds/${args.build}/${architecture}/`] as const,
+      );
+      const documents = [store.releaseFiles(stream.name, args.build), `releases/${args.build}/`] as const;
+      const claimed = claim(stream, args.build);
+      if (!(await exists(claimed))) {
+        await requireFree(step, place, [...files, documents]);
+        await writeWhole(claimed, '');
+      }
       let total = nothingPushed;
-      for (const { architecture } of metas) {
-        const folder = join(store.archDir(run, architecture), 'build');
-        const path = `builds/${args.build}/${architecture}/`;
-        const { stdout } = await rsync(step, target, pushOptions, [`${folder}/`], path);
-        const conflicts = await differing(step, target, folder, path);
-        if (conflicts.length > 0)
-          throw new Failure('PublishConflict', `${target.url}/${path}: has another ${conflicts.join(', ')}`);
+      for (const [folder, path] of files) {
+        const { stdout } = await rsync(step, place.target, pushOptions, [`${folder}/`], path);
         total = addPushed(total, pushed(stdout));
       }
-      const documents = store.releaseFiles(stream.name, args.build);
+      await requireFree(step, place, files);
       const options = ['--recursive', '--times', '--checksum', '--delay-updates'];
-      await rsync(step, target, options, [`${documents}/`], `releases/${args.build}/`);
+      await rsync(step, place.target, options, [`${documents[0]}/`], documents[1]);
       return total;
     }),
 
@@ -291,9 +315,14 @@ export const releaseActivities = (host: Host) => {
         await restoreRefs(step, place);
         await rm(join(place.published, `next-${args.run}`), { recursive: true, force: true });
       }
-      const empty = join(place.published, 'empty');
-      await removeAt(step, place.target, 'builds', [args.build], empty);
-      await removeAt(step, place.target, 'releases', [args.build], empty);
+      await forgetPushed(place);
+      const claimed = claim(stream, args.build);
+      if (await exists(claimed)) {
+        const empty = join(place.published, 'empty');
+        await removeAt(step, place.target, 'builds', [args.build], empty);
+        await removeAt(step, place.target, 'releases', [args.build], empty);
+        await rm(claimed);
+      }
       await rm(store.releaseDir(stream.name, args.build), { recursive: true, force: true });
     }),
 
@@ -322,7 +351,7 @@ export const releaseActivities = (host: Host) => {
     releasePages: asStep(host, async (step, args: StepArgs): Promise<void> => {
       const stream = await loadStream(host.settings, args.stream);
       if (!stream.release || !stream.publish.release) return;
-      await publishReleasePages(step, host, stream, await readReleases(host, stream, step.signal));
+      await publishReleasePages(step, host, stream, args.run, await readReleases(host, stream, step.signal));
     }),
 
     /** Removes the run's scratch folder. */

@@ -101,10 +101,12 @@ export async function switchRefs(step: Step, place: Place, run: string): Promise
   await rsync(step, place.target, switchOptions, [`${folder}/`], 'repo/');
 }
 
+/** The target is not what it was taken for: the next push looks at every object. */
+export const forgetPushed = (place: Place): Promise<void> => rm(objects(place), { force: true });
+
 /** Returns readers to the refs and summary of the former publication, or to none if there was none. */
 export async function restoreRefs(step: Step, place: Place): Promise<void> {
-  // The target is not what it was taken for: the next push looks at every object.
-  await rm(objects(place), { force: true });
+  await forgetPushed(place);
   const former = join(place.published, 'refs');
   await mkdir(former, { recursive: true });
   const only = ['--include=/refs/***', '--include=/summary', '--include=/summary.sig', '--exclude=*'];

@@ -47,7 +47,7 @@ export async function checkFiles(
   const folder = join(host.store.archDir(run, arch), 'build');
   const path = `builds/${buildid}/${arch}/meta.json`;
   const published = await fetchPublished(step, stream.publish.buildlogs, path);
-  if (!published || !isDeepStrictEqual(buildMeta.parse(JSON.parse(published.toString('utf8'))), meta))
+  if (!published || !isDeepStrictEqual(parsed(published), meta))
     throw damaged(`${path}: at buildlogs is not what this instance has`);
   const keyring = await keyringOf(step, stream.signingKey, join(work, 'keys'));
   const sums: string[] = [];
@@ -68,6 +68,15 @@ export async function checkFiles(
   const signed = await verifySignature(step, keyring, join(folder, meta.treeline.checksums));
   if (signed.trim() !== sums.sort().join('\n'))
     throw damaged(`${meta.treeline.checksums}: does not list the images as they are`);
+}
+
+/** Undefined for what is no metadata. */
+function parsed(content: Buffer): BuildMeta | undefined {
+  try {
+    return buildMeta.parse(JSON.parse(content.toString('utf8')));
+  } catch {
+    return undefined;
+  }
 }
 
 /** `ostree fsck` of one commit, in a repo of its own; and may clients have it under the release ref? */

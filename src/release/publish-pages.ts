@@ -1,7 +1,6 @@
 /** The pages of the release location: timeline, candidate, calendar, a page per release, the feed. */
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { randomUUID } from 'node:crypto';
 import type { Host } from '../activities/host.js';
 import type { ReleaseIndex } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
@@ -24,12 +23,13 @@ const [listed, newest] = [50, 3];
 
 /**
  * Writes and pushes the pages, the feed and `stream.json` as the index and the stream workflow's view say. `releases.json` itself
- * comes after them, from the caller. Idempotent.
+ * comes after them, from the caller. Idempotent: what a killed try of the same run left is replaced.
  */
 export async function publishReleasePages(
   step: Step,
   host: Host,
   stream: Stream,
+  run: string,
   index: ReleaseIndex,
 ): Promise<void> {
   const { target } = releasePlace(host, stream);
@@ -38,7 +38,8 @@ export async function publishReleasePages(
   const now = new Date();
   const current = currentRelease(index);
   const key = await readKey(step, stream.signingKey);
-  const folder = join(host.store.releases(name), `pages-${randomUUID()}`);
+  const folder = join(host.store.releases(name), `pages-${run}`);
+  await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   try {
     await copyFile(stream.signingKey, join(folder, 'signing-key.asc'));

@@ -123,7 +123,8 @@ async function stage(
     );
     return { plan, what };
   } catch (error) {
-    await CancellationScope.nonCancellable(() => undo(chain, what));
+    // Why it failed counts, not that what it pushed could not be removed: the next try does that.
+    await CancellationScope.nonCancellable(() => undo(chain, what).catch(() => undefined));
     throw error;
   }
 }

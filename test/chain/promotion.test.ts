@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StreamView } from '../../src/domain/promotion.js';

@@ -15,6 +15,9 @@ import { startRsyncDaemon, type Server } from '../support/servers.js';
 import { TinyInstance } from '../support/tiny-instance.js';
 import type { TinyBuild } from '../support/tiny-store.js';
 
+/** Objects that nothing names, pages, files that are being written. */
+const invisible = /(^|\/)\.|^repo\/(objects|config)|^(index\.html|releases\.atom|treeline\.css)$/;
+
 /** What readers find of releases, but for the pages: those tell of candidates too, and may be being written. */
 async function visible(tiny: TinyInstance): Promise<Record<string, string>> {
   const root = tiny.released();
@@ -22,12 +25,7 @@ async function visible(tiny: TinyInstance): Promise<Record<string, string>> {
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])) {
     const file = join(entry.parentPath, entry.name);
     const name = file.slice(root.length + 1);
-    if (
-      entry.isFile() &&
-      !entry.name.startsWith('.') &&
-      !/^repo\/(objects|config)|^(index\.html|releases\.atom|treeline\.css)$/.test(name)
-    )
-      seen[name] = await readFile(file, 'utf8');
+    if (entry.isFile() && !invisible.test(name)) seen[name] = await readFile(file, 'utf8');
   }
   return seen;
 }

@@ -67,11 +67,13 @@ const inDoubt = crash(
   'announce',
   async (tiny, build) => {
     const { smtp } = tiny;
-    smtp.content = 'silence';
+    // To this mail alone: the SIG is told of other things on the way.
+    const get = () => (smtp.mailbox.at(-1)?.to.includes(list) ? 'silence' : undefined);
+    Object.defineProperty(smtp, 'content', { get, configurable: true });
     await tiny.release(build);
     await until('the server has the mail', 60, () => tiny.mails(build).length === 1);
     await tiny.instance.killWorkers();
-    smtp.content = undefined;
+    Object.defineProperty(smtp, 'content', { value: undefined, writable: true });
     await tiny.killWorker();
     await until('the release waits for a person', 90, async () =>
       /waits for a person: announce/.test(await tiny.phase(build)),
@@ -138,6 +140,7 @@ describe('a release survives SIGKILL in', function () {
     {
       cases: [
         killed('try', 'before', 'ostree.*pull'),
+        killed('authorize-again', 'before', 'gpg.*--import'),
         killed('metadata', 'after', 'rsync.*next-releases.json'),
         inDoubt,
       ],
