@@ -252,11 +252,16 @@ export const releaseActivities = (host: Host) => {
           if (!(error instanceof Failure) || error.code !== 'VerificationFailed') throw error;
           drift.push(error.message);
         });
-      const { metas } = await metasOf(host, stream, args.build, step.signal);
+      const { metas, run } = await metasOf(host, stream, args.build, step.signal);
       const work = store.work(args, 'drift');
       await look(pullAsClient(step, place, releaseRefs(stream, metas), { key: stream.signingKey, work }));
-      for (const meta of metas)
-        await look(verifyFiles(step, `${target.url}/builds/${args.build}/${meta.architecture}`, meta));
+      for (const meta of metas) {
+        const path = `builds/${args.build}/${meta.architecture}/`;
+        await look(verifyFiles(step, `${target.url}/${path.slice(0, -1)}`, meta));
+        const folder = join(store.archDir(run, meta.architecture), 'build');
+        for (const file of await differing(step, target, folder, path))
+          drift.push(`${target.url}/${path}${file}: is another than was released`);
+      }
       const own = await readText(join(place.published, 'releases.json'));
       for (const [path, wanted] of [
         ['releases.json', own],

@@ -90,7 +90,8 @@ export class TestInstance {
     const declared = parse(await readFile(file, 'utf8')) as Record<string, unknown>;
     const buildlogs = { location: `\${state}/www/buildlogs/${name}`, url: `\${web}/buildlogs/${name}` };
     const release = { location: `\${state}/www/releases/${name}`, url: `\${web}/releases/${name}` };
-    await writeFile(file, stringify({ ...declared, name, publish: { buildlogs, release }, ...changes }));
+    const publish = { buildlogs, release, ...(changes.publish as object | undefined) };
+    await writeFile(file, stringify({ ...declared, name, ...changes, publish }));
     for (const [path, content] of Object.entries(files)) await writeFile(join(folder, path), content);
   }
 
