@@ -211,13 +211,13 @@ export class TestInstance {
     return { exitCode, stdout, stderr };
   }
 
-  /** Runs the `treeline` command and sends it Ctrl-C after a while. */
-  async interrupted(afterMs: number, ...args: string[]): Promise<CliResult> {
+  /** Runs the `treeline` command and sends it Ctrl-C when it shows something. */
+  async interrupted(...args: string[]): Promise<CliResult> {
     const child = execa(process.execPath, [join(packageRoot, 'bin/treeline'), ...args], {
       env: this.env,
       reject: false,
     });
-    setTimeout(() => child.kill('SIGINT'), afterMs);
+    child.stdout.once('data', () => child.kill('SIGINT'));
     const { exitCode, stdout, stderr } = await child;
     return { exitCode, stdout, stderr };
   }
