@@ -67,7 +67,7 @@ export async function startGuest(step: Step, options: GuestOptions): Promise<Gue
   const started = Date.now();
   const seconds = () => (Date.now() - started) / 1000;
 
-  const ssh = (argv: readonly string[], runOptions?: RunOptions) =>
+  const once = (argv: readonly string[], runOptions: RunOptions) =>
     step.run(
       [
         'ssh', '-F', '/dev/null', '-i', login.keyFile, '-p', `${port}`, ...sshOptions, `${login.user}@127.0.0.1`, '--',
@@ -75,6 +75,17 @@ export async function startGuest(step: Step, options: GuestOptions): Promise<Gue
       ], // prettier-ignore
       runOptions,
     );
+  // cloud-init starts the ssh server again while the guest boots: a connection that never came about is tried again.
+  const ssh = async (argv: readonly string[], runOptions: RunOptions = {}) => {
+    const okCodes = runOptions.okCodes ?? [0];
+    for (let attempt = 1; ; attempt++) {
+      const result = await once(argv, { ...runOptions, okCodes: [...okCodes, 255] });
+      if (result.exitCode !== 255 || okCodes.includes(255)) return result;
+      if (attempt >= connectAttempts || !neverConnected.test(result.stderr))
+        throw new Failure('CommandFailed', `ssh: ${result.stderr.trim()}`);
+      await sleep(2000);
+    }
+  };
   const stop = async () => {
     await machine.powerDown();
     await Promise.race([machine.ended, sleep(60_000, undefined, { ref: false })]);
@@ -91,6 +102,10 @@ export async function startGuest(step: Step, options: GuestOptions): Promise<Gue
   }
   return { accelerator: machine.accelerator, console, seconds: seconds(), ssh, stop };
 }
+
+const connectAttempts = 10;
+/** What ssh says when it has not run the command. */
+const neverConnected = /kex_exchange_identification|banner exchange|connect to host/;
 
 const sshOptions = [
   'BatchMode=yes', 'IdentitiesOnly=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null',
@@ -113,7 +128,6 @@ async function seedFor(step: Step, work: string, { user, keyFile }: { user: stri
 /** The far shell takes the words apart again. */
 const quoted = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
 
-/** A port that was free a moment ago. */
 const exists = (path: string) =>
   access(path).then(
     () => true,
