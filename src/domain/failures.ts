@@ -6,7 +6,16 @@ export interface FailureKind {
   /** Would another try help without a person's doing? */
   readonly retryable: boolean;
   readonly family:
-    'input' | 'package' | 'compose' | 'image' | 'test' | 'signing' | 'decision' | 'publish' | 'machine';
+    | 'input'
+    | 'package'
+    | 'rebuild'
+    | 'compose'
+    | 'image'
+    | 'test'
+    | 'signing'
+    | 'decision'
+    | 'publish'
+    | 'machine';
   /** What happened, in general. */
   readonly meaning: string;
   /** What a person does about it. */
@@ -68,6 +77,60 @@ export const failureKinds = {
     false,
     'A package repo changed during the run, more often than the run starts over.',
     'Start the nightly when the repo is quiet.',
+  ),
+  SourceMissing: kind(
+    'rebuild',
+    false,
+    'A source package that is to be rebuilt is in none of the source repos.',
+    'Add the repo that carries it to `release.rebuild.sources`, or take the package out of `list`.',
+  ),
+  ReimzulAway: kind(
+    'rebuild',
+    true,
+    'The build system (its queue or its results) does not answer.',
+    'Check `release.rebuild.reimzul`; the step goes on by itself when it is back.',
+  ),
+  RebuildFailed: kind(
+    'rebuild',
+    false,
+    'A source package does not build.',
+    'Read the builder’s log, which the message names; then decide `rework` or `abandon`.',
+  ),
+  RebuildLost: kind(
+    'rebuild',
+    false,
+    'The build of a source package was lost more often than it is tried.',
+    'Look after the builders; then decide `redo`.',
+  ),
+  RebuildWrong: kind(
+    'rebuild',
+    false,
+    'A builder says success, but its results are missing or not what was asked for.',
+    'Compare the results, which the message names, with the source package; then decide `redo`.',
+  ),
+  ResultsStuck: kind(
+    'rebuild',
+    true,
+    'The repo of the results is not made anew: its `.repolock` was left behind.',
+    'Look whether createrepo still runs there; remove the lock if not. The step goes on by itself.',
+  ),
+  LockfileDrift: kind(
+    'rebuild',
+    false,
+    'The packages of the rebuild are not those that were accepted.',
+    'The message names them; decide `rework` with the package pinned or dropped, or `redo`.',
+  ),
+  NotEquivalent: kind(
+    'rebuild',
+    false,
+    'The rebuilt tree differs from the accepted one in a way that nobody expected.',
+    'Read the equivalence report; then decide `accept`, `rework`, `redo` or `abandon`.',
+  ),
+  TreeRefused: kind(
+    'test',
+    false,
+    'The tree is not fit for a release: a package without the right signature, or a wrong update source.',
+    'The message says which; mend the packages or the stream and decide `redo` or `rework`.',
   ),
   ComposeFailed: kind(
     'compose',

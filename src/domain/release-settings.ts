@@ -1,6 +1,7 @@
 /** The stream file's `release`: who decides about releases, when they are due, and whom they are announced to. */
 import { z } from 'zod';
 import { httpUrl, plain, refTemplate } from './names.js';
+import { rebuildSettings } from './rebuild-settings.js';
 import { duration } from './units.js';
 
 /** Goes into a mail header: one line, no angle brackets but those around the address. */
@@ -19,6 +20,31 @@ const approver = z.strictObject({
 
 const approvals = z.strictObject({
   promote: z.int().min(1).max(20).default(2).describe('Distinct approvers that a promotion needs.'),
+  release: z
+    .int()
+    .min(1)
+    .max(20)
+    .default(2)
+    .describe('Distinct approvers that the release of a signed rebuild needs.'),
+  redo: z
+    .int()
+    .min(1)
+    .max(20)
+    .default(1)
+    .describe('Distinct approvers that another attempt at a rebuild needs.'),
+  rework: z
+    .int()
+    .min(1)
+    .max(20)
+    .default(1)
+    .describe('Distinct approvers that an attempt with changed inputs needs.'),
+  accept: z
+    .int()
+    .min(1)
+    .max(20)
+    .default(1)
+    .describe('Distinct approvers that accept unexpected differences of a rebuild.'),
+  abandon: z.int().min(1).max(20).default(1).describe('Distinct approvers that end the work on a build.'),
   rollback: z.int().min(1).max(20).default(1).describe('Distinct approvers that a rollback needs.'),
   announce: z
     .int()
@@ -102,7 +128,12 @@ const announce = z.strictObject({
 
 export const releaseSettings = z
   .strictObject({
-    mode: z.enum(['copy']).default('copy').describe('`copy`: the chosen build is released as it is.'),
+    mode: z
+      .enum(['copy', 'signed-rebuild'])
+      .default('copy')
+      .describe(
+        '`copy`: the chosen build is released as it is. `signed-rebuild`: it is redone from its package set, signed throughout, tested, and released when the SIG decides so.',
+      ),
     ref: refTemplate
       .optional()
       .describe('The ref of releases; commits are bound to it too. Default: the stream’s `ref`.'),
@@ -113,6 +144,7 @@ export const releaseSettings = z
     proposalAge: duration.prefault('28d').describe('A proposal without enough approvals ends after this.'),
     remindEvery: duration.prefault('3d').describe('The SIG is reminded of a waiting proposal this often.'),
     cadence: cadence.optional().describe('When releases are due; without it whenever the SIG decides.'),
+    rebuild: rebuildSettings.optional(),
     knownIssues: plain
       .optional()
       .describe('Text file, a known issue per paragraph, for the release notes; read at each release.'),

@@ -128,6 +128,7 @@ export const streamSchema = z.strictObject({
     .strictObject({
       buildlogs: target.describe('Nightly and testing builds.'),
       release: target.optional().describe('Promoted builds of a stream that is released by copy.'),
+      testing: target.optional().describe('Signed builds, while the SIG tests them.'),
       mirror: target.optional().describe('The ostree repo of signed releases.'),
       cloud: target.optional().describe('The images of signed releases.'),
     })
