@@ -1,4 +1,5 @@
 /** What is known of a stream's promotions: the answer of the stream workflow's `view` query, and what its pages show. */
+import type { RebuildDecision, ReworkChanges } from './statement.js';
 
 /** The author of what happened without anybody's decision, such as the end of a release. */
 export const treeline = 'treeline';
@@ -29,10 +30,13 @@ export interface Approval {
 
 /**
  * `proposed`: waits for approvals. `ready`: approved, waits until another release has ended. `releasing`: the release workflow runs.
- * `failed`: the release failed before its point of no return and was compensated; waits for a retry. The others are ends.
+ * `failed`: the release failed before its point of no return and was compensated; waits for a retry. Of a stream with signed rebuilds:
+ * `rebuilding`: an attempt runs; `deciding`: it has ended, and the SIG decides; then `ready`. The others are ends.
  */
 export type PromotionPhase =
   | 'proposed'
+  | 'rebuilding'
+  | 'deciding'
   | 'ready'
   | 'releasing'
   | 'failed'
@@ -40,11 +44,35 @@ export type PromotionPhase =
   | 'rejected'
   | 'withdrawn'
   | 'expired'
+  | 'abandoned'
   | 'superseded';
 
 /** Does it still wait for something? */
 export const isOpen = (phase: PromotionPhase): boolean =>
-  phase === 'proposed' || phase === 'ready' || phase === 'releasing' || phase === 'failed';
+  ['proposed', 'rebuilding', 'deciding', 'ready', 'releasing', 'failed'].includes(phase);
+
+/** One attempt at the signed rebuild of an accepted build. */
+export interface Attempt {
+  /** Counted from 1. */
+  readonly number: number;
+  /** What asked for it. */
+  readonly kind: 'first' | 'redo' | 'rework';
+  readonly reuse?: boolean | undefined;
+  readonly changes?: ReworkChanges | undefined;
+  /**
+   * `running`; `differs`: its tree differs in a way that nobody expected, and waits for `accept`; `testing`: published at the testing
+   * location; `failed`; `cancelled`: by a decision.
+   */
+  readonly state: 'running' | 'differs' | 'testing' | 'failed' | 'cancelled';
+  /** ISO 8601, UTC. */
+  readonly began: string;
+  readonly ended?: string | undefined;
+  /** The signed build's id, from when it has one. */
+  readonly build?: string | undefined;
+  readonly commits?: Readonly<Record<string, string>> | undefined;
+  /** Why it failed, or what differs; for people. */
+  readonly note?: string | undefined;
+}
 
 export interface Promotion {
   readonly build: string;
@@ -63,11 +91,24 @@ export interface Promotion {
   readonly expires: string;
   /** Why it waits or failed, for people. */
   readonly note?: string | undefined;
+  /** Of a stream with signed rebuilds: every attempt, oldest first. */
+  readonly attempts?: readonly Attempt[] | undefined;
+  /**
+   * What the SIG says of the last attempt: the statements that count now, by decision. Several approvers of one decision say the same
+   * (attempt, build, changes).
+   */
+  readonly votes?: Readonly<Partial<Record<RebuildDecision, readonly Approval[]>>> | undefined;
 }
+
+/** The build that readers get by a promotion: of a signed rebuild what the last attempt has made. */
+export const releasedAs = ({ build, attempts }: Pick<Promotion, 'build' | 'attempts'>): string =>
+  attempts?.at(-1)?.build ?? build;
 
 /** A release as the stream knows it. */
 export interface Released {
   readonly build: string;
+  /** Of a signed rebuild: the accepted build. */
+  readonly accepted?: string | undefined;
   /** ISO 8601, UTC. */
   readonly at: string;
   readonly commits: Readonly<Record<string, string>>;

@@ -24,6 +24,8 @@ export const releaseIndex = z.object({
         page: z.string(),
         /** The release before it. */
         former: buildId.nullable(),
+        /** Of a signed rebuild: the accepted build. */
+        accepted: buildId.optional(),
         /** Names of the approvers. */
         approvers: z.array(z.string()),
         'rolled-back': z.object({ at: z.string(), to: buildId, reason: z.string().optional() }).optional(),

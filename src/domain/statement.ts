@@ -6,8 +6,32 @@ import { z } from 'zod';
 import { buildId } from './build-id.js';
 import { architecture, name, sha256 } from './names.js';
 
-export const decisions = ['promote', 'approve', 'reject', 'withdraw', 'rollback', 'announce'] as const;
+/** About a signed rebuild that an accepted build has become. */
+export const rebuildDecisions = ['accept', 'release', 'redo', 'rework', 'abandon'] as const;
+export type RebuildDecision = (typeof rebuildDecisions)[number];
+export const decisions = [
+  ...(['promote', 'approve', 'reject', 'withdraw', 'rollback', 'announce'] as const),
+  ...rebuildDecisions,
+] as const;
 export type Decision = (typeof decisions)[number];
+export const isRebuildDecision = (decision: Decision): decision is RebuildDecision =>
+  (rebuildDecisions as readonly string[]).includes(decision);
+
+const packageName = z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, { error: 'a package name' });
+
+/** How the inputs of a reworked attempt differ from those of the accepted build. */
+export const reworkChanges = z.strictObject({
+  /** Package versions to take instead: name to `[epoch:]version-release.arch`, as the stream's repos have them. */
+  pin: z.record(
+    packageName,
+    z.string().regex(/^[\w.:+~^-]+$/, { error: 'write [epoch:]version-release.arch' }),
+  ),
+  /** Packages to leave out. */
+  drop: z.array(packageName),
+  /** Whose treefile and stream file: the accepted build's, or as they are now (also for image settings). */
+  files: z.enum(['accepted', 'current']),
+});
+export type ReworkChanges = z.infer<typeof reworkChanges>;
 
 export const statement = z.strictObject({
   /** Format. */
@@ -16,7 +40,15 @@ export const statement = z.strictObject({
   decision: z.enum(decisions),
   /** The build that is decided about; of a rollback: the release that is taken back. */
   build: buildId,
-  /** Its ostree commit per architecture. */
+  /** Of a decision about a signed rebuild: the attempt, counted from 1. */
+  attempt: z.int().min(1).optional(),
+  /** Of `release`: the signed build that the attempt has made. */
+  signed: buildId.optional(),
+  /** Of `redo` and `rework`: are signed packages taken from earlier attempts where their sources are the same? */
+  reuse: z.boolean().optional(),
+  /** Of `rework`. */
+  changes: reworkChanges.optional(),
+  /** Ostree commit per architecture: of the build; of `release` and `accept`: of the signed build. */
   commits: z.partialRecord(architecture, sha256),
   /**
    * The release that was the newest when this was signed; null before the first. An approval counts only while it still is. Of a

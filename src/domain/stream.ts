@@ -152,6 +152,45 @@ export type Stream = z.infer<typeof streamSchema>;
 export const releaseRefOf = (stream: Pick<Stream, 'ref' | 'release'>, arch: Architecture) =>
   (stream.release?.ref ?? stream.ref).replaceAll('${arch}', arch);
 
+/** A signed rebuild is a run of a line of its own, `<stream>.signed`, with a store and a testing location of its own. */
+export const signedName = (stream: string) => `${stream}.signed`;
+/** The stream that a line belongs to; a stream's own name for the stream. */
+export const baseOf = (name: string) => name.replace(/\.signed$/, '');
+
+/**
+ * The line of a stream's signed builds: what it publishes goes to the testing location. Its package repo is the run's own, and set when
+ * the run begins. A stream without a testing location has none.
+ */
+export function signedLine(stream: Stream): Stream | undefined {
+  const { testing } = stream.publish;
+  if (!testing || !stream.release?.rebuild) return undefined;
+  return {
+    ...stream,
+    name: signedName(stream.name),
+    title: `${stream.title}, signed`,
+    publish: { ...stream.publish, buildlogs: testing },
+    schedule: undefined,
+  };
+}
+
+/** The line whose builds are released: the stream itself, or that of its signed builds. */
+export const releasedLine = (stream: Stream): Stream =>
+  stream.release?.mode === 'signed-rebuild' ? (signedLine(stream) ?? stream) : stream;
+
+/**
+ * Where releases go: the ostree repo, and all other files (images, documents, metadata, pages). One location for a release by copy,
+ * mirror and cloud for a signed one. Undefined for a stream without them.
+ */
+export function releaseTargets({
+  release,
+  publish,
+}: Pick<Stream, 'release' | 'publish'>): { repo: Target; files: Target } | undefined {
+  if (!release) return undefined;
+  if (release.mode === 'copy') return publish.release && { repo: publish.release, files: publish.release };
+  const { mirror, cloud } = publish;
+  return mirror && cloud && { repo: mirror, files: cloud };
+}
+
 export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) =>
   stream.ref.replaceAll('${arch}', arch);
 

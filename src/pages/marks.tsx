@@ -23,6 +23,12 @@ interface Phase {
 
 const phases: Record<PromotionPhase, Phase> = {
   proposed: { tone: 'warn', word: 'proposed', meaning: 'It waits for approvals.' },
+  rebuilding: { tone: 'warn', word: 'being rebuilt', meaning: 'It is being rebuilt and signed.' },
+  deciding: {
+    tone: 'warn',
+    word: 'waits for a decision',
+    meaning: 'Its rebuild has ended; the SIG decides whether it is released.',
+  },
   ready: { tone: 'good', word: 'approved', meaning: 'It goes out when the release before it has ended.' },
   releasing: { tone: 'good', word: 'being released', meaning: 'It is being released now.' },
   failed: {
@@ -35,6 +41,7 @@ const phases: Record<PromotionPhase, Phase> = {
   rejected: { tone: 'bad', word: 'rejected', meaning: 'An approver has rejected it.' },
   withdrawn: { tone: 'plain', word: 'withdrawn', meaning: 'The proposal was withdrawn.' },
   expired: { tone: 'plain', word: 'expired', meaning: 'There were not enough approvals in time.' },
+  abandoned: { tone: 'plain', word: 'abandoned', meaning: 'The SIG has ended the work on it.' },
   superseded: { tone: 'plain', word: 'superseded', meaning: 'A newer build took its place.' },
 };
 export const phaseOf = (phase: PromotionPhase): Phase => phases[phase];

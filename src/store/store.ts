@@ -2,7 +2,7 @@
  * The build store: the folder through which one step hands its results to the next, and where the instance keeps what
  * it knows about runs and builds.
  *
- *     <state>/store/<stream>/
+ *     <state>/store/<stream>/   and <stream>.signed/: repo, snapshot, published, cache and runs of its signed rebuilds
  *       ids/<build id>          whose run took the id (an id is never used twice)
  *       repo/                   staging ostree repo
  *       snapshot/               ostree repo that publications are pushed from
@@ -22,7 +22,7 @@ import { link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'nod
 import { dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { buildId } from '../domain/build-id.js';
-import type { Architecture } from '../domain/stream.js';
+import { baseOf, type Architecture } from '../domain/stream.js';
 
 /** A run of a chain: the stream and the id of the Temporal run that it began as. */
 export interface Run {
@@ -34,7 +34,8 @@ export class Store {
   constructor(readonly state: string) {}
 
   readonly streamDir = (stream: string) => join(this.state, 'store', stream);
-  readonly idsDir = (stream: string) => join(this.streamDir(stream), 'ids');
+  /** One for all lines of a stream. */
+  readonly idsDir = (stream: string) => join(this.streamDir(baseOf(stream)), 'ids');
   readonly repo = (stream: string) => join(this.streamDir(stream), 'repo');
   readonly snapshot = (stream: string) => join(this.streamDir(stream), 'snapshot');
   readonly published = (stream: string) => join(this.streamDir(stream), 'published');

@@ -5,7 +5,7 @@ import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
-import { streamSchema, type Stream } from '../domain/stream.js';
+import { baseOf, signedLine, streamSchema, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
 import { webUrl, type Settings } from '../settings.js';
 import { exists } from '../store/store.js';
@@ -31,11 +31,19 @@ export async function listStreams(settings: Settings): Promise<string[]> {
 export const streamFolder = (settings: Settings, name: string) => join(settings.streams, name);
 
 /**
- * Reads `streams/<name>/stream.yaml`. Relative paths in the result are made absolute, `${web}` and `${state}` filled in.
+ * Reads `streams/<name>/stream.yaml`; of `<name>.signed` the line of its signed builds. Relative paths in the result are made absolute, `${web}` and `${state}` filled in.
  * Throws `StreamInvalid`.
  */
 export async function loadStream(settings: Settings, name: string): Promise<Stream> {
   const streams = await listStreams(settings);
+  const base = baseOf(name);
+  if (base !== name && streams.includes(base)) {
+    const line = signedLine(await loadStream(settings, base));
+    if (line) return line;
+    throw invalid([
+      `${base}: release.rebuild and publish.testing: missing: the stream has no signed rebuilds`,
+    ]);
+  }
   if (!streams.includes(name))
     throw invalid([
       `${name}: no such stream. There are: ${streams.join(', ') || 'none'}.${suggestion(name, streams)}`,

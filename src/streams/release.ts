@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { checkCadence } from '../domain/cadence.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
+import { isRebuildDecision, type Decision } from '../domain/statement.js';
 import type { Stream } from '../domain/stream.js';
 
 type Add = (path: PropertyKey[], text: string) => void;
@@ -9,11 +10,14 @@ type Add = (path: PropertyKey[], text: string) => void;
 /** Mistakes that only the whole shows. */
 export function checkRelease({ release, publish, architectures, ref }: Stream, add: Add): void {
   if (!release) return;
-  if (!publish.release)
-    add(
-      ['publish', 'release'],
-      'missing: `release` needs a location; add `publish.release` with `location` and `url`',
-    );
+  const places = release.mode === 'copy' ? (['release'] as const) : (['testing', 'mirror', 'cloud'] as const);
+  for (const place of places)
+    if (!publish[place])
+      add(
+        ['publish', place],
+        `missing: \`release\` needs a location; add \`publish.${place}\` with \`location\` and \`url\``,
+      );
+  if (release.mode === 'signed-rebuild') checkRebuild(release, add);
   if (architectures.length > 1 && !(release.ref ?? ref).includes('${arch}'))
     add(['release', 'ref'], 'several architectures would share one ref: put `${arch}` into it');
   for (const field of ['name', 'key'] as const)
@@ -21,7 +25,11 @@ export function checkRelease({ release, publish, architectures, ref }: Stream, a
       if (release.approvers.findIndex((other) => other[field] === approver[field]) < place)
         add(['release', 'approvers', place, field], 'listed twice: an approver counts once');
   for (const [decision, needed] of Object.entries(release.approvals))
-    if (needed > release.approvers.length)
+    // A stream that is released by copy never comes to the others.
+    if (
+      needed > release.approvers.length &&
+      (release.mode !== 'copy' || !isRebuildDecision(decision as Decision))
+    )
       add(
         ['release', 'approvals', decision],
         `${needed} approvals are needed, but there are ${release.approvers.length} approvers: lower it or add some`,
@@ -34,13 +42,37 @@ export function checkRelease({ release, publish, architectures, ref }: Stream, a
     add(['release', 'cadence'], problem);
 }
 
+function checkRebuild({ rebuild }: ReleaseSettings, add: Add): void {
+  if (!rebuild)
+    return add(
+      ['release', 'rebuild'],
+      'missing: `mode: signed-rebuild` needs it; see docs/stream-reference.md',
+    );
+  if (rebuild.packages === 'list' && rebuild.list.length === 0)
+    add(['release', 'rebuild', 'list'], 'missing: `packages: list` needs names of source packages');
+  if (rebuild.mirrorsNeeded > rebuild.mirrors.length)
+    add(
+      ['release', 'rebuild', 'mirrorsNeeded'],
+      `${rebuild.mirrorsNeeded} mirrors are needed, but ${rebuild.mirrors.length} are named in \`mirrors\``,
+    );
+}
+
 /** The same with paths made absolute by `at`. */
 export function releaseWithPaths(release: ReleaseSettings, at: (path: string) => string): ReleaseSettings {
-  const { mail, announce, knownIssues, cadence } = release;
+  const { mail, announce, knownIssues, cadence, rebuild } = release;
   const list = cadence?.upstream?.builds;
   return {
     ...release,
     approvers: release.approvers.map(({ name, key }) => ({ name, key: at(key) })),
+    ...(rebuild
+      ? {
+          rebuild: {
+            ...rebuild,
+            rpmKey: at(rebuild.rpmKey),
+            sources: rebuild.sources.map((repo) => ({ ...repo, gpgKeys: repo.gpgKeys.map(at) })),
+          },
+        }
+      : {}),
     announce: { ...announce, ...(announce.key === undefined ? {} : { key: at(announce.key) }) },
     ...(knownIssues === undefined ? {} : { knownIssues: at(knownIssues) }),
     ...(mail

@@ -158,6 +158,12 @@ export class Decisions {
               throw refuse('StatementRefused', `${statement.build}: no announcement of it waits`);
             });
           return { answer: { message: `${statement.build}: the announcement may go` }, verified };
+        case 'accept':
+        case 'release':
+        case 'redo':
+        case 'rework':
+        case 'abandon':
+          throw refuse('StatementRefused', `${statement.build}: no rebuild of it waits for a decision`);
         default:
           return this.#onPromotion(verified, statement.decision);
       }

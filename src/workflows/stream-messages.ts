@@ -7,6 +7,9 @@ export const streamId = (stream: string) => `stream/${stream}`;
 export const promotionId = (stream: string, build: string) => `promotion/${stream}/${build}`;
 /** The release of a build. */
 export const releaseId = (stream: string, build: string) => `release/${stream}/${build}`;
+/** One attempt at the signed rebuild of an accepted build. */
+export const rebuildId = (stream: string, build: string, attempt: number) =>
+  `rebuild/${stream}/${build}/${attempt}`;
 /** The return from a release to the one before. */
 export const rollbackId = (stream: string, build: string) => `rollback/${stream}/${build}`;
 /** The scheduled look at the cadence: proposes a candidate, reminds. */

@@ -75,6 +75,8 @@ describe('release pages', () => {
   it('say what each phase means', () => {
     const words: Record<PromotionPhase, RegExp> = {
       proposed: /● proposed It waits for approvals/,
+      rebuilding: /● being rebuilt It is being rebuilt and signed/,
+      deciding: /● waits for a decision Its rebuild has ended/,
       ready: /✓ approved It goes out when/,
       releasing: /✓ being released It is being released now/,
       failed: /✗ failed .*they still have the former one.* Mirror <b>full<\/b>/,
@@ -82,6 +84,7 @@ describe('release pages', () => {
       rejected: /✗ rejected/,
       withdrawn: /○ withdrawn/,
       expired: /○ expired .*not enough approvals in time/,
+      abandoned: /○ abandoned/,
       superseded: /○ superseded/,
     };
     for (const phase of Object.keys(words) as PromotionPhase[]) {

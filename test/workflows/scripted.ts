@@ -159,7 +159,16 @@ export class World {
   /** The stream file as it is now. */
   approvers = ['alice', 'bob', 'carol'];
   rules = {
-    approvals: { promote: 2, rollback: 1, announce: 1 },
+    approvals: {
+      promote: 2,
+      release: 2,
+      redo: 1,
+      rework: 1,
+      accept: 1,
+      abandon: 1,
+      rollback: 1,
+      announce: 1,
+    },
     proposerCounts: true,
     proposalAge: 86_400,
     remindEvery: 3600,
