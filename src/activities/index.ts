@@ -6,6 +6,7 @@ import { decideActivities } from './decide.js';
 import type { Host } from './host.js';
 import { imageActivities } from './images.js';
 import { notifyActivities } from './notify.js';
+import { rebuildActivities } from './rebuild.js';
 import { prepareActivities } from './prepare.js';
 import { publishActivities } from './publish.js';
 import { releaseActivities } from './release.js';
@@ -20,9 +21,12 @@ export const activitiesOf = {
     ...decideActivities(host),
     ...viewActivities(host),
     ...candidateActivities(host),
+    loadSigned: rebuildActivities(host).loadSigned,
   }),
   compose: (host: Host) => ({
     ...composeActivities(host),
+    collect: rebuildActivities(host).collect,
+    strict: rebuildActivities(host).strict,
     preflight: prepareActivities(host).preflight,
     cleanUp: prepareActivities(host).cleanUp,
   }),

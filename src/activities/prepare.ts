@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { idsOfDay } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
 import { runRecord, type RunRecord } from '../domain/run.js';
-import type { Architecture } from '../domain/stream.js';
+import type { Architecture, Stream } from '../domain/stream.js';
 import { formatBytes } from '../domain/units.js';
 import { readKey } from '../keys/gpg.js';
 import { readIndex } from '../publish/build-index.js';
@@ -42,13 +42,7 @@ export const prepareActivities = (host: Host) => ({
       await writeJson(join(folder, 'source.json'), commit === undefined ? {} : { commit });
       await writeJson(frozen, stream);
     }
-    const stream = await frozenStream(host, args);
-    return {
-      architectures: stream.architectures,
-      images: stream.images.map(({ kind, bootTest }) => ({ kind, bootTest })),
-      bootAttempts: stream.bootTest.attempts,
-      bootTimeout: stream.bootTest.timeout,
-    };
+    return planOf(await frozenStream(host, args));
   }),
 
   /**
@@ -105,6 +99,14 @@ export const prepareActivities = (host: Host) => ({
   cleanUp: async (run: Run): Promise<void> => {
     await rm(host.store.work(run), { recursive: true, force: true });
   },
+});
+
+/** What the workflow needs to know of a frozen stream. */
+export const planOf = ({ architectures, images, bootTest }: Stream): ChainPlan => ({
+  architectures,
+  images: images.map(({ kind, bootTest: boots }) => ({ kind, bootTest: boots })),
+  bootAttempts: bootTest.attempts,
+  bootTimeout: bootTest.timeout,
 });
 
 async function requireSpace(folder: string, needed: number): Promise<void> {

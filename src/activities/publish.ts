@@ -23,7 +23,7 @@ import {
   takeCommit,
 } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
-import { writeJson, writeWhole } from '../store/store.js';
+import { exists, writeJson, writeWhole } from '../store/store.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
 import { commitFacts, ostree } from './ostree.js';
 
@@ -76,7 +76,10 @@ export const publishActivities = (host: Host) => {
       for (const [arch] of commitsOf(args)) {
         const folder = archBuild(args, arch);
         await mkdir(folder, { recursive: true });
-        await cp(join(store.archDir(args, arch), 'lockfile.json'), join(folder, 'lockfile.json'));
+        // Only a signed rebuild has packages.json.
+        for (const name of ['lockfile.json', 'packages.json'])
+          if (await exists(join(store.archDir(args, arch), name)))
+            await cp(join(store.archDir(args, arch), name), join(folder, name));
         const onLine = (line: string) => {
           const bytes = /^\s*([\d,]+)\s+(\d+)%/.exec(line);
           const [done, percent] = [Number(bytes?.[1]?.replaceAll(',', '') ?? 0), Number(bytes?.[2] ?? 0)];

@@ -70,6 +70,19 @@ export const buildMeta = z.object({
     composer: z.string(),
     /** Fingerprint of the signing key. */
     key: z.string(),
+    /** Of a signed rebuild. */
+    rebuild: z
+      .object({
+        /** The accepted build that it was made from. */
+        accepted: z.string(),
+        attempt: z.int(),
+        /** How many of its packages were rebuilt; the others are as they were accepted. */
+        rebuilt: z.int(),
+        /** Files beside meta.json: whose signature each package carries; what differs from the accepted build. */
+        packages: z.string(),
+        equivalence: z.string(),
+      })
+      .optional(),
     packages: z.int(),
     tests: z.object({ boot: z.record(z.string(), bootTestResult) }),
     /** Wall-clock seconds of each step. */

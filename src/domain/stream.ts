@@ -6,10 +6,12 @@
  * `${arch}`. A relative path is relative to the stream's folder.
  */
 import { z } from 'zod';
+import { signedName } from './lines.js';
 import { architecture, httpUrl, name, plain, refTemplate, type Architecture } from './names.js';
 import { releaseSettings } from './release-settings.js';
 import { duration, size } from './units.js';
 
+export { baseOf, signedName } from './lines.js';
 export { architecture, type Architecture } from './names.js';
 
 export const target = z
@@ -151,11 +153,6 @@ export type Stream = z.infer<typeof streamSchema>;
 /** The ref under which releases are published: `release.ref`, or the stream's own. */
 export const releaseRefOf = (stream: Pick<Stream, 'ref' | 'release'>, arch: Architecture) =>
   (stream.release?.ref ?? stream.ref).replaceAll('${arch}', arch);
-
-/** A signed rebuild is a run of a line of its own, `<stream>.signed`, with a store and a testing location of its own. */
-export const signedName = (stream: string) => `${stream}.signed`;
-/** The stream that a line belongs to; a stream's own name for the stream. */
-export const baseOf = (name: string) => name.replace(/\.signed$/, '');
 
 /**
  * The line of a stream's signed builds: what it publishes goes to the testing location. Its package repo is the run's own, and set when

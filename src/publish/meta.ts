@@ -12,6 +12,7 @@ import {
   type BootTestResult,
   type BuildMeta,
 } from '../domain/metadata.js';
+import { rebuildPackages } from '../domain/rebuild-packages.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
 import { packageDifferenceRecord } from '../rpm/difference.js';
@@ -40,6 +41,7 @@ export async function assembleMeta(
     needJson(join(host.store.runDir(args), 'source.json'), z.object({ commit: z.string().optional() })),
   ]);
   const signed = await needJson(file('signed.json'), z.object({ key: z.string() }));
+  const rebuilt = await readJson(file('rebuild.json'), rebuildRecord);
   const images: BuildMeta['images'] = {};
   const boot: BuildMeta['treeline']['tests']['boot'] = {};
   for (const { kind } of stream.images) {
@@ -64,6 +66,7 @@ export async function assembleMeta(
       ...(source.commit === undefined ? {} : { 'source-commit': source.commit }),
       composer: stream.composer,
       key: signed.key,
+      ...(rebuilt ? { rebuild: { ...rebuilt, ...(await rebuiltPackages(folder)) } } : {}),
       packages: diff.packages,
       tests: { boot },
       steps: stepTimes(steps),
@@ -72,6 +75,15 @@ export async function assembleMeta(
       logs: (await readdir(host.store.logs(args))).sort(),
     },
   };
+}
+
+/** `rebuild.json` of a signed rebuild. */
+export const rebuildRecord = z.object({ accepted: z.string(), attempt: z.int() });
+
+async function rebuiltPackages(folder: string) {
+  const packages = await needJson(join(folder, 'packages.json'), rebuildPackages);
+  const rebuilt = Object.values(packages).filter(({ origin }) => origin === 'rebuilt').length;
+  return { rebuilt, packages: 'packages.json', equivalence: 'equivalence.html' };
 }
 
 /** Seconds of each step that has ended; of one that was done again, the last time. */

@@ -150,6 +150,18 @@ export async function sideBySide<T, R>(items: readonly T[], body: (item: T) => P
   });
 }
 
+/** Like `sideBySide`, with at most so many at a time. */
+export async function limited<T>(
+  limit: number,
+  items: readonly T[],
+  body: (item: T) => Promise<void>,
+): Promise<void> {
+  const waiting = [...items];
+  await sideBySide(Array.from({ length: Math.min(limit, items.length) }), async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await body(item);
+  });
+}
+
 /** Like `sideBySide`, for different things. */
 export async function together<const T extends readonly (() => Promise<unknown>)[]>(
   starts: T,

@@ -87,8 +87,13 @@ describe('stream files', () => {
 
 describe('the shipped streams', () => {
   const settings = readSettings({});
-  it('are three', async () =>
-    assert.deepEqual(await listStreams(settings), ['atomic-host', 'projectatomic', 'sample']));
-  for (const name of ['atomic-host', 'projectatomic', 'sample'])
+  it('are four', async () =>
+    assert.deepEqual(await listStreams(settings), [
+      'atomic-host',
+      'projectatomic',
+      'sample',
+      'sample-signed',
+    ]));
+  for (const name of ['atomic-host', 'projectatomic', 'sample', 'sample-signed'])
     it(`${name} is valid`, async () => assert.equal((await loadStream(settings, name)).name, name));
 });

@@ -38,15 +38,23 @@ const downloaded = z.object({ downloaded: z.record(z.string(), z.string()) });
 /** Where the RPMs of a run are, by package name. */
 export const packagesDir = (input: ComposeInput) => join(input.work, 'packages');
 
+/** What is depsolved. */
+export interface Wanted {
+  readonly repos: readonly RepoInput[];
+  readonly packages: readonly string[];
+  readonly exclude: readonly string[];
+  /** By name: no other `[epoch:]version-release.arch` of these packages counts. */
+  readonly limit?: Readonly<Record<string, string>>;
+}
+
 /** See `Composer.resolve`. One Python process; metadata that did not change is not fetched again. */
 export async function resolve(step: Step, input: ComposeInput): Promise<Lockfile> {
-  const treefile = await readTreefile(input.treefile, input.arch);
-  const answer = await ask(step, input, resolved, {
-    action: 'resolve',
-    repos: chosenRepos(input, treefile.repos),
-    packages: treefile.packages,
-    exclude: treefile.excludePackages,
-  });
+  const { repos, packages, excludePackages: exclude } = await readTreefile(input.treefile, input.arch);
+  return resolveWanted(step, input, { repos: chosenRepos(input, repos), packages, exclude });
+}
+
+export async function resolveWanted(step: Step, input: ComposeInput, wanted: Wanted): Promise<Lockfile> {
+  const answer = await ask(step, input, resolved, { action: 'resolve', ...wanted });
   // A copy of the metadata: what this run was resolved against stays the same while the cache goes on.
   const metadata = join(input.work, 'metadata');
   await rm(metadata, { recursive: true, force: true });
@@ -65,8 +73,19 @@ export async function resolve(step: Step, input: ComposeInput): Promise<Lockfile
   };
 }
 
-/** See `Composer.download`. Packages are cached by digest; digest and signature are verified in every run. */
+/** See `Composer.download`. */
 export async function download(step: Step, input: ComposeInput, lockfile: Lockfile): Promise<void> {
+  const { repos } = await readTreefile(input.treefile, input.arch);
+  return downloadFrom(step, input, chosenRepos(input, repos), lockfile);
+}
+
+/** Packages are cached by digest; digest and signature are verified in every run. They are in `packagesDir` then. */
+export async function downloadFrom(
+  step: Step,
+  input: ComposeInput,
+  repos: readonly RepoInput[],
+  lockfile: Lockfile,
+): Promise<void> {
   const out = join(input.cache, 'packages');
   await mkdir(out, { recursive: true });
   const wanted = Object.entries(lockfile.packages).map(([name, locked]) => ({ name, ...locked }));
@@ -77,7 +96,7 @@ export async function download(step: Step, input: ComposeInput, lockfile: Lockfi
   );
   const { downloaded: files } = await ask(step, input, downloaded, {
     action: 'download',
-    repos: chosenRepos(input, (await readTreefile(input.treefile, input.arch)).repos),
+    repos,
     wanted,
     out,
     ...(there ? { cachedir: frozen } : {}),
@@ -111,6 +130,32 @@ export async function download(step: Step, input: ComposeInput, lockfile: Lockfi
     );
   }
   await rename(`${folder}.new`, folder);
+}
+
+const sources = z.object({
+  sources: z.record(
+    z.string(),
+    z.object({
+      name: z.string(),
+      evra: z.string(),
+      digest: z.string(),
+      repo: z.string(),
+      /** Source RPMs among those that were asked for, which make what it needs to be built. */
+      needs: z.array(z.string()),
+    }),
+  ),
+});
+export type FoundSources = z.infer<typeof sources>['sources'];
+
+/** Which of these source RPMs (file names) the repos of `input` have. `makes`: binary packages and the source RPM of each. */
+export async function findSources(
+  step: Step,
+  input: ComposeInput,
+  srpms: readonly string[],
+  makes: Readonly<Record<string, string>>,
+): Promise<FoundSources> {
+  const answer = await ask(step, input, sources, { action: 'sources', repos: input.repos, srpms, makes });
+  return answer.sources;
 }
 
 /** Checks RPM files against a repo's keys and no others. */
@@ -151,7 +196,7 @@ async function ask<Schema extends z.ZodType>(
   step: Step,
   input: ComposeInput,
   schema: Schema,
-  request: { readonly action: 'resolve' | 'download'; readonly [key: string]: unknown },
+  request: { readonly action: 'resolve' | 'download' | 'sources'; readonly [key: string]: unknown },
 ): Promise<z.infer<Schema>> {
   const persistdir = join(input.work, 'dnf');
   const cachedir = await metadataCache(input);

@@ -1,8 +1,9 @@
 """Depsolves or downloads packages with dnf's API: one process, its request as JSON on standard input.
 
-Request: action (resolve | download), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
-metadataSigned}]; for `resolve` packages [spec], exclude [spec]; for `download` wanted [{name, evra, digest, repo}], out.
-Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"downloaded": …} or
+Request: action (resolve | download | sources), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
+metadataSigned}]; for `resolve` packages [spec], exclude [spec], limit {name: evra} (no other version counts); for `download`
+wanted [{name, evra, digest, repo}], out; for `sources` srpms [file name], makes {binary package: its source RPM's file name}.
+Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"downloaded": …}, {"sources": …} or
 {"failure": code, "message": …, "details": […]}. Lines before it that start with `progress ` tell done and total.
 """
 import hashlib
@@ -32,7 +33,7 @@ def load(base, request):
     """Loads each repo's metadata, and says of a failure whether the repo is away or not to be trusted."""
     for repo in base.repos.iter_enabled():
         try:
-            if request["action"] == "resolve":
+            if request["action"] != "download":
                 # As `dnf --refresh` does: an age of zero seconds alone does not count as expired within the same second.
                 repo._repo.expire()
             repo.load()
@@ -73,6 +74,11 @@ def resolve(request):
     base = base_of(request)
     base.conf.excludepkgs = request["exclude"]
     load(base, request)
+    for name, evra in request.get("limit", {}).items():
+        same = base.sack.query().filter(name=name)
+        others = [package for package in same if evra_of(package) != evra]
+        if others:
+            base.sack.add_excludes(same.filter(pkg=others))
     missing = []
     for spec in request["packages"]:
         selector = dnf.subject.Subject(spec).get_best_selector(base.sack)
@@ -99,6 +105,25 @@ def resolve(request):
             "repomd": sha256(os.path.join(repo._repo.getCachedir(), "repodata", "repomd.xml")),
         }
     return {"packages": packages, "repos": repos}
+
+
+def sources(request):
+    """The source packages that the repos have, and which of the others each needs to be built."""
+    base = base_of(request)
+    load(base, request)
+    file_of = lambda package: f"{package.name}-{package.version}-{package.release}.src.rpm"
+    found = {file_of(package): package for package in base.sack.query().filter(arch="src")}
+    answer = {}
+    for srpm in request["srpms"]:
+        package = found.get(srpm)
+        if package is None:
+            continue
+        needed = {request["makes"].get(str(requirement).split()[0]) for requirement in package.requires}
+        answer[srpm] = {
+            "name": package.name, "evra": evra_of(package), "digest": digest_of(package), "repo": package.repoid,
+            "needs": sorted(needed - {None, srpm}),
+        }
+    return {"sources": answer}
 
 
 class Progress(dnf.callback.DownloadProgress):
@@ -161,7 +186,7 @@ def fetch(request, absent, path_of):
 def main():
     request = json.load(sys.stdin)
     try:
-        answer = {"resolve": resolve, "download": download}[request["action"]](request)
+        answer = {"resolve": resolve, "download": download, "sources": sources}[request["action"]](request)
     except Refused as refused:
         answer = refused.answer
     except dnf.exceptions.MarkingErrors as error:

@@ -1,0 +1,7 @@
+/**
+ * A stream has up to two lines of builds: its nightlies under its own name, and its signed rebuilds under `<stream>.signed`, with a
+ * store and a testing location of their own. Free of schemas, so that workflows may import it.
+ */
+export const signedName = (stream: string) => `${stream}.signed`;
+/** The stream that a line belongs to; a stream's own name for the stream. */
+export const baseOf = (name: string) => name.replace(/\.signed$/, '');

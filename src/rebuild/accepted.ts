@@ -1,0 +1,69 @@
+/** The accepted build that a signed rebuild begins from, and the package set that it asks for. */
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Host } from '../activities/host.js';
+import type { ComposeInput } from '../composers/composer.js';
+import { resolveWanted } from '../composers/dnf/packages.js';
+import { readTreefile } from '../composers/dnf/treefile.js';
+import { Failure } from '../domain/failures.js';
+import { lockfile, type Lockfile } from '../domain/lockfile.js';
+import type { ReworkChanges } from '../domain/statement.js';
+import type { Architecture, Stream } from '../domain/stream.js';
+import { metasOf } from '../release/check.js';
+import type { Step } from '../steps/step.js';
+import { needJson, type Run } from '../store/store.js';
+
+/** `accepted-run.json`: whose packages a signed rebuild is made from. */
+export const acceptedRun = z.object({
+  stream: z.string(),
+  run: z.string(),
+  build: z.string(),
+  /** Of the architecture in whose folder this is. */
+  commit: z.string(),
+});
+export type AcceptedRun = z.infer<typeof acceptedRun>;
+
+/** The run of a published build, and its commit for each architecture. Fails with BuildNotReleasable. */
+export async function findAccepted(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  build: string,
+): Promise<Partial<Record<Architecture, AcceptedRun>>> {
+  const { run, metas } = await metasOf(host, stream, build, step.signal);
+  return Object.fromEntries(
+    metas.map((meta) => [meta.architecture, { ...run, build, commit: meta['ostree-commit'] }]),
+  );
+}
+
+export const lockfileOfRun = (host: Host, run: Run, arch: Architecture): Promise<Lockfile> =>
+  needJson(join(host.store.archDir(run, arch), 'lockfile.json'), lockfile);
+
+/**
+ * The accepted package set with the changes of a rework: depsolved anew from the accepted repos, in which no version counts but
+ * the accepted ones and those that are pinned. Fails with DepsolveFailed, PackageNotFound.
+ */
+export async function reworkedLockfile(
+  step: Step,
+  input: ComposeInput,
+  composer: Stream['composer'],
+  accepted: Lockfile,
+  { pin, drop, files }: ReworkChanges,
+): Promise<Lockfile> {
+  const strange = Object.keys(pin).filter((name) => drop.includes(name));
+  if (strange.length > 0)
+    throw new Failure('StreamInvalid', `both pinned and dropped: ${strange.join(', ')}: do one of them`);
+  const kept = Object.entries(accepted.packages).filter(([name]) => !drop.includes(name));
+  const limit = { ...Object.fromEntries(kept.map(([name, { evra }]) => [name, evra])), ...pin };
+  // A treefile of now may ask for more than was accepted; rpm-ostree's own reading of it comes with the compose, which then refuses.
+  const asked =
+    files === 'current' && composer === 'dnf'
+      ? await readTreefile(input.treefile, input.arch)
+      : { packages: kept.map(([name]) => name), excludePackages: [] };
+  return resolveWanted(step, input, {
+    repos: input.repos,
+    packages: asked.packages.filter((name) => !drop.includes(name)),
+    exclude: [...asked.excludePackages, ...drop],
+    limit,
+  });
+}
