@@ -164,6 +164,8 @@ export function signedLine(stream: Stream): Stream | undefined {
   return {
     ...stream,
     name: signedName(stream.name),
+    // Machines that are installed from its images follow the releases.
+    ref: stream.release.ref ?? stream.ref,
     title: `${stream.title}, signed`,
     publish: { ...stream.publish, buildlogs: testing },
     schedule: undefined,

@@ -8,7 +8,8 @@ import type { Stream } from '../domain/stream.js';
 type Add = (path: PropertyKey[], text: string) => void;
 
 /** Mistakes that only the whole shows. */
-export function checkRelease({ release, publish, architectures, ref }: Stream, add: Add): void {
+export function checkRelease(stream: Stream, add: Add): void {
+  const { release, publish, architectures, ref } = stream;
   if (!release) return;
   const places = release.mode === 'copy' ? (['release'] as const) : (['testing', 'mirror', 'cloud'] as const);
   for (const place of places)
@@ -17,7 +18,7 @@ export function checkRelease({ release, publish, architectures, ref }: Stream, a
         ['publish', place],
         `missing: \`release\` needs a location; add \`publish.${place}\` with \`location\` and \`url\``,
       );
-  if (release.mode === 'signed-rebuild') checkRebuild(release, add);
+  if (release.mode === 'signed-rebuild') checkRebuild(stream, release, add);
   if (architectures.length > 1 && !(release.ref ?? ref).includes('${arch}'))
     add(['release', 'ref'], 'several architectures would share one ref: put `${arch}` into it');
   for (const field of ['name', 'key'] as const)
@@ -42,7 +43,13 @@ export function checkRelease({ release, publish, architectures, ref }: Stream, a
     add(['release', 'cadence'], problem);
 }
 
-function checkRebuild({ rebuild }: ReleaseSettings, add: Add): void {
+function checkRebuild(
+  { composer, ref }: Stream,
+  { rebuild, ref: released }: ReleaseSettings,
+  add: Add,
+): void {
+  if (composer === 'rpm-ostree' && released !== undefined && released !== ref)
+    add(['release', 'ref'], 'rpm-ostree takes the ref from the treefile: leave `release.ref` out');
   if (!rebuild)
     return add(
       ['release', 'rebuild'],

@@ -14,13 +14,17 @@ export interface UpgradeInput {
   readonly work: string;
   readonly from: BuildMeta;
   readonly tools: string;
+  /** Where the repo is below the instance's web root; default the sample's buildlogs. */
+  readonly place?: string;
+  /** What the machine follows; default the build's ref. */
+  readonly ref?: string;
 }
 
 const remote = '/etc/ostree/remotes.d/sample.conf';
 
 export async function upgrade(
   instance: TestInstance,
-  { disk, work, from, tools }: UpgradeInput,
+  { disk, work, from, tools, place = 'buildlogs/sample', ref = from.ref }: UpgradeInput,
 ): Promise<void> {
   const controller = new AbortController();
   const step = createStep({
@@ -50,9 +54,7 @@ export async function upgrade(
       `s#^url=.*#url=http://10.0.2.2:${instance.settings.webPort}/${path}#`,
       remote,
     ]);
-  const head = (
-    await readFile(join(instance.store().www(), 'buildlogs/sample/repo/refs/heads', from.ref), 'utf8')
-  ).trim();
+  const head = (await readFile(join(instance.store().www(), place, 'repo/refs/heads', ref), 'utf8')).trim();
 
   let guest = await boot();
   try {
@@ -74,10 +76,10 @@ export async function upgrade(
     );
 
     await pointTo(guest, 'evil/repo');
-    await publishEvil(instance, from.ref);
+    await publishEvil(instance, place, ref);
     await assert.rejects(guest.ssh(['sudo', 'ostree', 'admin', 'upgrade']), /[Ss]ignature|GPG/);
 
-    await pointTo(guest, 'buildlogs/sample/repo');
+    await pointTo(guest, `${place}/repo`);
     await guest.ssh(['sudo', 'ostree', 'admin', 'upgrade']);
     await guest.stop();
     guest = await boot();
@@ -90,13 +92,13 @@ export async function upgrade(
 }
 
 /** A repo with a newer commit, all of it signed, but by a stranger. */
-async function publishEvil(instance: TestInstance, ref: string): Promise<void> {
+async function publishEvil(instance: TestInstance, place: string, ref: string): Promise<void> {
   const evil = join(instance.store().www(), 'evil');
   const home = join(instance.settings.state, 'stranger');
   await mkdir(home, { mode: 0o700 });
   await chmod(home, 0o700);
   await mkdir(evil);
-  await cp(join(instance.store().www(), 'buildlogs/sample/repo'), join(evil, 'repo'), { recursive: true });
+  await cp(join(instance.store().www(), place, 'repo'), join(evil, 'repo'), { recursive: true });
   const gpg = ['--homedir', home, '--batch', '--passphrase', ''];
   await execa('gpg', [...gpg, '--quick-generate-key', 'Stranger', 'ed25519', 'sign', '1d']);
   const { stdout } = await execa('gpg', [...gpg, '--with-colons', '--list-keys', 'Stranger']);

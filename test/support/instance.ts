@@ -95,6 +95,16 @@ export class TestInstance {
     for (const [path, content] of Object.entries(files)) await writeFile(join(folder, path), content);
   }
 
+  /** Declares a shipped stream, with a change of its stream file. */
+  async ship(name: string, change: (declared: Record<string, unknown>) => void): Promise<void> {
+    await cp(join(packageRoot, 'streams', name), join(this.settings.streams, name), { recursive: true });
+    await this.edit(name, 'stream.yaml', (text) => {
+      const declared = parse(text) as Record<string, unknown>;
+      change(declared);
+      return stringify(declared);
+    });
+  }
+
   /** Edits a file beside a stream file. */
   async edit(stream: string, path: string, change: (text: string) => string): Promise<void> {
     const file = join(this.settings.streams, stream, path);
