@@ -20,10 +20,12 @@ const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.]{0,63}$/, {
   error: 'use letters, digits, `.` and `_`, starting with a letter or digit',
 });
 
+export const beanstalkAddress = plain.regex(/^([A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$/, {
+  error: 'write `host:port`',
+});
+
 export const reimzulSettings = z.strictObject({
-  beanstalk: plain
-    .regex(/^([A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$/, { error: 'write `host:port`' })
-    .describe('Address of the beanstalkd server, `host:port`.'),
+  beanstalk: beanstalkAddress.describe('Address of the beanstalkd server, `host:port`.'),
   target: word.describe('Target of the jobs without its architecture, such as `c7.1708.u`.'),
   disttag: z
     .string()

@@ -7,9 +7,17 @@ import { basename, join } from 'node:path';
 import type { Step } from '../steps/step.js';
 import { downloadDebs } from './debs.js';
 import { evrText } from './deb.js';
-import { kernelName, kernelPackage, ownPackages, skipped } from './manifest.js';
+import {
+  compiledPackages,
+  debsWithSource,
+  kernelName,
+  kernelPackage,
+  ownPackages,
+  skipped,
+} from './manifest.js';
 import { publishRepo } from './publish.js';
 import { buildRpm, ensureKey, signRpms } from './rpm.js';
+import { buildFromSource, compiledContent, debContent, type Destinations } from './srpm.js';
 import { addChange, recipeDigest, stage, type Source } from './stage.js';
 
 export interface SampleOptions {
@@ -20,6 +28,7 @@ export interface SampleOptions {
 const layout = (dir: string) => ({
   debs: join(dir, 'debs'),
   rpms: join(dir, 'rpms'),
+  srpms: join(dir, 'srpms'),
   gnupg: join(dir, 'gnupg'),
   publicKey: join(dir, 'RPM-GPG-KEY-sample.asc'),
   /** The commit key that the release package carries. */
@@ -32,8 +41,8 @@ const layout = (dir: string) => ({
 });
 
 /**
- * Makes the sample distribution under `dir`: `debs/`, `rpms/` (a signed package repo), `RPM-GPG-KEY-sample.asc` and
- * the GPG home `gnupg/` of the key that signs it. Needs root, about 600 MB while it works and 250 MB after, and the
+ * Makes the sample distribution under `dir`: `debs/`, `rpms/` (a signed package repo), `srpms/` (one of the source RPMs that
+ * there are for some of them), `RPM-GPG-KEY-sample.asc` and the GPG home `gnupg/` of the key that signs them. Needs root, about 600 MB while it works and 250 MB after, and the
  * machine's Debian package sources; takes a minute or two. Does nothing (0.1 s) when it is complete for this recipe
  * and commit key; a try that ended early goes on where it was. Fails with `RepoUnreachable` when apt cannot download.
  */
@@ -46,24 +55,34 @@ export async function makeSample(step: Step, dir: string, options: SampleOptions
   await copyFile(options.commitKey, paths.commitKey);
   const sources = sourcesOf(await downloadDebs(step, paths.debs), paths.debs);
   const building = join(paths.building, recipe.slice(0, 16));
-  await mkdir(building, { recursive: true });
-  await buildAll(step, sources, building, paths.work, options.commitKey);
-  const built = (await readdir(building)).filter((name) => name.endsWith('.rpm'));
-  await signRpms(
-    step,
-    paths.gnupg,
-    built.map((name) => join(building, name)),
-  );
-  for (const name of built) await rename(join(building, name), join(paths.rpms, name));
-  await publishRepo(step, paths.rpms, paths.gnupg);
+  const built = { rpms: building, srpms: join(building, 'srpms') };
+  for (const folder of Object.values(built)) await mkdir(folder, { recursive: true });
+  await buildAll(step, sources, built, paths.work, options.commitKey);
+  await publish(step, built, paths);
   await writeFile(`${paths.stamp}.new`, recipe);
   await rename(`${paths.stamp}.new`, paths.stamp);
   for (const folder of [paths.building, paths.work]) await rm(folder, { recursive: true, force: true });
 }
 
+/** Signs what was built, moves it into the repos and indexes these: source packages first, so that none is missing. */
+async function publish(step: Step, built: Destinations, to: Destinations & { gnupg: string }): Promise<void> {
+  for (const kind of ['srpms', 'rpms'] as const) {
+    const names = (await readdir(built[kind]).catch(() => [])).filter((name) => name.endsWith('.rpm'));
+    if (names.length === 0) continue;
+    await signRpms(
+      step,
+      to.gnupg,
+      names.map((name) => join(built[kind], name)),
+    );
+    await mkdir(to[kind], { recursive: true });
+    for (const name of names) await rename(join(built[kind], name), join(to[kind], name));
+    await publishRepo(step, to[kind], to.gnupg);
+  }
+}
+
 /**
- * Publishes a new version of one package: the same content, a file more, the release `+1` (`+2`, …) higher. The
- * former RPMs stay in the repo. Answers `name-[epoch:]version-release.arch`. Not idempotent: each call is an update.
+ * Publishes a new version of one package, with its source RPM if it has one: the same content, a file more, the release `+1`
+ * (`+2`, …) higher. The former RPMs stay in the repo. Answers `name-[epoch:]version-release.arch`. Not idempotent: each call is an update.
  */
 export async function bumpPackage(step: Step, dir: string, name: string): Promise<string> {
   const paths = layout(dir);
@@ -72,19 +91,41 @@ export async function bumpPackage(step: Step, dir: string, name: string): Promis
   );
   if (source === undefined) throw new Error(`the sample has no package ${name}`);
   const work = join(paths.work, `bump-${name}`);
-  const staged = await stage(step, source, work, paths.commitKey);
-  const { version, release } = staged.spec.evr;
-  const prefix = `${name}-${version}-${release}+`;
-  const counts = (await readdir(paths.rpms))
-    .filter((file) => file.startsWith(prefix))
-    .map((file) => Number.parseInt(file.slice(prefix.length), 10));
-  const changed = await addChange(staged, Math.max(0, ...counts) + 1);
-  const file = await buildRpm(step, changed, work, join(work, 'out'));
-  await signRpms(step, paths.gnupg, [join(work, 'out', file)]);
-  await rename(join(work, 'out', file), join(paths.rpms, file));
-  await publishRepo(step, paths.rpms, paths.gnupg);
+  const built = { rpms: join(work, 'out'), srpms: join(work, 'srpms') };
+  const next = async (version: string, release: string) => {
+    const prefix = `${name}-${version}-${release}+`;
+    const counts = (await readdir(paths.rpms))
+      .filter((file) => file.startsWith(prefix))
+      .map((file) => Number.parseInt(file.slice(prefix.length), 10));
+    return Math.max(0, ...counts) + 1;
+  };
+  const nevra = await bumped(step, source, work, built, paths.commitKey, next);
+  await publish(step, built, paths);
   await rm(work, { recursive: true, force: true });
-  return `${name}-${evrText(changed.spec.evr)}.${changed.spec.arch}`;
+  return nevra;
+}
+
+async function bumped(
+  step: Step,
+  source: Source,
+  work: string,
+  built: Destinations,
+  commitKey: string,
+  next: (version: string, release: string) => Promise<number>,
+): Promise<string> {
+  if (source.kind === 'compiled') {
+    await rm(work, { recursive: true, force: true });
+    const { version, release } = await compiledContent(source.name);
+    const content = await compiledContent(source.name, await next(version, release));
+    const { rpm } = await buildFromSource(step, content, work, built);
+    return rpm.slice(0, -'.rpm'.length);
+  }
+  const staged = await stage(step, source, work, commitKey);
+  const { version, release } = staged.spec.evr;
+  const changed = await addChange(staged, await next(version, release));
+  if (debsWithSource.includes(source.name)) await buildFromSource(step, debContent(changed), work, built);
+  else await buildRpm(step, changed, work, built.rpms);
+  return `${source.name}-${evrText(changed.spec.evr)}.${changed.spec.arch}`;
 }
 
 const debNames = async (debs: string) => (await readdir(debs)).filter((name) => name.endsWith('.deb'));
@@ -92,19 +133,20 @@ const debNames = async (debs: string) => (await readdir(debs)).filter((name) => 
 /** What RPMs are made of, by their names. */
 function sourcesOf(debs: readonly string[], folder: string): Source[] {
   const own: Source[] = ownPackages.map((one) => ({ kind: 'own', name: one.name, own: one }));
+  const compiled: Source[] = compiledPackages.map((name) => ({ kind: 'compiled', name }));
   const packaged = debs.flatMap((file): Source[] => {
     const name = basename(file).split('_')[0] ?? '';
     if (skipped.includes(name)) return [];
     return [{ kind: 'deb', name: kernelPackage.test(name) ? kernelName : name, file: join(folder, file) }];
   });
-  return [...own, ...packaged];
+  return [...own, ...compiled, ...packaged];
 }
 
 /** Builds what is not there yet, two at a time: a marker per source says that its RPM is in `out`. */
 async function buildAll(
   step: Step,
   sources: readonly Source[],
-  out: string,
+  out: Destinations,
   work: string,
   commitKey: string,
 ) {
@@ -113,14 +155,14 @@ async function buildAll(
   const worker = async () => {
     for (let source = queue.shift(); source !== undefined; source = queue.shift()) {
       step.signal.throwIfAborted();
-      const marker = join(out, `${source.name}.done`);
+      const marker = join(out.rpms, `${source.name}.done`);
       const there = await readFile(marker).then(
         () => true,
         () => false,
       );
       if (!there) {
         const folder = join(work, source.name);
-        await buildRpm(step, await stage(step, source, folder, commitKey), folder, out);
+        await buildOne(step, source, out, folder, commitKey);
         await writeFile(marker, '');
         await rm(folder, { recursive: true, force: true });
       }
@@ -128,4 +170,14 @@ async function buildAll(
     }
   };
   await Promise.all([worker(), worker()]);
+}
+
+async function buildOne(step: Step, source: Source, out: Destinations, work: string, commitKey: string) {
+  if (source.kind === 'compiled') {
+    await buildFromSource(step, await compiledContent(source.name), work, out);
+    return;
+  }
+  const staged = await stage(step, source, work, commitKey);
+  if (debsWithSource.includes(source.name)) await buildFromSource(step, debContent(staged), work, out);
+  else await buildRpm(step, staged, work, out.rpms);
 }

@@ -1,7 +1,7 @@
 /** What the sample distribution is made of. Everything here is data: the recipe's digest covers it. */
 
 /** Raise it when a change in the code makes other RPMs of the same data: instances then make theirs anew. */
-export const recipeVersion = 1;
+export const recipeVersion = 2;
 
 /** Debian packages to ask for; apt adds what they depend on. */
 export const manifest: readonly string[] = [
@@ -50,6 +50,12 @@ export const kernelName = 'kernel';
 
 /** Packages that are not made into RPMs: the kernel's metapackage, which would ask for the name that was just dropped. */
 export const skipped: readonly string[] = ['linux-image-cloud-amd64'];
+
+/** Packages of the sample's own with a program to compile: `packages/<name>/<name>.spec`, and the tarball's content in `source/`. */
+export const compiledPackages: readonly string[] = ['treeline-sample-tools'];
+
+/** Debian packages that get a source RPM too: its tarball has the files, so that there is something to rebuild for them. */
+export const debsWithSource: readonly string[] = ['netbase', 'usr-is-merged'];
 
 /** Paths (relative to the root) that are left out of every RPM. */
 export const leftOut: readonly RegExp[] = [

@@ -1,60 +1,12 @@
-/** Publishes the sample's package repo: `rpms/` with a `repodata` that is always whole. */
-import { link, mkdir, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+/** Publishes the sample's package repos: indexed and signed. */
+import { indexRepo } from '../rpm/index-repo.js';
 import type { Step } from '../steps/step.js';
 import { signer } from './rpm.js';
 
-/**
- * Indexes and signs the RPMs of `rpms` and makes the result visible by one rename: `repodata` is a link to a numbered
- * folder. The metadata files of the generation before stay readable beside the new ones, for clients that read its
- * repomd.xml a moment ago; older generations go.
- */
-export async function publishRepo(step: Step, rpms: string, gnupg: string): Promise<void> {
-  const link_ = join(rpms, 'repodata');
-  const current = await readlink(link_).catch(() => undefined);
-  const generation = Number(current?.replace('generation-', '').replace('/repodata', '') ?? 0) + 1;
-  const folder = join(rpms, `generation-${generation}`);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder);
-  await step.run([
-    'createrepo_c',
-    '--quiet',
-    '--no-database',
-    '--general-compress-type',
-    'gz',
-    '--workers',
-    '2',
-    '--excludes',
-    'generation-*',
-    '--outputdir',
-    folder,
-    ...(current === undefined
-      ? []
-      : ['--update', '--update-md-path', join(rpms, `generation-${generation - 1}`)]),
-    rpms,
-  ]);
-  const repodata = join(folder, 'repodata');
-  await step.run(
-    [
-      'gpg',
-      '--batch',
-      '--yes',
-      '--local-user',
-      signer,
-      '--detach-sign',
-      '--armor',
-      join(repodata, 'repomd.xml'),
-    ],
-    { env: { GNUPGHOME: gnupg } },
-  );
-  const own = new Set(await readdir(repodata));
-  if (current !== undefined)
-    for (const name of await readdir(join(rpms, current)))
-      if (!own.has(name)) await link(join(rpms, current, name), join(repodata, name));
-  await rm(`${link_}.new`, { force: true });
-  await symlink(`generation-${generation}/repodata`, `${link_}.new`);
-  await rename(`${link_}.new`, link_);
-  for (const name of await readdir(rpms))
-    if (name.startsWith('generation-') && Number(name.slice('generation-'.length)) < generation - 1)
-      await rm(join(rpms, name), { recursive: true, force: true });
-}
+/** Indexes and signs the RPMs of `rpms`; readers see the former metadata or the new. */
+export const publishRepo = (step: Step, rpms: string, gnupg: string): Promise<void> =>
+  indexRepo(step, rpms, async (repomd) => {
+    await step.run(['gpg', '--batch', '--yes', '--local-user', signer, '--detach-sign', '--armor', repomd], {
+      env: { GNUPGHOME: gnupg },
+    });
+  });

@@ -8,6 +8,9 @@ import type { Staged } from './stage.js';
 /** User name of the key that signs the distribution's packages and metadata. */
 export const signer = 'Treeline sample distribution';
 
+/** The time that all of the distribution's packages were made at, in seconds: or their bytes would differ from build to build. */
+export const epoch = 1_700_000_000;
+
 /**
  * Builds an RPM from a staged buildroot (which rpmbuild removes) and moves it, unsigned, into `out`.
  * The same content gives the same bytes. Answers the file name.
@@ -47,7 +50,7 @@ export async function buildRpm(
       ...Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]),
       specFile,
     ],
-    { env: { SOURCE_DATE_EPOCH: '1700000000' } },
+    { env: { SOURCE_DATE_EPOCH: `${epoch}` } },
   );
   const [name] = await readdir(rpms);
   if (name === undefined) throw new Error(`rpmbuild made no package for ${spec.name}`);

@@ -40,21 +40,31 @@ function fileLine({ path, type, mode, user, group, config }: SpecFile): string {
   return `${type === 'directory' ? '%dir ' : ''}${config ? '%config(noreplace) ' : ''}${attr} ${pattern(path)}`;
 }
 
-/** A spec without %prep, %build and %install: the buildroot is there already. */
-export function specText(spec: Spec): string {
+/** Debian built these files: nothing is stripped, compressed or checked a second time. */
+const asTheyAre = ['__os_install_post', 'debug_package'].map((macro) => `%global ${macro} %{nil}`);
+
+/**
+ * Without a tarball, a spec that has no %prep, %build and %install: the buildroot is there already. With one (a file name), a
+ * spec for a source RPM, whose files come from the tarball's top folder `<name>-<version>` and whose release takes a dist tag.
+ */
+export function specText(spec: Spec, tarball?: string): string {
+  const sections = ['%prep', '%setup -q', '%install', 'mkdir -p %{buildroot}', 'cp -a . %{buildroot}'];
   return [
+    ...(tarball === undefined ? [] : asTheyAre),
     `Name: ${spec.name}`,
     ...(spec.evr.epoch > 0 ? [`Epoch: ${spec.evr.epoch}`] : []),
     `Version: ${spec.evr.version}`,
-    `Release: ${spec.evr.release}`,
+    `Release: ${spec.evr.release}${tarball === undefined ? '' : '%{?dist}'}`,
     `Summary: ${plain(spec.summary) || spec.name}`,
     'License: see /usr/share/doc',
     ...(spec.arch === 'noarch' ? ['BuildArch: noarch'] : []),
+    ...(tarball === undefined ? [] : [`Source0: ${tarball}`]),
     'AutoReqProv: no',
     ...spec.requires.map((dependency) => `Requires: ${dependency}`),
     ...spec.provides.map((dependency) => `Provides: ${dependency}`),
     '%description',
     plain(spec.summary) || spec.name,
+    ...(tarball === undefined ? [] : sections),
     ...(spec.posttrans === undefined ? [] : ['%posttrans', spec.posttrans.replaceAll('%', '%%')]),
     '%files',
     ...spec.files.map(fileLine),

@@ -17,19 +17,29 @@ export interface Staged {
 /** Where the sample's own files are in the checkout. */
 export const ownFiles = join(packageRoot, 'src/sample/packages');
 
-/** Sources that an RPM is made from: a .deb, or one of the sample's own packages. */
-export type Source =
+/** Sources that an RPM is made from: a .deb, one of the sample's own packages, or one that is compiled (`srpm.ts`). */
+export type Source = FileSource | { readonly kind: 'compiled'; readonly name: string };
+type FileSource =
   | { readonly kind: 'deb'; readonly name: string; readonly file: string }
   | { readonly kind: 'own'; readonly name: string; readonly own: manifest.OwnPackage };
 
 /** Unpacks a source into `work` (emptied first) and says what is in it. */
-export async function stage(step: Step, source: Source, work: string, commitKey: string): Promise<Staged> {
+export async function stage(
+  step: Step,
+  source: FileSource,
+  work: string,
+  commitKey: string,
+): Promise<Staged> {
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
   return source.kind === 'deb' ? stageDeb(step, source, work) : stageOwn(source.own, work, commitKey);
 }
 
-async function stageDeb(step: Step, { name, file }: Source & { kind: 'deb' }, work: string): Promise<Staged> {
+async function stageDeb(
+  step: Step,
+  { name, file }: FileSource & { kind: 'deb' },
+  work: string,
+): Promise<Staged> {
   const root = join(work, 'root');
   await step.run(['dpkg-deb', '--raw-extract', '--', file, root]);
   const control = parseControl(await readFile(join(root, 'DEBIAN/control'), 'utf8'));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { evrOfDebian, evrText, parseControl, relations } from '../../src/sample/deb.js';
-import { specText } from '../../src/sample/spec.js';
+import { specText, type Spec } from '../../src/sample/spec.js';
 
 describe('Debian versions as RPM versions', () => {
   const cases: readonly (readonly [string, string])[] = [
@@ -54,7 +54,7 @@ describe('A control file', () => {
 });
 
 describe('A spec file', () => {
-  const text = specText({
+  const spec: Spec = {
     name: 'a',
     evr: { epoch: 1, version: '2', release: '3' },
     arch: 'noarch',
@@ -67,6 +67,15 @@ describe('A spec file', () => {
       { path: '/etc/a b', type: 'file', mode: 0o640, user: 'root', group: 'shadow', config: true },
       { path: '/usr/share/%x', type: 'directory', mode: 0o755, user: 'root', group: 'root', config: false },
     ],
+  };
+  const text = specText(spec);
+  it('takes its files from a tarball where there is one, and then a dist tag', () => {
+    const source = specText(spec, 'a-2.tar.gz');
+    assert.match(source, /^Source0: a-2\.tar\.gz$/m);
+    assert.match(source, /^Release: 3%\{\?dist\}$/m);
+    assert.match(source, /^%prep\n%setup -q\n%install\n/m);
+    assert.match(text, /^Release: 3$/m);
+    assert.doesNotMatch(text, /^(Source0|%prep|%install)/m);
   });
   it('has no macro and no line of a package in it', () => {
     assert.match(text, /^Summary: all %%\{lua:os\.exit\(\)\} of it$/m);

@@ -74,7 +74,8 @@ export class TestInstance {
       this.settings.state,
     ]);
     await mkdir(join(this.store().www(), 'sample'), { recursive: true });
-    await symlink(join(this.settings.state, 'sample', 'rpms'), join(this.store().www(), 'sample', 'rpms'));
+    for (const repo of ['rpms', 'srpms'])
+      await symlink(join(this.settings.state, 'sample', repo), join(this.store().www(), 'sample', repo));
   }
 
   /** Declares a stream like the shipped `sample`, with changes. `files` replaces files beside the stream file. */

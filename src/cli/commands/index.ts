@@ -11,6 +11,7 @@ import { addLogs } from './logs.js';
 import { addNightly } from './nightly.js';
 import { addPromote } from './promote.js';
 import { addPromotions } from './promotions.js';
+import { addReimzulBuilder } from './reimzul-builder.js';
 import { addReleases } from './releases.js';
 import { addRuns } from './runs.js';
 import { addSample } from './sample.js';
@@ -41,4 +42,5 @@ export const commands: readonly AddCommand[] = [
   addValidate,
   addDoctor,
   addSample,
+  addReimzulBuilder,
 ];

@@ -1,6 +1,6 @@
 /** `init`: what an instance needs once: its signing key, the sample distribution and the sample's approvers. */
 import type { Command } from 'commander';
-import { mkdir, readlink, symlink } from 'node:fs/promises';
+import { mkdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { instanceKeyFile, makeInstanceKey } from '../../keys/gpg.js';
 import { makeApprovers } from '../../sample/approvers.js';
@@ -34,11 +34,15 @@ export function addInit(program: Command, settings: Settings): void {
     });
 }
 
-/** Puts the sample's package repo under the web root; its private key stays outside of it. */
+/** Puts the sample's package repos under the web root; its private key stays outside of it. */
 async function serveSample(settings: Settings): Promise<void> {
   const folder = join(new Store(settings.state).www(), 'sample');
-  const link = join(folder, 'rpms');
   await mkdir(folder, { recursive: true });
-  const target = join(sampleDir(settings), 'rpms');
-  if ((await readlink(link).catch(() => undefined)) !== target) await symlink(target, link);
+  for (const name of ['rpms', 'srpms']) {
+    const link = join(folder, name);
+    const target = join(sampleDir(settings), name);
+    if ((await readlink(link).catch(() => undefined)) === target) continue;
+    await rm(link, { force: true });
+    await symlink(target, link);
+  }
 }
