@@ -387,7 +387,9 @@ function checkAttempt(open: Promotion | undefined, said: Statement, decision: Re
   const last = open && lastAttempt(open);
   if (!open || !last) throw no('no rebuild of it waits for a decision');
   const number = String(last.number);
-  if (open.phase === 'releasing') throw no(`attempt ${number} is being released`);
+  // A word against it may still come in time.
+  if (open.phase === 'releasing' && (decision === 'release' || decision === 'accept'))
+    throw no(`attempt ${number} is being released`);
   if (attempt !== last.number)
     throw no(
       `was said of ${attempt === undefined ? 'no attempt' : `attempt ${attempt}`}; the last is ${number}`,

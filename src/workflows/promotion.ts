@@ -385,8 +385,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
       // It runs already, and says itself how it ended: this promotion was lost meanwhile.
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
-    const against = () =>
-      decisions.some(({ decision }) => !['approve', 'accept', 'release'].includes(decision));
+    const against = () => isAgainst(me, decisions);
     await releaseIs(workflowId, () => end() !== undefined || against());
     if (!end() && against()) {
       await getExternalWorkflowHandle(workflowId)
@@ -443,6 +442,15 @@ function decided(me: Promotion, said: PromotionDecision): Partial<Promotion> {
       : {};
   if (approver === me.proposedBy) return { phase: 'withdrawn', note: `withdrawn by ${approver}` };
   return { ...votes, approvals: others, note: `${approver} has withdrawn the approval` };
+}
+
+/** Do these decisions end a release that runs? What is said of its attempt does if too few want the release then. */
+function isAgainst(me: Promotion, decisions: readonly PromotionDecision[]): boolean {
+  const votes = decisions.filter(({ decision }) => isRebuildDecision(decision));
+  if (decisions.some(({ decision }) => decision === 'reject' || decision === 'withdraw')) return true;
+  if (!me.attempts || votes.length === 0) return false;
+  const then = votes.reduce<Promotion>((now, vote) => ({ ...now, ...decided(now, vote) }), me);
+  return asked(then)?.decision !== 'release';
 }
 
 const waitingText = (stream: string, me: Promotion) =>

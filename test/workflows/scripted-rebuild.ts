@@ -1,4 +1,4 @@
-/** All workflows, but of the signed rebuild only what it says to its promotion, with scripted steps. */
+/** All workflows, but of the signed rebuild and its release only what they say to others, with scripted steps. */
 import {
   CancellationScope,
   condition,
@@ -15,7 +15,9 @@ import {
   type RebuildNews,
   type RebuildResult,
 } from '../../src/workflows/rebuild-messages.js';
-import { promotionId } from '../../src/workflows/stream-messages.js';
+import type { ReleaseInput } from '../../src/workflows/release.js';
+import { releaseDone, releaseEnded } from '../../src/workflows/signals.js';
+import { promotionId, streamId } from '../../src/workflows/stream-messages.js';
 
 export * from '../../src/workflows/index.js';
 
@@ -26,6 +28,8 @@ const steps = proxyActivities<{
   testAttempt(input: RebuildInput): Promise<void>;
   endAttempt(input: RebuildInput): Promise<void>;
   authorize(args: object): Promise<object>;
+  tryRelease(input: ReleaseInput): Promise<void>;
+  switchRelease(input: ReleaseInput): Promise<{ commits: RebuildResult['commits'] }>;
 }>({
   taskQueue: 'control',
   startToCloseTimeout: '1m',
@@ -63,6 +67,31 @@ export async function rebuild(input: RebuildInput): Promise<RebuildResult> {
       await say(
         isCancellation(error) ? { state: 'cancelled' } : { state: 'failed', note: `${code}: ${message}` },
       );
+    });
+    throw error;
+  }
+}
+
+export async function release(input: ReleaseInput): Promise<void> {
+  const { stream, build: signed, accepted: build = '', attempt, onto } = input;
+  const promotion = getExternalWorkflowHandle(promotionId(stream, build));
+  const say = (end: { failure?: string }) => promotion.signal(releaseEnded, end).catch(() => undefined);
+  try {
+    const question = { stream, decision: 'release', build, onto, attempt, signed };
+    await steps.authorize(question);
+    await steps.tryRelease(input);
+    await steps.authorize(question);
+    const { commits } = await steps.switchRelease(input);
+    await getExternalWorkflowHandle(streamId(stream)).signal(releaseDone, {
+      build: signed,
+      accepted: build,
+      commits,
+    });
+    await say({});
+  } catch (error) {
+    await CancellationScope.nonCancellable(async () => {
+      const { code, message } = describeFailure(error);
+      await say({ failure: isCancellation(error) ? 'cancelled' : `${code}: ${message}` });
     });
     throw error;
   }

@@ -28,6 +28,7 @@ import { findTemporal } from '../../src/temporal/server.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 import {
   promotionId,
+  rebuildId,
   releaseId,
   rollbackId,
   streamId,
@@ -344,8 +345,12 @@ export class World {
   /** Readers have it, and its promotion has ended. */
   async released(build: string): Promise<void> {
     await until(`${build} is released`, 60, async () => {
-      const { current, promotions } = await this.view();
-      return current === build && promotions.every((promotion) => promotion.build !== build);
+      const { current, promotions, released: all } = await this.view();
+      const [released] = all;
+      return (
+        (current === build || (released?.build === current && released?.accepted === build)) &&
+        promotions.every((promotion) => promotion.build !== build)
+      );
     }).catch(async (error: unknown) => {
       throw new Error(`${String(error)}: ${JSON.stringify(await this.view())}`);
     });
@@ -444,7 +449,8 @@ export class World {
 
   /** Up to the drift check, a release must be alone. */
   #watch(name: string, workflow: string, step: unknown): void {
-    if (!/^(release|rollback)\//.test(workflow)) return;
+    // A release that is scripted ends without the steps that are looked at here.
+    if (!/^(release|rollback)\//.test(workflow) || this.rules.mode !== 'copy') return;
     if (['announce', 'resolveMail', 'cleanUpRelease', 'tellSig'].includes(name) || step === 'go') return;
     if (name === 'record') {
       if (this.#releasing === workflow) this.#releasing = undefined;
@@ -525,6 +531,7 @@ export class World {
       commits: commitsOf(String(build)),
       hold: this.rules.hold,
     }),
+    switchRelease: ({ build }) => ({ commits: commitsOf(String(build)) }),
     pushReleaseRepo: () => ({ files: 3, newBytes: 1 }),
     pushReleaseFiles: () => ({ files: 2, newBytes: 1 }),
     checkDrift: ({ build, stream }) => {
@@ -565,4 +572,4 @@ export async function refused(update: Promise<unknown>, code: string, why: RegEx
   assert.match(error.cause.message, why);
 }
 
-export { promotionId, releaseId, rollbackId, streamId, until };
+export { promotionId, rebuildId, releaseId, rollbackId, streamId, until };
