@@ -5,10 +5,11 @@ import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import type { Verified } from '../domain/statement.js';
-import type { Stream } from '../domain/stream.js';
+import { baseOf, releasedLine, type Stream } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
 import { authority, type Question } from '../release/authority.js';
 import { releasableBuild } from '../publish/releasable.js';
+import type { Step } from '../steps/step.js';
 import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host, type StepArgs } from './host.js';
@@ -28,6 +29,10 @@ export interface Standing {
   readonly remindEvery: number;
   /** Does the announcement wait for a person's go? */
   readonly hold: boolean;
+  /** Absent in histories of before there were signed rebuilds. */
+  readonly mode?: ReleaseSettings['mode'];
+  /** Of signed rebuilds: seconds between reminders of a decision. */
+  readonly decisionRemindEvery?: number | undefined;
 }
 
 /** `statements/<nonce>.json`: which request used the nonce, and the sha256 of its text. */
@@ -46,6 +51,15 @@ export const decideActivities = (host: Host) => {
   }
   const scratch = (args: StepArgs) => store.work(args, 'statements');
   const keptText = (stream: string, nonce: string) => join(store.statements(stream), `${nonce}.asc`);
+
+  /** Fails with BuildNotReleasable. */
+  const commitsOf = async (step: Step, stream: Stream, build: string): Promise<Record<string, string>> =>
+    Object.fromEntries(
+      (await releasableBuild(host, step, stream, build)).map((meta) => [
+        meta.architecture,
+        meta['ostree-commit'],
+      ]),
+    );
 
   return {
     /**
@@ -99,6 +113,8 @@ export const decideActivities = (host: Host) => {
             proposalAge: release.proposalAge,
             remindEvery: release.remindEvery,
             hold: release.announce.hold,
+            mode: release.mode,
+            decisionRemindEvery: release.rebuild?.remindEvery,
           };
         } finally {
           await keyring.close();
@@ -108,37 +124,29 @@ export const decideActivities = (host: Host) => {
 
     /**
      * Have enough approvers decided so, by the archive of signed statements? Answers their names. Of a rollback `build` is the release
-     * that is taken back, `onto` the one to return to. Fails with StatementRefused, BuildNotReleasable.
+     * that is taken back, `onto` the one to return to. The commits of a promotion and of the release of a signed build are those of
+     * their metadata; of `accept` the given ones. Fails with StatementRefused, BuildNotReleasable.
      */
-    authorize: asStep(
-      host,
-      async (step, args: StepArgs & Omit<Question, 'commits'>): Promise<{ approvers: string[] }> => {
-        const stream = await declared(args.stream);
-        const { decision, build, onto } = args;
-        const commits =
-          decision === 'promote'
-            ? Object.fromEntries(
-                (await releasableBuild(host, step, stream, build)).map((meta) => [
-                  meta.architecture,
-                  meta['ostree-commit'],
-                ]),
-              )
-            : {};
-        const question = { decision, build, onto, commits };
-        const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
-        return { approvers: standing.map(({ approver }) => approver) };
-      },
-    ),
+    authorize: asStep(host, async (step, args: StepArgs & Question): Promise<{ approvers: string[] }> => {
+      const stream = await declared(baseOf(args.stream));
+      const { decision, build, onto, begun, attempt, signed, reuse, changes } = args;
+      const commits =
+        decision === 'promote'
+          ? await commitsOf(step, stream, build)
+          : decision === 'release'
+            ? await commitsOf(step, releasedLine(stream), signed ?? '')
+            : args.commits;
+      const question = { decision, build, onto, commits, begun, attempt, signed, reuse, changes };
+      const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
+      return { approvers: standing.map(({ approver }) => approver) };
+    }),
 
     /** Can this build be released? Answers its commits; fails with BuildNotReleasable. Checksums are the release's to verify. */
     examine: asStep(
       host,
-      async (step, args: StepArgs & { build: string }): Promise<{ commits: Record<string, string> }> => {
-        const metas = await releasableBuild(host, step, await declared(args.stream), args.build);
-        return {
-          commits: Object.fromEntries(metas.map((meta) => [meta.architecture, meta['ostree-commit']])),
-        };
-      },
+      async (step, args: StepArgs & { build: string }): Promise<{ commits: Record<string, string> }> => ({
+        commits: await commitsOf(step, await declared(args.stream), args.build),
+      }),
     ),
   };
 };

@@ -4,13 +4,14 @@
  */
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
 import { buildMeta } from '../domain/metadata.js';
 import type { StepRecord } from '../domain/run.js';
-import { refOf, type Architecture } from '../domain/stream.js';
+import { refOf, signedLine, type Architecture } from '../domain/stream.js';
 import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
 import { assembleMeta } from '../publish/meta.js';
-import { publishIndex, pruneBuilds } from '../publish/build-index.js';
+import { publishIndex, pruneBuilds, readIndex, removeBuilds } from '../publish/build-index.js';
 import { writeBuildPages } from '../publish/pages.js';
 import {
   buildlogsPlace,
@@ -24,6 +25,7 @@ import {
 } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
 import { exists, writeJson, writeWhole } from '../store/store.js';
+import { loadStream } from '../streams/load.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
 import { commitFacts, ostree } from './ostree.js';
 
@@ -173,6 +175,23 @@ export const publishActivities = (host: Host) => {
     /** Removes what is older than the stream's retention: builds at the target, runs in the store. */
     prune: asStep(host, async (step, args: StepArgs): Promise<{ builds: string[]; runs: number }> =>
       pruneBuilds(host, step, await frozenStream(host, args)),
+    ),
+
+    /**
+     * Removes the builds of attempts that are not released from the testing location, unless `release.rebuild.keepAbandoned` keeps them.
+     * Ids that no run has taken are passed over. Idempotent.
+     */
+    clearTesting: asStep(
+      host,
+      async (step, args: StepArgs & { builds: readonly string[] }): Promise<void> => {
+        const stream = await loadStream(host.settings, args.stream);
+        const line = signedLine(stream);
+        if (!line || stream.release?.rebuild?.keepAbandoned === true) return;
+        const ids: string[] = [];
+        for (const id of args.builds)
+          if (buildId.safeParse(id).success && (await store.runOf(line.name, id)) !== undefined) ids.push(id);
+        await removeBuilds(host, step, line, ids, await readIndex(host, line, step.signal));
+      },
     ),
   };
 };

@@ -22,6 +22,8 @@ export interface CadenceRow {
 /** A release, as far as the cadence looks at it. */
 export interface CadenceRelease {
   readonly build: string;
+  /** Of a signed rebuild: the accepted build. */
+  readonly accepted?: string | undefined;
   /** ISO 8601, UTC. */
   readonly at: string;
   /** One that was taken back does not count. */
@@ -32,6 +34,7 @@ export interface CadenceRelease {
 export const releasesOf = ({ releases }: ReleaseIndex): CadenceRelease[] =>
   releases.map(({ version, treeline }) => ({
     build: version,
+    accepted: treeline.accepted,
     at: treeline.released,
     rolledBack: treeline['rolled-back'] !== undefined,
   }));

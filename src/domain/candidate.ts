@@ -87,9 +87,10 @@ const dateOfBuild = (id: string) => `${id.slice(0, 4)}-${id.slice(4, 6)}-${id.sl
 /** Why a build cannot be the candidate; undefined for one that can. */
 function unfit(input: CadenceInput, { id, metas }: PublishedBuild, windowFrom: string): string | undefined {
   const { stream, view, releases, now } = input;
-  if (releases.some(({ build }) => build === id)) return 'was released already';
+  if (releases.some(({ build, accepted }) => id === build || id === accepted)) return 'was released already';
   const current = view.current ?? releases.findLast(({ rolledBack }) => rolledBack !== true)?.build;
-  if (current !== undefined && id <= current) return `is older than the release ${current}`;
+  const accepted = releases.find(({ build }) => build === current)?.accepted ?? current;
+  if (accepted !== undefined && id <= accepted) return `is older than the release ${current}`;
   const veto = view.vetoes.find(({ build }) => build === id);
   if (veto) return `vetoed by ${veto.by}`;
   for (const { build, decision, at, by, reason, refused } of view.history) {

@@ -1,5 +1,5 @@
 /** What is known of a stream's promotions: the answer of the stream workflow's `view` query, and what its pages show. */
-import type { RebuildDecision, ReworkChanges } from './statement.js';
+import { changesText, type RebuildDecision, type ReworkChanges } from './statement.js';
 
 /** The author of what happened without anybody's decision, such as the end of a release. */
 export const treeline = 'treeline';
@@ -27,6 +27,18 @@ export interface Approval {
   readonly nonce: string;
   readonly at: string;
 }
+
+/** What an approver says of the last attempt; each has one word on it. */
+export interface Vote extends Approval {
+  /** The newest release when it was signed. */
+  readonly onto: string | null;
+  /** Of `release`: the signed build. */
+  readonly signed?: string | undefined;
+  readonly reuse?: boolean | undefined;
+  readonly changes?: ReworkChanges | undefined;
+  readonly reason?: string | undefined;
+}
+export type Votes = Readonly<Partial<Record<RebuildDecision, readonly Vote[]>>>;
 
 /**
  * `proposed`: waits for approvals. `ready`: approved, waits until another release has ended. `releasing`: the release workflow runs.
@@ -85,7 +97,7 @@ export interface Promotion {
   readonly approvals: readonly Approval[];
   /** Approvals that are needed. */
   readonly needed: number;
-  /** Names of the approvers who have not approved yet. */
+  /** Names of the approvers who have not approved yet; of a signed rebuild that has begun: who have said nothing of the last attempt. */
   readonly missing: readonly string[];
   /** ISO 8601, UTC: when the proposal ends by itself. */
   readonly expires: string;
@@ -93,16 +105,36 @@ export interface Promotion {
   readonly note?: string | undefined;
   /** Of a stream with signed rebuilds: every attempt, oldest first. */
   readonly attempts?: readonly Attempt[] | undefined;
-  /**
-   * What the SIG says of the last attempt: the statements that count now, by decision. Several approvers of one decision say the same
-   * (attempt, build, changes).
-   */
-  readonly votes?: Readonly<Partial<Record<RebuildDecision, readonly Approval[]>>> | undefined;
+  /** Attempts that earlier promotions of the build have made: their numbers are not used again. */
+  readonly attemptsBefore?: number | undefined;
+  /** What the SIG says of the last attempt, by decision. Only those of a decision count together that say the same. */
+  readonly votes?: Votes | undefined;
+  /** Distinct approvers that each decision about the rebuild needs. */
+  readonly votesNeeded?: Readonly<Record<RebuildDecision, number>> | undefined;
 }
 
 /** The build that readers get by a promotion: of a signed rebuild what the last attempt has made. */
 export const releasedAs = ({ build, attempts }: Pick<Promotion, 'build' | 'attempts'>): string =>
   attempts?.at(-1)?.build ?? build;
+
+/** Two words on an attempt count together if they ask for the very same. */
+const sameVote = ({ onto, signed, reuse, changes }: Vote, decision: RebuildDecision): string =>
+  JSON.stringify([
+    // Which release was the newest matters only for the next one.
+    ...(decision === 'release' ? [onto, signed] : []),
+    reuse,
+    changes && changesText(changes),
+  ]);
+
+/** The largest group of approvers who ask for the very same by a decision; the first of those that are as large. */
+export function agreed(votes: Votes | undefined, decision: RebuildDecision): readonly Vote[] {
+  const groups = new Map<string, Vote[]>();
+  for (const vote of votes?.[decision] ?? []) {
+    const said = sameVote(vote, decision);
+    groups.set(said, [...(groups.get(said) ?? []), vote]);
+  }
+  return [...groups.values()].reduce((most, group) => (group.length > most.length ? group : most), []);
+}
 
 /** A release as the stream knows it. */
 export interface Released {
@@ -117,6 +149,10 @@ export interface Released {
     { readonly at: string; readonly to: string; readonly reason?: string | undefined } | undefined;
 }
 
+/** The accepted build of a release: what it is compared with others by. A build of before it may be signed after it. */
+export const acceptedOf = (released: readonly Released[], build: string): string =>
+  released.find((release) => release.build === build)?.accepted ?? build;
+
 export interface StreamView {
   readonly stream: string;
   /** Build id of the release that readers have now. */
@@ -129,6 +165,8 @@ export interface StreamView {
   readonly released: readonly Released[];
   /** Builds that an approver has rejected, with the veto's author. */
   readonly vetoes: readonly { readonly build: string; readonly by: string; readonly fingerprint: string }[];
+  /** How many attempts promotions of a build have made that ended without a release. */
+  readonly attempted?: Readonly<Record<string, number>> | undefined;
   /** The newest 100, newest first; the build store has every statement. */
   readonly history: readonly DecisionRecord[];
 }

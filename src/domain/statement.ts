@@ -17,6 +17,10 @@ export type Decision = (typeof decisions)[number];
 export const isRebuildDecision = (decision: Decision): decision is RebuildDecision =>
   (rebuildDecisions as readonly string[]).includes(decision);
 
+/** Does a later word on an attempt end an earlier one of the same approver? An attempt that one accepts may still be redone, or released. */
+export const contradicts = (later: RebuildDecision, earlier: RebuildDecision): boolean =>
+  later !== earlier && later !== 'accept' && !(later === 'release' && earlier === 'accept');
+
 const packageName = z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, { error: 'a package name' });
 
 /** How the inputs of a reworked attempt differ from those of the accepted build. */
@@ -40,13 +44,16 @@ export const statement = z.strictObject({
   decision: z.enum(decisions),
   /** The build that is decided about; of a rollback: the release that is taken back. */
   build: buildId,
-  /** Of a decision about a signed rebuild: the attempt, counted from 1. */
+  /**
+   * Of a decision about a signed rebuild: the attempt, counted from 1. Of `withdraw`: what is taken back is one's word on this attempt;
+   * without it all that one has said of the build.
+   */
   attempt: z.int().min(1).optional(),
   /** Of `release`: the signed build that the attempt has made. */
   signed: buildId.optional(),
   /** Of `redo` and `rework`: are signed packages taken from earlier attempts where their sources are the same? */
   reuse: z.boolean().optional(),
-  /** Of `rework`. */
+  /** Of `rework`; of `redo` those of the attempt that is redone, if it had any. */
   changes: reworkChanges.optional(),
   /** Ostree commit per architecture: of the build; of `release` and `accept`: of the signed build. */
   commits: z.partialRecord(architecture, sha256),
@@ -63,6 +70,10 @@ export const statement = z.strictObject({
   reason: z.string().max(500).optional(),
 });
 export type Statement = z.infer<typeof statement>;
+
+/** The same text for changes that are the same. */
+export const changesText = ({ pin, drop, files }: ReworkChanges): string =>
+  JSON.stringify([Object.entries(pin).sort(([a], [b]) => (a < b ? -1 : 1)), [...drop].sort(), files]);
 
 /** A statement whose signature and content were checked. */
 export interface Verified {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { compareIds } from '../domain/build-id.js';
 import { buildIndex, emptyIndex, type BuildIndex } from '../domain/metadata.js';
-import type { Architecture, Stream } from '../domain/stream.js';
+import { baseOf, type Architecture, type Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { readView } from '../release/release-index.js';
 import { writeJson } from '../store/store.js';
@@ -52,15 +52,31 @@ export async function pruneBuilds(
   stream: Stream,
 ): Promise<{ builds: string[]; runs: number }> {
   const index = await readIndex(host, stream, step.signal);
-  // A build whose promotion is open stays.
-  const proposed = new Set((await readView(host.store, stream.name))?.promotions.map(({ build }) => build));
-  const isOld = ({ id }: { id: string }, place: number) =>
-    place >= stream.retention.builds && !proposed.has(id);
-  const old = index.builds.filter(isOld);
+  // A build whose promotion is open stays, and so does what its rebuild has made.
+  const { promotions = [] } = (await readView(host.store, baseOf(stream.name))) ?? {};
+  const proposed = new Set(
+    promotions.flatMap(({ build, attempts = [] }) => [build, ...attempts.map((attempt) => attempt.build)]),
+  );
+  const old = index.builds
+    .filter(({ id }, place) => place >= stream.retention.builds && !proposed.has(id))
+    .map(({ id }) => id);
+  const builds = await removeBuilds(host, step, stream, old, index);
+  return { builds: old, runs: await pruneRuns(host, stream, new Set(builds.map(({ id }) => id))) };
+}
+
+/** Removes these builds from the target, the index first; answers those that are left. Idempotent. */
+export async function removeBuilds(
+  host: Host,
+  step: Step,
+  stream: Stream,
+  ids: readonly string[],
+  index: BuildIndex,
+): Promise<BuildIndex['builds']> {
   const target = stream.publish.buildlogs;
-  const builds = index.builds.filter((build, place) => !isOld(build, place));
-  if (old.length > 0) {
-    const tombstones = [...old.map(({ id }) => ({ id })), ...index['tombstone-builds']];
+  const gone = index.builds.filter(({ id }) => ids.includes(id));
+  const builds = index.builds.filter((build) => !gone.includes(build));
+  if (gone.length > 0) {
+    const tombstones = [...gone.map(({ id }) => ({ id })), ...index['tombstone-builds']];
     const next: BuildIndex = {
       ...index,
       timestamp: new Date().toISOString(),
@@ -71,20 +87,11 @@ export async function pruneBuilds(
     await writeJson(file, next);
     await rsync(step, target, ['--times', '--delay-updates'], [file], 'builds.json');
   }
-  await removeAt(
-    step,
-    target,
-    'builds',
-    old.map(({ id }) => id),
-    published(host, stream, 'empty'),
-  );
+  await removeAt(step, target, 'builds', [...ids], published(host, stream, 'empty'));
   // Our own record last: a try that broke off above is done again in full.
-  if (old.length > 0)
+  if (gone.length > 0)
     await rename(published(host, stream, 'pruned-builds.json'), published(host, stream, 'builds.json'));
-  return {
-    builds: old.map(({ id }) => id),
-    runs: await pruneRuns(host, stream, new Set(builds.map(({ id }) => id))),
-  };
+  return builds;
 }
 
 async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>): Promise<number> {

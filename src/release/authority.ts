@@ -6,19 +6,38 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
-import type { Statement, Verified } from '../domain/statement.js';
+import {
+  changesText,
+  contradicts,
+  isRebuildDecision,
+  type RebuildDecision,
+  type ReworkChanges,
+  type Statement,
+  type Verified,
+} from '../domain/statement.js';
 import { openKeyring, type Keyring } from '../keys/statement.js';
 import type { Step } from '../steps/step.js';
 import { readText, type Store } from '../store/store.js';
 
 /** What is asked for. */
 export interface Question {
-  readonly decision: 'promote' | 'rollback' | 'announce';
+  readonly decision: 'promote' | 'rollback' | 'announce' | RebuildDecision;
+  /** Of a decision about a signed rebuild: the accepted build. */
   readonly build: string;
-  /** Of a promotion: the newest release now. Of a rollback: the release to return to. */
+  /** Of a promotion and a release: the newest release now. Of a rollback: the release to return to. */
   readonly onto: string | null;
-  /** Of a promotion: the build's commits, by architecture. */
-  readonly commits?: Readonly<Partial<Record<string, string>>>;
+  /** Of a promotion: the build's commits, by architecture. Of `release` and `accept`: the signed build's. */
+  readonly commits?: Readonly<Partial<Record<string, string>>> | undefined;
+  /** Of a promotion whose signed rebuild has begun: its approvals do not grow old. */
+  readonly begun?: boolean | undefined;
+  /** Of a decision about a signed rebuild. */
+  readonly attempt?: number | undefined;
+  /** Of `release`: the signed build. */
+  readonly signed?: string | undefined;
+  /** Of `redo` and `rework`. */
+  readonly reuse?: boolean | undefined;
+  /** Of `rework`; of `redo` those of the attempt that is redone, if it had any. */
+  readonly changes?: ReworkChanges | undefined;
 }
 
 /**
@@ -91,7 +110,9 @@ function lastWords(
   question: Question,
   { proposerCounts, proposalAge, statementAge }: ReleaseSettings,
 ): Verified[] {
-  const oldest = Date.now() - (proposalAge + statementAge) * 1000;
+  // A word on an attempt names it, and counts for nothing else: it does not grow old.
+  const lasting = question.begun === true || isRebuildDecision(question.decision);
+  const oldest = lasting ? 0 : Date.now() - (proposalAge + statementAge) * 1000;
   const last = new Map<string, Verified>();
   for (const verified of said) {
     const { decision, time } = verified.statement;
@@ -100,18 +121,71 @@ function lastWords(
       answers(verified.statement, question) &&
       (decision !== 'promote' || proposerCounts) &&
       Date.parse(time) >= oldest;
-    const no = question.decision === 'promote' && (decision === 'reject' || decision === 'withdraw');
-    if (yes || no) last.set(verified.fingerprint, verified);
+    if (yes || isAgainst(verified.statement, question)) last.set(verified.fingerprint, verified);
   }
-  return [...last.values()].filter(({ statement }) => statement.decision !== 'withdraw');
+  return [...last.values()].filter(
+    ({ statement }) => statement.decision === 'reject' || answers(statement, question),
+  );
+}
+
+/** Does this statement end an earlier yes of its author? */
+function isAgainst({ decision, attempt }: Statement, question: Question): boolean {
+  const { decision: asked } = question;
+  if (asked === 'rollback' || asked === 'announce') return false;
+  if (decision === 'reject') return true;
+  if (decision === 'withdraw') return attempt === undefined || attempt === question.attempt;
+  if (!isRebuildDecision(asked) || !isRebuildDecision(decision) || attempt !== question.attempt) return false;
+  // Another redo or rework is asked for instead; another tree or release is no word on this one.
+  return decision === asked ? asked === 'redo' || asked === 'rework' : contradicts(decision, asked);
 }
 
 /** Is this statement a yes to the question? */
-function answers({ decision, onto, commits }: Statement, question: Question): boolean {
-  if (question.decision === 'announce') return decision === 'announce';
-  if (question.decision === 'rollback') return decision === 'rollback' && onto === question.onto;
-  const same = Object.entries(question.commits ?? {}).every(
-    ([arch, commit]) => commits[arch as keyof typeof commits] === commit,
-  );
-  return (decision === 'promote' || decision === 'approve') && onto === question.onto && same;
+function answers(statement: Statement, question: Question): boolean {
+  const { decision, onto } = statement;
+  switch (question.decision) {
+    case 'announce':
+      return decision === 'announce';
+    case 'rollback':
+      return decision === 'rollback' && onto === question.onto;
+    case 'promote':
+      return (
+        (decision === 'promote' || decision === 'approve') &&
+        onto === question.onto &&
+        Object.entries(question.commits ?? {}).every(
+          ([arch, commit]) => statement.commits[arch as keyof Statement['commits']] === commit,
+        )
+      );
+    default:
+      return decision === question.decision && asksTheSame(statement, question);
+  }
+}
+
+/** Of a decision about a rebuild: about this attempt, and word for word. */
+function asksTheSame(statement: Statement, question: Question): boolean {
+  if (question.attempt === undefined || statement.attempt !== question.attempt) return false;
+  switch (question.decision) {
+    case 'release':
+      return (
+        question.signed !== undefined &&
+        statement.signed === question.signed &&
+        statement.onto === question.onto &&
+        sameCommits(statement, question)
+      );
+    case 'accept':
+      return sameCommits(statement, question);
+    case 'redo':
+    case 'rework': {
+      const [said, asked] = [statement, question].map(({ changes }) => changes && changesText(changes));
+      if (question.decision === 'rework' && said === undefined) return false;
+      return statement.reuse === question.reuse && said === asked;
+    }
+    default:
+      return true;
+  }
+}
+
+/** All of them, and at least one. */
+function sameCommits({ commits }: Statement, { commits: asked = {} }: Question): boolean {
+  const text = (of: Readonly<Partial<Record<string, string>>>) => JSON.stringify(Object.entries(of).sort());
+  return Object.keys(asked).length > 0 && text(commits) === text(asked);
 }

@@ -37,10 +37,13 @@ export async function readReleases(
 export const currentRelease = ({ releases }: ReleaseIndex): ReleaseEntry | undefined =>
   releases.findLast((entry) => entry.treeline['rolled-back'] === undefined);
 
-/** The index with this release. One that is there already stays as it is. */
+/**
+ * The index with this release, as its newest: of signed builds the older one may be released later. One that is there already stays as
+ * it is.
+ */
 export function withRelease(index: ReleaseIndex, entry: ReleaseEntry): ReleaseIndex {
   if (index.releases.some(({ version }) => version === entry.version)) return index;
-  const releases = [...index.releases, entry].sort((a, b) => (a.version < b.version ? -1 : 1));
+  const releases = [...index.releases, entry];
   return { ...index, metadata: { 'last-modified': entry.treeline.released }, releases };
 }
 
@@ -51,8 +54,9 @@ export function withRollback(
   mark: { at: string; reason?: string | undefined },
 ): ReleaseIndex {
   const reason = mark.reason === undefined ? {} : { reason: mark.reason };
-  const releases = index.releases.map((entry) =>
-    entry.version <= to || entry.treeline['rolled-back']
+  const place = index.releases.findIndex(({ version }) => version === to);
+  const releases = index.releases.map((entry, at) =>
+    at <= place || entry.treeline['rolled-back']
       ? entry
       : { ...entry, treeline: { ...entry.treeline, 'rolled-back': { at: mark.at, to, ...reason } } },
   );
@@ -64,6 +68,7 @@ export const releasedOf = ({ releases }: ReleaseIndex): Released[] =>
   releases
     .map(({ version, commits, treeline }) => ({
       build: version,
+      ...(treeline.accepted === undefined ? {} : { accepted: treeline.accepted }),
       at: treeline.released,
       commits: Object.fromEntries(commits.map(({ architecture, checksum }) => [architecture, checksum])),
       ...(treeline['rolled-back'] ? { rolledBack: treeline['rolled-back'] } : {}),
@@ -88,6 +93,7 @@ export function recalledView(stream: string, saved: StreamView | undefined, inde
     inWork: null,
     released: releasedOf(index),
     vetoes: saved?.vetoes ?? [],
+    ...(saved?.attempted ? { attempted: saved.attempted } : {}),
     history: saved?.history ?? [],
   };
 }

@@ -7,9 +7,16 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { Approval, Promotion } from '../domain/promotion.js';
-import type { Statement, Verified } from '../domain/statement.js';
+import { agreed, releasedAs, type Approval, type Promotion } from '../domain/promotion.js';
+import {
+  changesText,
+  isRebuildDecision,
+  type RebuildDecision,
+  type Statement,
+  type Verified,
+} from '../domain/statement.js';
 import { control } from './activities.js';
+import { allVotes, lastAttempt } from './attempts.js';
 import { describeFailure } from './chain.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
@@ -47,10 +54,10 @@ function checkRequest(request: unknown, needed: string, ...allowed: readonly str
 export function checkBuild(entity: Entity, build: unknown): void {
   if (typeof build !== 'string' || !/^\d{8}_\d{2}$/.test(build))
     throw refuse('BuildNotReleasable', `${JSON.stringify(build)}: not a build id such as 20261123_01`);
-  const { current } = entity;
+  const { current, accepted } = entity;
   const veto = entity.vetoOf(build);
   if (entity.release(build)) throw refuse('BuildNotReleasable', `${build}: is released already`);
-  if (current !== null && build < current)
+  if (current !== null && accepted !== null && build < accepted)
     throw refuse('BuildNotReleasable', `${build}: is older than the release ${current}`);
   if (veto) throw refuse('BuildNotReleasable', `${build}: was rejected by ${veto.by}, who can withdraw that`);
 }
@@ -120,6 +127,7 @@ export class Decisions {
         proposedAt,
         onto: entity.current,
         approvals,
+        ...(entity.attemptsOf(build) > 0 ? { attemptsBefore: entity.attemptsOf(build) } : {}),
         needed: rules.approvals.promote,
         missing: rules.approvers
           .filter(({ fingerprint }) => fingerprint !== approvals[0]?.fingerprint)
@@ -163,7 +171,7 @@ export class Decisions {
         case 'redo':
         case 'rework':
         case 'abandon':
-          throw refuse('StatementRefused', `${statement.build}: no rebuild of it waits for a decision`);
+          return this.#onAttempt(verified, statement.decision);
         default:
           return this.#onPromotion(verified, statement.decision);
       }
@@ -178,7 +186,7 @@ export class Decisions {
     if (mail !== undefined && !['sent', 'again'].includes(mail))
       throw refuse('StatementRefused', 'the request’s `mail` is neither `sent` nor `again`');
     await condition(() => entity.ready);
-    const promotion = entity.promotion(build);
+    const promotion = entity.promotionOf(build);
     if (!promotion)
       throw refuse(
         'BuildNotReleasable',
@@ -188,8 +196,8 @@ export class Decisions {
       throw refuse('BuildNotReleasable', `${build}: is ${promotion.phase}; there is nothing to try again`);
     const handle =
       promotion.phase === 'failed'
-        ? getExternalWorkflowHandle(promotionId(entity.stream, build))
-        : this.#release(build);
+        ? getExternalWorkflowHandle(promotionId(entity.stream, promotion.build))
+        : this.#release(releasedAs(promotion));
     await handle.signal(retrySignal, mail === undefined ? {} : { mail });
     return { message: `${build}: is tried again`, promotion };
   };
@@ -218,15 +226,34 @@ export class Decisions {
     ]);
     this.#checkCommits(statement, commits);
     if (decision === 'approve') this.#checkOnto(statement);
-    if (
-      decision === 'withdraw' &&
-      open.proposedBy !== verified.approver &&
-      !open.approvals.some((given) => given.fingerprint === fingerprint)
-    )
-      throw refuse('StatementRefused', `${verified.approver} has neither proposed nor approved ${build}`);
+    const { reason, onto, attempt } = statement;
+    if (decision === 'withdraw') checkWithdrawal(open, verified);
     if (decision === 'reject') entity.veto(build, approval(verified));
-    const { reason, onto } = statement;
-    const told = await this.#tell(open, { decision, approval: approval(verified), reason, onto });
+    const told = await this.#tell(open, {
+      ...{ decision, approval: approval(verified), reason, onto },
+      ...(decision === 'withdraw' && attempt !== undefined ? { attempt } : {}),
+    });
+    return { ...told, verified };
+  }
+
+  /** A word on the last attempt at a signed rebuild. */
+  async #onAttempt(verified: Verified, decision: RebuildDecision) {
+    const { entity } = this;
+    const { statement } = verified;
+    const { build, onto, reason, attempt, signed, reuse, changes } = statement;
+    checkAttempt(entity.promotion(build), statement, decision);
+    if (decision === 'release') this.#checkOnto(statement);
+    if (decision === 'redo' || decision === 'rework') {
+      const { commits } = await control.examine.executeWithOptions({ summary: `Is ${build} still there?` }, [
+        { ...this.#args('examine'), build },
+      ]);
+      this.#checkCommits(statement, commits);
+    }
+    // The attempt may have ended while that was asked.
+    const open = checkAttempt(entity.promotion(build), statement, decision);
+    const told = await this.#tell(open, {
+      ...{ decision, approval: approval(verified), onto, reason, attempt, signed, reuse, changes },
+    });
     return { ...told, verified };
   }
 
@@ -240,6 +267,8 @@ export class Decisions {
     await condition(() => entity.promotion(open.build) !== open, '10s');
     const promotion = entity.promotion(open.build);
     if (!promotion) return { answer: { message: `${open.build}: the promotion has ended` } };
+    if (isRebuildDecision(decision.decision))
+      return { answer: { message: voted(promotion, decision.decision), promotion } };
     return { answer: { message: waiting(promotion, `${decision.decision} taken in`), promotion } };
   }
 
@@ -252,11 +281,10 @@ export class Decisions {
     const rules = await control.standing.executeWithOptions({ summary: 'What does the stream ask for?' }, [
       { ...this.#args('standing'), nonces },
     ]);
-    const releasing = entity.promotion(build)?.phase === 'releasing';
+    const releasing = entity.promotionOf(build)?.phase === 'releasing';
     if (build !== entity.current && (!releasing || entity.release(build)))
       throw refuse('StatementRefused', `${build}: is not the current release (${entity.current ?? 'none'})`);
-    const former = to === null ? undefined : entity.release(to);
-    if (to === null || !former || former.rolledBack || to >= build)
+    if (to === null || !entity.former(to, build))
       throw refuse('StatementRefused', `${to ?? 'nothing'}: is no former release to return to`);
     if (entity.rollingBack || entity.asked?.enough)
       throw refuse('StatementRefused', 'a rollback is in work already');
@@ -351,6 +379,71 @@ const sorted = (commits: Readonly<Record<string, string | undefined>>) =>
     .map(([arch, commit]) => `${arch} ${commit ?? ''}`)
     .sort()
     .join(', ');
+
+/** Is the statement a word on the attempt that is the last now, and one that can be said of it? Answers its promotion. */
+function checkAttempt(open: Promotion | undefined, said: Statement, decision: RebuildDecision): Promotion {
+  const { build, attempt, commits } = said;
+  const no = (why: string) => refuse('StatementRefused', `${build}: ${why}`);
+  const last = open && lastAttempt(open);
+  if (!open || !last) throw no('no rebuild of it waits for a decision');
+  const number = String(last.number);
+  // A word against it may still come in time.
+  if (open.phase === 'releasing' && (decision === 'release' || decision === 'accept'))
+    throw no(`attempt ${number} is being released`);
+  if (attempt !== last.number)
+    throw no(
+      `was said of ${attempt === undefined ? 'no attempt' : `attempt ${attempt}`}; the last is ${number}`,
+    );
+  switch (decision) {
+    case 'release':
+      if (last.state !== 'testing') throw no(`attempt ${number} cannot be released: it is ${last.state}`);
+      if (said.signed !== last.build)
+        throw no(`attempt ${number} has made ${last.build ?? 'no build'}, not ${said.signed ?? 'none'}`);
+      break;
+    case 'accept':
+      if (last.state !== 'differs') throw no(`attempt ${number} has no differences to accept`);
+      break;
+    case 'redo':
+    case 'rework': {
+      if (said.reuse === undefined) throw no('does not say whether signed packages are reused');
+      if (decision === 'rework' && !said.changes) throw no('does not say what is changed');
+      // The same inputs once more.
+      const [same, other] = [last.changes, said.changes].map((changes) => changes && changesText(changes));
+      if (decision === 'redo' && same !== other)
+        throw no(`names other changes than attempt ${number} was made with: say rework`);
+      break;
+    }
+    case 'abandon':
+      if (!said.reason?.trim()) throw no('abandon needs a reason');
+  }
+  if ((decision === 'release' || decision === 'accept') && sorted(commits) !== sorted(last.commits ?? {}))
+    throw no(
+      `names the commits ${sorted(commits)}, but attempt ${number} has ${sorted(last.commits ?? {}) || 'none'}`,
+    );
+  return open;
+}
+
+function checkWithdrawal(open: Promotion, { statement, fingerprint, approver }: Verified): void {
+  const { build, attempt } = statement;
+  const mine = (given: { fingerprint: string }) => given.fingerprint === fingerprint;
+  if (attempt === undefined) {
+    if (open.proposedBy !== approver && !open.approvals.some(mine))
+      throw refuse('StatementRefused', `${approver} has neither proposed nor approved ${build}`);
+  } else if (lastAttempt(open)?.number !== attempt || !allVotes(open.votes).some(mine))
+    throw refuse('StatementRefused', `${approver} has said nothing of attempt ${attempt} of ${build}`);
+}
+
+/** What a word on an attempt has come to. */
+function voted(promotion: Promotion, decision: RebuildDecision): string {
+  const { build, phase, votes, votesNeeded, missing, note } = promotion;
+  const last = lastAttempt(promotion);
+  const said = agreed(votes, decision).length;
+  const needed = votesNeeded?.[decision] ?? said;
+  const at = `is ${phase}${last ? `, attempt ${last.number} ${last.state}` : ''}${note === undefined ? '' : `: ${note}`}`;
+  // Once it is done, nobody's word is open any more.
+  if (said === 0 || said >= needed) return `${build}: ${decision} taken in; ${at}`;
+  return `${build}: ${decision} taken in; ${said} of ${needed} say so, waits for ${missing.join(', ') || 'nobody'}`;
+}
 
 function waiting({ build, approvals, needed, missing, phase }: Promotion, what: string): string {
   const still = approvals.length >= needed ? `is ${phase}` : `waits for ${missing.join(', ')}`;

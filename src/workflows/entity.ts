@@ -1,6 +1,8 @@
 /** What the stream workflow knows, and how it changes. No calls: those are in stream.ts and decisions.ts. */
 import {
+  acceptedOf,
   isOpen,
+  releasedAs,
   type Approval,
   type DecisionRecord,
   type Promotion,
@@ -47,6 +49,7 @@ export class Entity {
   #released: Released[] = [];
   #vetoes: StreamView['vetoes'] = [];
   #history: DecisionRecord[] = [];
+  #attempted: Readonly<Record<string, number>> = {};
   #requests = 0;
   readonly #superseded = new Set<string>();
 
@@ -71,6 +74,7 @@ export class Entity {
     this.promotions = view.promotions.filter(({ phase }) => isOpen(phase));
     this.#released = [...view.released];
     this.#vetoes = view.vetoes;
+    this.#attempted = view.attempted ?? {};
     this.#history = [...view.history];
     this.ready = true;
     this.changed = true;
@@ -84,6 +88,7 @@ export class Entity {
       inWork: this.inWork,
       released: this.#released,
       vetoes: this.#vetoes,
+      ...(Object.keys(this.#attempted).length > 0 ? { attempted: this.#attempted } : {}),
       history: this.#history,
     };
   }
@@ -112,8 +117,26 @@ export class Entity {
   promotion(build: string): Promotion | undefined {
     return this.promotions.find((promotion) => promotion.build === build);
   }
+  /** By the build that readers get; of a signed rebuild also by the accepted build. */
+  promotionOf(build: string): Promotion | undefined {
+    return this.promotion(build) ?? this.promotions.find((promotion) => releasedAs(promotion) === build);
+  }
+  /** By the build that was promoted, or that readers got. */
   release(build: string): Released | undefined {
-    return this.#released.find((released) => released.build === build);
+    return this.#released.find((released) => released.build === build || released.accepted === build);
+  }
+  /** A release that readers had before they got this build, and could have again. */
+  former(to: string, build: string): Released | undefined {
+    const place = this.#released.findIndex((released) => released.build === build);
+    return this.#released.slice(place + 1).find((released) => released.build === to && !released.rolledBack);
+  }
+  /** What other builds are compared with: the current release, of a signed one the accepted build. */
+  get accepted(): string | null {
+    return this.current === null ? null : acceptedOf(this.#released, this.current);
+  }
+  /** Attempts of earlier promotions of the build. */
+  attemptsOf(build: string): number {
+    return this.#attempted[build] ?? 0;
   }
   vetoOf(build: string): StreamView['vetoes'][number] | undefined {
     return this.#vetoes.find((veto) => veto.build === build);
@@ -164,9 +187,20 @@ export class Entity {
     if (isOpen(phase)) this.propose({ ...change, phase });
     else {
       this.promotions = this.promotions.filter(({ build }) => build !== change.build);
+      this.#keepAttempts(change);
       if (known) this.note(phase, change.build, change.note ?? '');
     }
     this.changed = true;
+  }
+
+  /** Of a build that may be proposed again: its attempts are counted on. */
+  #keepAttempts({ build, attempts, attemptsBefore = 0 }: Promotion): void {
+    if (!attempts) return;
+    const { accepted } = this;
+    const all = { ...this.#attempted, [build]: attemptsBefore + attempts.length };
+    this.#attempted = Object.fromEntries(
+      Object.entries(all).filter(([id]) => !this.release(id) && (accepted === null || id > accepted)),
+    );
   }
 
   /** A release that is not in work any more makes way for the next, unless it is being taken back. */
@@ -174,10 +208,11 @@ export class Entity {
     if (this.inWork === build && this.rollingBack?.build !== build) this.inWork = null;
   }
 
-  released({ build, commits }: { build: string; commits: Readonly<Record<string, string>> }): void {
-    this.#leave(build);
+  released({ build, accepted, commits }: Omit<Released, 'at'>): void {
+    this.#leave(accepted ?? build);
     if (!this.release(build)) {
-      this.#released = [{ build, at: now(), commits }, ...this.#released].slice(0, keptReleases);
+      const release = { build, ...(accepted === undefined ? {} : { accepted }), at: now(), commits };
+      this.#released = [release, ...this.#released].slice(0, keptReleases);
       this.current = build;
     }
     this.changed = true;
@@ -223,10 +258,10 @@ export class Entity {
 
   /** Promotions of builds that are older than what was released meanwhile; each is told once. */
   superseded(): Promotion[] {
-    const { current } = this;
-    if (current === null) return [];
+    const { accepted } = this;
+    if (accepted === null) return [];
     const old = this.promotions.filter(
-      ({ build, phase }) => build < current && phase !== 'releasing' && !this.#superseded.has(build),
+      ({ build, phase }) => build < accepted && phase !== 'releasing' && !this.#superseded.has(build),
     );
     for (const { build } of old) this.#superseded.add(build);
     return old;

@@ -1,5 +1,6 @@
 /** How a signed rebuild is started, and what it and its promotion say to each other. */
 import { defineSignal } from '@temporalio/workflow';
+import type { Attempt } from '../domain/promotion.js';
 import type { ReworkChanges } from '../domain/statement.js';
 
 export interface RebuildInput {
@@ -8,6 +9,8 @@ export interface RebuildInput {
   readonly build: string;
   /** Counted from 1. */
   readonly attempt: number;
+  /** What asked for it: the promotion, or statements about the attempt before it. */
+  readonly kind?: Attempt['kind'];
   /** The newest release when the build was approved. */
   readonly onto: string | null;
   /** Are signed packages of earlier attempts taken where their sources are the same? */

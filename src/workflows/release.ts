@@ -30,6 +30,10 @@ export interface ReleaseInput {
   readonly build: string;
   /** The release that the approvals were given on; null before the first. Who approved is told by their statements alone. */
   readonly onto: string | null;
+  /** Of a signed build: the accepted build that it was made from. */
+  readonly accepted?: string | undefined;
+  /** Of a signed build: the attempt that has made it. */
+  readonly attempt?: number | undefined;
 }
 
 /** A difference that repair does not mend so often waits for a person. */

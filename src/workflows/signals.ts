@@ -1,6 +1,7 @@
 /** What the workflows of promotion say to each other. Their names for people are in stream-messages.ts. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Approval, Promotion, StreamView } from '../domain/promotion.js';
+import type { RebuildDecision, ReworkChanges } from '../domain/statement.js';
 import type { Answer, DecideRequest, PromoteRequest, RetryRequest } from './stream-messages.js';
 
 /** To `stream/<stream>`, from people. */
@@ -18,15 +19,22 @@ export const renewSignal = defineSignal('renew');
 export const promotionChanged = defineSignal<[Promotion, string?]>('promotionChanged');
 /** Readers have this release; another one may follow. */
 export const releaseDone =
-  defineSignal<[{ build: string; commits: Readonly<Record<string, string>> }]>('releaseDone');
+  defineSignal<[{ build: string; accepted?: string; commits: Readonly<Record<string, string>> }]>(
+    'releaseDone',
+  );
 export const rollbackEnded =
   defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
 
 /** To `promotion/<stream>/<build>`, from the stream. */
 export interface PromotionDecision {
-  readonly decision: 'approve' | 'reject' | 'withdraw';
+  readonly decision: 'approve' | 'reject' | 'withdraw' | RebuildDecision;
   readonly approval: Approval;
   readonly reason?: string | undefined;
+  /** Of a decision about a signed rebuild, and of a word on it that is withdrawn. */
+  readonly attempt?: number | undefined;
+  readonly signed?: string | undefined;
+  readonly reuse?: boolean | undefined;
+  readonly changes?: ReworkChanges | undefined;
   /** The newest release when it was signed. */
   readonly onto: string | null;
 }

@@ -34,9 +34,17 @@ import {
   viewQuery,
 } from './signals.js';
 import { checkBuild, Decisions, ifRunning, startPromotion } from './decisions.js';
-import { promotionId, releaseId, rollbackId, streamRun, type StreamInput } from './stream-messages.js';
+import {
+  promotionId,
+  rebuildId,
+  releaseId,
+  rollbackId,
+  streamRun,
+  type StreamInput,
+} from './stream-messages.js';
+import { isRunning, lastAttempt, nextAttempt } from './attempts.js';
 import { Entity, now, type EntityState } from './entity.js';
-import type { Promotion } from '../domain/promotion.js';
+import { releasedAs, type Promotion } from '../domain/promotion.js';
 
 /** Promotions that have vanished (terminated, or lost with the server's database) are looked for this often. */
 const lookEvery = '1h';
@@ -146,7 +154,11 @@ async function dispatch(entity: Entity): Promise<void> {
 async function findLost(entity: Entity, recalled = false): Promise<void> {
   const { stream: name, promotions: open } = entity;
   const back = recalled ? entity.current : entity.rollingBack?.build;
-  const ids = open.flatMap(({ build }) => [promotionId(name, build), releaseId(name, build)]);
+  const ids = open.flatMap((promotion) => [
+    promotionId(name, promotion.build),
+    releaseId(name, releasedAs(promotion)),
+    ...(promotion.votesNeeded ? [unknownRebuild(name, promotion)] : []),
+  ]);
   if (back != null) ids.push(rollbackId(name, back));
   if (ids.length === 0) return;
   let running: readonly string[] = [];
@@ -165,25 +177,42 @@ async function findLost(entity: Entity, recalled = false): Promise<void> {
     const { build } = promotion;
     // One that has told something meanwhile is there, or has ended.
     if (entity.promotion(build) !== promotion) continue;
-    const releasing = running.includes(releaseId(name, build));
+    const releasing = running.includes(releaseId(name, releasedAs(promotion)));
     if (releasing && !entity.release(build) && entity.inWork === null) entity.work(build);
-    if (!running.includes(promotionId(name, build))) await beginAgain(entity, promotion, releasing);
+    if (!running.includes(promotionId(name, build)))
+      await beginAgain(entity, promotion, releasing, running.includes(unknownRebuild(name, promotion)));
   }
 }
 
-/** For a promotion whose workflow is gone. A release that still runs is found by it. */
-async function beginAgain(entity: Entity, lost: Promotion, releasing: boolean): Promise<void> {
+/** An attempt that was begun after what is known was saved. */
+const unknownRebuild = (stream: string, promotion: Promotion) =>
+  rebuildId(stream, promotion.build, nextAttempt(promotion, '').number);
+
+/** For a promotion whose workflow is gone. A release or rebuild that still runs is found by it. */
+async function beginAgain(
+  entity: Entity,
+  lost: Promotion,
+  releasing: boolean,
+  rebuilding = false,
+): Promise<void> {
   const { build, phase } = lost;
   // It has ended, and what was asked of it came too late.
   if (!entity.promotion(build)) return;
   if (entity.release(build) && !releasing) return entity.promotionChanged({ ...lost, phase: 'released' });
   entity.note('lost', build, 'its workflow was gone; begun again');
   if (entity.inWork === build && !releasing) entity.work(null);
+  const { attempts = [] } = lost;
+  const found = { ...nextAttempt(lost, now()), kind: attempts.length > 0 ? 'redo' : 'first' } as const;
+  const again = rebuilding ? { ...lost, attempts: [...attempts, found], votes: {} } : lost;
   await startPromotion(entity, {
-    ...lost,
-    phase: releasing ? 'releasing' : phase === 'failed' ? 'failed' : 'proposed',
+    ...again,
+    phase: releasing ? 'releasing' : phase === 'failed' && !rebuilding ? 'failed' : waits(again),
   });
 }
+
+/** The phase in which a promotion finds its way by itself. */
+const waits = (lost: Promotion) =>
+  lost.attempts === undefined ? 'proposed' : isRunning(lastAttempt(lost)) ? 'rebuilding' : 'deciding';
 
 /** Keeps what is known in the build store, and shows it on the release pages. */
 async function show(entity: Entity): Promise<void> {
@@ -210,7 +239,11 @@ function details(entity: Entity): void {
     [
       `**${name}** · released ${current ?? 'nothing yet'}`,
       ...(trouble === undefined ? [] : ['', `> ⚠ ${trouble}`, '']),
-      ...promotions.map((p) => `- **${p.build}** ${p.phase}, ${p.approvals.length} of ${p.needed} approvals`),
+      ...promotions.map((p) => {
+        const last = lastAttempt(p);
+        const attempt = last ? `, attempt ${last.number} ${last.state}` : '';
+        return `- **${p.build}** ${p.phase}${attempt}, ${p.approvals.length} of ${p.needed} approvals`;
+      }),
     ].join('\n'),
   );
 }

@@ -7,19 +7,28 @@ import { Context } from '@temporalio/activity';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, Worker, type ReplayWorkerOptions } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import type { Standing } from '../../src/activities/decide.js';
 import type { ReleasePlan } from '../../src/activities/release.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type { Question } from '../../src/release/authority.js';
 import type { RunRecord } from '../../src/domain/run.js';
-import type { Decision, Verified } from '../../src/domain/statement.js';
+import {
+  contradicts,
+  isRebuildDecision,
+  type Decision,
+  type RebuildDecision,
+  type Statement,
+  type Verified,
+} from '../../src/domain/statement.js';
 import { entityOptions } from '../../src/schedules/entities.js';
 import { searchAttributes } from '../../src/search-attributes.js';
 import { findTemporal } from '../../src/temporal/server.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 import {
   promotionId,
+  rebuildId,
   releaseId,
   rollbackId,
   streamId,
@@ -55,26 +64,48 @@ const names = [
     'cleanUpRelease',
   ],
   ...['takeFormer', 'rollbackMetadata', 'lookAtCadence', 'rememberTold'],
+  ...['rebuildEnd', 'clearTesting', 'beginAttempt', 'compareAttempt', 'testAttempt', 'endAttempt'],
 ];
-const replayOptions = { workflowBundle: { codePath: workflowBundle } };
+
+interface Options {
+  /** Other workflows than those of the product. */
+  readonly workflowsPath?: string;
+  /** Events of a history from which it is suggested to continue as new. */
+  readonly longHistory?: number;
+}
+const replayOptions = async ({ workflowsPath }: Options) => ({
+  workflowBundle:
+    workflowsPath === undefined
+      ? { codePath: workflowBundle }
+      : await bundleWorkflowCode({ workflowsPath, logger: quiet }),
+});
+const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error };
 
 /** The server and the workers of a test file. */
 export class Scripted {
   readonly worlds = new Map<string, World>();
   private constructor(
     readonly environment: TestWorkflowEnvironment,
+    readonly replayOptions: ReplayWorkerOptions,
     readonly workers: Worker[] = [],
   ) {}
   #ended: Promise<unknown> = Promise.resolve();
 
-  static async start(): Promise<Scripted> {
+  static async start(options: Options): Promise<Scripted> {
     const path = await findTemporal();
     assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
+    const { longHistory } = options;
+    const limits =
+      longHistory === undefined
+        ? []
+        : ['--dynamic-config-value', `limit.historyCount.suggestContinueAsNew=${longHistory}`];
+    const workflows = await replayOptions(options);
     const scripted = new Scripted(
       await TestWorkflowEnvironment.createLocal({
-        server: { executable: { type: 'existing-path', path }, searchAttributes },
+        server: { executable: { type: 'existing-path', path }, searchAttributes, extraArgs: limits },
         client: { identity: 'test' },
       }),
+      workflows,
     );
     const activities = Object.fromEntries(
       names.map((name) => [name, (args: Args) => scripted.worlds.get(args.stream)?.step(name, args)]),
@@ -88,7 +119,7 @@ export class Scripted {
           activities,
           // A cancellation comes with the answer to a heartbeat.
           maxHeartbeatThrottleInterval: '100ms',
-          ...(taskQueue === 'control' ? replayOptions : {}),
+          ...(taskQueue === 'control' ? workflows : {}),
         }),
       );
     scripted.#ended = Promise.all(scripted.workers.map((worker) => worker.run()));
@@ -106,11 +137,14 @@ export class Scripted {
 const limit = 4;
 
 /** Declares tests that run side by side, each in a world of its own: all begin together, and each waits for its own. */
-export function sideBySide(tests: Readonly<Record<string, (world: World) => Promise<void>>>): void {
+export function sideBySide(
+  tests: Readonly<Record<string, (world: World) => Promise<void>>>,
+  options: Options = {},
+): void {
   let scripted: Scripted;
   const ended = new Map<string, Promise<void>>();
   before(async () => {
-    scripted = await Scripted.start();
+    scripted = await Scripted.start(options);
     const waiting = Object.entries(tests).map(([title, body]) => {
       let begin = () => {};
       const turn = new Promise<void>((resolve) => (begin = resolve));
@@ -133,7 +167,7 @@ export function sideBySide(tests: Readonly<Record<string, (world: World) => Prom
     const runs = (await Promise.all(worlds.map((world) => world.histories()))).flat();
     assert.ok(runs.length >= 2 * worlds.length, 'runs of each test');
     let replayed = 0;
-    for await (const { workflowId, error } of Worker.runReplayHistories(replayOptions, runs)) {
+    for await (const { workflowId, error } of Worker.runReplayHistories(scripted.replayOptions, runs)) {
       if (error) throw new Error(`${workflowId} does not replay`, { cause: error });
       replayed++;
     }
@@ -147,11 +181,9 @@ export interface Held {
   open(): void;
 }
 
-interface Said {
-  onto?: string | null;
-  commits?: Record<string, string>;
-  reason?: string;
-}
+type Said = Partial<
+  Pick<Statement, 'onto' | 'commits' | 'reason' | 'attempt' | 'signed' | 'reuse' | 'changes'>
+>;
 
 export class World {
   readonly stream = `s-${randomUUID().slice(0, 8)}`;
@@ -173,6 +205,8 @@ export class World {
     proposalAge: 86_400,
     remindEvery: 3600,
     hold: false,
+    mode: 'copy' as NonNullable<Standing['mode']>,
+    decisionRemindEvery: 3600,
   };
   /** Steps that do something else than well. */
   steps: Steps = {};
@@ -263,6 +297,18 @@ export class World {
     const statement = by === undefined ? {} : { statement: await this.statement('promote', build, by, said) };
     return this.update('promote', { build, ...statement });
   }
+  /** A word on the last attempt, as the command line would say it. */
+  async say(decision: RebuildDecision, build: string, by: string, said: Said = {}): Promise<Answer> {
+    const last = (await this.promotion(build))?.attempts?.at(-1);
+    return this.decide(decision, build, by, {
+      ...(last ? { attempt: last.number } : {}),
+      ...(decision === 'release' && last?.build ? { signed: last.build } : {}),
+      ...(['release', 'accept'].includes(decision) ? { commits: last?.commits ?? {} } : {}),
+      ...(decision === 'redo' || decision === 'rework' ? { reuse: true } : {}),
+      ...(decision === 'redo' && last?.changes ? { changes: last.changes } : {}),
+      ...said,
+    });
+  }
   async decide(decision: Decision, build: string, by: string, said?: Said): Promise<Answer> {
     return this.update('decide', { statement: await this.statement(decision, build, by, said) });
   }
@@ -299,12 +345,27 @@ export class World {
   /** Readers have it, and its promotion has ended. */
   async released(build: string): Promise<void> {
     await until(`${build} is released`, 60, async () => {
-      const { current, promotions } = await this.view();
-      return current === build && promotions.every((promotion) => promotion.build !== build);
+      const { current, promotions, released: all } = await this.view();
+      const [released] = all;
+      return (
+        (current === build || (released?.build === current && released?.accepted === build)) &&
+        promotions.every((promotion) => promotion.build !== build)
+      );
     }).catch(async (error: unknown) => {
       throw new Error(`${String(error)}: ${JSON.stringify(await this.view())}`);
     });
     assert.deepEqual(await this.result(build), 'released');
+  }
+  /** An attempt is in this state, and its promotion in this phase. */
+  async attempt(build: string, number: number, state: string, phase?: string): Promise<Promotion> {
+    let now: Promotion | undefined;
+    return until(`attempt ${number} of ${build} is ${state}`, 60, async () => {
+      now = await this.promotion(build);
+      const last = now?.attempts?.at(-1);
+      return last?.number === number && last.state === state && (!phase || now?.phase === phase) && now;
+    }).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}: ${JSON.stringify(await this.view())}`);
+    });
   }
   /** Run of its first promotion. */
   async firstRun(build: string): Promise<string> {
@@ -388,7 +449,8 @@ export class World {
 
   /** Up to the drift check, a release must be alone. */
   #watch(name: string, workflow: string, step: unknown): void {
-    if (!/^(release|rollback)\//.test(workflow)) return;
+    // A release that is scripted ends without the steps that are looked at here.
+    if (!/^(release|rollback)\//.test(workflow) || this.rules.mode !== 'copy') return;
     if (['announce', 'resolveMail', 'cleanUpRelease', 'tellSig'].includes(name) || step === 'go') return;
     if (name === 'record') {
       if (this.#releasing === workflow) this.#releasing = undefined;
@@ -416,23 +478,44 @@ export class World {
       ...this.rules,
     }),
     // As src/release/authority.ts: each approver's last word counts.
-    authorize: ({ decision, build, onto }) => {
+    authorize: (question) => {
+      const { decision, build, onto, attempt } = question as unknown as Question;
       const last = new Map<string, Verified['statement']>();
       for (const said of this.#said) {
         if (said.build !== build || !this.approvers.includes(said.by)) continue;
         const promotes = ['promote', 'approve', 'reject', 'withdraw'].includes(said.decision);
-        if (decision === 'promote' ? promotes : said.decision === decision) last.set(said.by, said);
+        const matters = isRebuildDecision(decision)
+          ? said.attempt === attempt &&
+            (said.decision === decision ||
+              said.decision === 'withdraw' ||
+              (isRebuildDecision(said.decision) && contradicts(said.decision, decision)))
+          : decision === 'promote'
+            ? promotes && said.attempt === undefined
+            : said.decision === decision;
+        if (matters) last.set(said.by, said);
       }
       const approvers = [...last].filter(
         ([, said]) =>
           (decision === 'promote' ? ['promote', 'approve'] : [decision]).includes(said.decision) &&
-          (decision === 'announce' || said.onto === onto) &&
+          (['announce', 'accept', 'redo', 'rework', 'abandon'].includes(decision) || said.onto === onto) &&
           (said.decision !== 'promote' || this.rules.proposerCounts),
       );
-      const needed = this.rules.approvals[decision as keyof Standing['approvals']];
+      const needed = this.rules.approvals[decision];
       if (approvers.length < needed)
         throw ApplicationFailure.nonRetryable(`${approvers.length} of ${needed}`, 'StatementRefused');
       return { approvers: approvers.map(([by]) => by) };
+    },
+    beginAttempt: ({ build, attempt }) => {
+      const signed = signedOf(String(build), Number(attempt));
+      return { build: signed, commits: commitsOf(signed) };
+    },
+    rebuildEnd: async ({ id, attempt }) => {
+      const handle = this.client.workflow.getHandle(String(id));
+      const status = (await handle.describe().catch(ignore))?.status.name;
+      if (status === 'RUNNING') return undefined;
+      if (status === 'COMPLETED')
+        return { attempt, state: 'testing', ...((await handle.result()) as object) };
+      return { attempt, state: 'failed', note: status === undefined ? 'was gone' : `was ${status}` };
     },
     recall: (): StreamView => ({ ...(this.saved ?? emptyView(this.stream)), inWork: null }),
     saveView: ({ view }) => void (this.saved = view as StreamView),
@@ -448,6 +531,7 @@ export class World {
       commits: commitsOf(String(build)),
       hold: this.rules.hold,
     }),
+    switchRelease: ({ build }) => ({ commits: commitsOf(String(build)) }),
     pushReleaseRepo: () => ({ files: 3, newBytes: 1 }),
     pushReleaseFiles: () => ({ files: 2, newBytes: 1 }),
     checkDrift: ({ build, stream }) => {
@@ -460,6 +544,9 @@ export class World {
 }
 
 const ignore = () => undefined;
+/** The signed build that an attempt makes. */
+export const signedOf = (build: string, attempt: number) =>
+  build.replace(/_\d\d$/, `_${String(50 + attempt)}`);
 export const commitsOf = (build: string) => ({ x86_64: build.replace('_', '').padEnd(64, '0') });
 export const fingerprintOf = (name: string) =>
   Buffer.from(name).toString('hex').toUpperCase().padEnd(40, '0');
@@ -485,4 +572,4 @@ export async function refused(update: Promise<unknown>, code: string, why: RegEx
   assert.match(error.cause.message, why);
 }
 
-export { promotionId, releaseId, rollbackId, streamId, until };
+export { promotionId, rebuildId, releaseId, rollbackId, streamId, until };

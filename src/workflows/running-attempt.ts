@@ -1,0 +1,85 @@
+/** The workflows of a promotion's attempts: starts, watches and stops them. */
+import { getExternalWorkflowHandle, ParentClosePolicy, setHandler, startChild } from '@temporalio/workflow';
+import {
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TerminatedFailure,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
+import type { Attempt } from '../domain/promotion.js';
+import { control } from './activities.js';
+import { describeFailure } from './chain.js';
+import { acceptSignal, rebuildNews, type RebuildNews } from './rebuild-messages.js';
+import type { rebuild } from './rebuild.js';
+import { rebuildId, streamRun } from './stream-messages.js';
+
+export class RunningAttempts {
+  /** What was told and not yet looked at. */
+  readonly news: RebuildNews[] = [];
+  #own: number | undefined;
+
+  constructor(
+    readonly stream: string,
+    readonly build: string,
+  ) {
+    // The end of an own child is known when that has really ended.
+    setHandler(rebuildNews, (news) => {
+      const ended = news.state !== 'began' && news.state !== 'differs';
+      if (!ended || news.attempt !== this.#own) this.news.push(news);
+    });
+  }
+
+  /** Starts its workflow, or finds it running. */
+  async start({ number, kind, reuse = true, changes }: Attempt, onto: string | null): Promise<void> {
+    try {
+      const child = await startChild<typeof rebuild>('rebuild', {
+        workflowId: this.#id(number),
+        args: [
+          {
+            ...{ stream: this.stream, build: this.build, attempt: number, kind, onto, reuse },
+            ...(changes === undefined ? {} : { changes }),
+          },
+        ],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        staticSummary: `Signed rebuild of ${this.stream} ${this.build}, attempt ${number}`,
+      });
+      this.#own = number;
+      child.result().then(
+        (result) => void this.news.push({ attempt: number, state: 'testing', ...result }),
+        (error: unknown) => void this.news.push({ attempt: number, ...endOf(error) }),
+      );
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  }
+
+  /** Asks the server how it stands: what was told while nobody listened is missed here. */
+  async look(number: number): Promise<void> {
+    const end = await control.rebuildEnd.executeWithOptions({ summary: 'Does the rebuild still run?' }, [
+      { stream: this.stream, run: streamRun, step: 'rebuild-end', id: this.#id(number), attempt: number },
+    ]);
+    if (end) this.news.push(end);
+  }
+
+  async cancel(number: number): Promise<void> {
+    await getExternalWorkflowHandle(this.#id(number))
+      .cancel()
+      .catch(() => undefined);
+  }
+
+  async accept(number: number): Promise<void> {
+    await getExternalWorkflowHandle(this.#id(number))
+      .signal(acceptSignal)
+      .catch(() => undefined);
+  }
+
+  readonly #id = (number: number) => rebuildId(this.stream, this.build, number);
+}
+
+function endOf(error: unknown): Pick<RebuildNews, 'state' | 'note'> {
+  const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
+  if (cause instanceof CancelledFailure) return { state: 'cancelled' };
+  if (cause instanceof TerminatedFailure) return { state: 'failed', note: 'its workflow was terminated' };
+  const { code, message } = describeFailure(cause);
+  return { state: 'failed', note: `${code}: ${message}` };
+}
