@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { mockConfig } from '../../src/reimzul/builder/mock.js';
+import { systemPath } from '../../src/settings.js';
 import { exists } from '../../src/store/store.js';
+import { makeScratch } from '../steps/scratch.js';
 import { until } from '../support/ports.js';
 import { LocalBuilder, processesWith, sample, type News } from './local-builder.js';
 
@@ -163,11 +166,14 @@ describe('the local builder', function () {
   it('ends a build that takes too long, with all that it started', async () => {
     // A machine of another kind, whose builder has less patience; what is noarch builds anywhere.
     const hasty = await builder.start('--arch', 'aarch64', '--time', '5s', '--no-createrepo');
-    const srpm = await builder.source('slow', 'setsid sleep 61803398 & trap "" TERM; sleep 61803398');
+    const srpm = await builder.source(
+      'slow',
+      'echo it begins; setsid sleep 61803398 & trap "" TERM; sleep 61803398',
+    );
     const ended = (await builder.build(srpm, 'aarch64')).at(-1)!;
     assert.equal(ended.status, 'Failed');
     assert.match(await log(ended, 'stderr'), /longer than 5 s/);
-    assert.match(await log(ended), /sleep 61803398/);
+    assert.match(await log(ended), /^it begins$/m);
     assert.deepEqual(await processesWith('61803398'), []);
     hasty.kill('SIGTERM');
     assert.deepEqual(await once(hasty, 'exit'), [0, null]);
@@ -237,6 +243,56 @@ describe('the local builder', function () {
     } finally {
       await chaining.close();
     }
+  });
+
+  it('leaves the build to mock where there is one, with the configuration of the target', async () => {
+    const tools = await makeScratch('mock');
+    // What mock does for reimzul, but for the chroot.
+    await tools.write(
+      'bin/mock',
+      `#!/bin/bash -e
+[ "$1 $3 $5 $7 $8" = "--root --resultdir --define --cleanup-after --rebuild" ]
+grep -q "target_arch = noarch" "$2"
+echo "INFO: $*"
+define() { printf -- "--define=%s %s" "$@"; }
+rpmbuild --rebuild --define "$6" "$(define _topdir "$4/top")" "$(define _rpmdir "$4")" "$(define _rpmfilename %%{NAME}.rpm)" "$9" &> "$4/build.log"
+echo ready > "$4/root.log"
+rm -r "$4/top"
+`,
+    );
+    await tools.write('etc/tl1.noarch.cfg', 'target_arch = noarch\n');
+    const mocking = await LocalBuilder.create({ TREELINE_PATH: `${tools.at('bin')}:${systemPath}` });
+    try {
+      await mocking.start('--with-beanstalkd', '--mock-configs', tools.at('etc'));
+      const ended = (await mocking.build(await mocking.source('mocked', 'echo by mock'))).at(-1)!;
+      const results = mocking.results(ended);
+      assert.equal(ended.status, 'Success', mocking.output);
+      assert.deepEqual((await readdir(results)).sort(), [
+        ...['build.log', 'mock.cfg', 'mock.log', 'mocked.rpm', 'root.log', 'stderr', 'stdout'],
+      ]);
+      assert.equal(await query('%{RELEASE}', join(results, 'mocked.rpm')), '1.tl1');
+      assert.match(await readFile(join(results, 'build.log'), 'utf8'), /^by mock$/m);
+      assert.match(await readFile(join(results, 'stdout'), 'utf8'), /^INFO: --root /);
+      // A target without a configuration: nothing is built on the machine itself instead.
+      await rm(tools.at('etc/tl1.noarch.cfg'));
+      const failed = (await mocking.build('mocked-1-1.src.rpm')).at(-1)!;
+      assert.equal(failed.status, 'Failed');
+      assert.match(
+        await readFile(join(mocking.results(failed), 'stderr'), 'utf8'),
+        /no configuration .*tl1\.noarch\.cfg/,
+      );
+    } finally {
+      await mocking.close();
+      await tools.remove();
+    }
+  });
+
+  it('asks mock for the configuration of a chained build by the name that reimzul gives it', () => {
+    assert.equal(mockConfig('c7.1708.u.x86_64', 'x86_64'), 'c7.1708.u.x86_64.cfg');
+    assert.equal(mockConfig('c7.1708.u.x86_64', 'i386'), 'c7.1708.u.i386.cfg');
+    assert.equal(mockConfig('c7.1708.u.x86_64', 'noarch'), 'c7.1708.u.noarch.cfg');
+    assert.equal(mockConfig('c7.1708.u.ppc64', 'ppc'), 'c7.1708.u.ppc.cfg');
+    assert.equal(mockConfig('c7.1708.u.aarch64', 'aarch64'), 'c7.1708.u.aarch64.cfg');
   });
 
   it('killed in the middle of a build, leaves nothing behind but the queue', async () => {

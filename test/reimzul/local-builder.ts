@@ -21,13 +21,15 @@ export class LocalBuilder {
     readonly scratch: Scratch,
     readonly web: WebServer,
     readonly port: number,
+    readonly env: Readonly<Record<string, string>>,
   ) {}
 
-  static async create(): Promise<LocalBuilder> {
+  /** `env` is added to the builder's environment. */
+  static async create(env: Readonly<Record<string, string>> = {}): Promise<LocalBuilder> {
     const scratch = await makeScratch('builder');
     const root = scratch.at('state', 'www');
     await mkdir(join(root, 'reimzul', 'incoming'), { recursive: true });
-    return new LocalBuilder(scratch, await serve({ root, port: 0 }), await freePort());
+    return new LocalBuilder(scratch, await serve({ root, port: 0 }), await freePort(), env);
   }
 
   readonly repo = (...parts: string[]) => this.scratch.at('state/www/reimzul/repo', ...parts);
@@ -50,6 +52,7 @@ export class LocalBuilder {
           ...process.env,
           TREELINE_STATE: this.scratch.at('state'),
           TREELINE_WEB_PORT: new URL(this.web.url).port,
+          ...this.env,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
@@ -75,7 +78,7 @@ export class LocalBuilder {
       `specs/${name}.spec`,
       [
         ...[`Name: ${name}`, 'Version: 1', 'Release: 1%{?dist}', 'Summary: a test', 'License: none'],
-        ...['BuildArch: noarch', '%description', 'a test', '%build', script],
+        ...['BuildArch: noarch', '%description', 'a test', '%build', 'set +x', script],
         ...['%install', 'install -d %{buildroot}/usr/share', `echo here > %{buildroot}/usr/share/${name}`],
         ...['%files', `/usr/share/${name}`, ''],
       ].join('\n'),

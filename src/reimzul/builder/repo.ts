@@ -28,10 +28,10 @@ export async function createrepo(
   }
   try {
     await indexRepo(step, folder);
-    say(`createrepo of ${target}: done`);
   } finally {
     await rm(lock, { force: true });
   }
+  say(`createrepo of ${target}: done`);
 }
 
 const toSignJob = z.looseObject({ pkgname: packageName, target: jobTarget, timestamp });
