@@ -11,7 +11,7 @@ import { freePort } from './ports.js';
 
 export interface Server {
   readonly port: number;
-  close(): Promise<void>;
+  close(signal?: NodeJS.Signals): Promise<void>;
 }
 
 const answers = (port: number) =>
@@ -30,8 +30,8 @@ async function start(port: number, argv: string[]): Promise<Server> {
   });
   return {
     port,
-    async close() {
-      child.kill('SIGTERM');
+    async close(signal = 'SIGTERM') {
+      child.kill(signal);
       await ended;
     },
   };
@@ -50,6 +50,13 @@ export async function startRsyncDaemon(folder: string, config: string, usedPort?
     `--port=${port}`,
     `--config=${file}`,
   ]);
+}
+
+/** A beanstalkd; with a folder for its binlog it remembers its jobs. */
+export async function startBeanstalkd(binlog?: string, usedPort?: number): Promise<Server> {
+  const port = usedPort ?? (await freePort());
+  const options = binlog === undefined ? [] : ['-b', binlog];
+  return start(port, ['beanstalkd', '-l', '127.0.0.1', '-p', String(port), ...options]);
 }
 
 export interface SshServer extends Server {

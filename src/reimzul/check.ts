@@ -1,0 +1,166 @@
+/** Are the results of a build what was asked for? Said by the RPM files themselves, not by the builder's success. */
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import {
+  evrFits,
+  releaseFits,
+  splitEvr,
+  type RebuiltPackage,
+  type SourcePackage,
+} from '../domain/rebuild.js';
+import type { Architecture } from '../domain/names.js';
+import type { ReimzulSettings } from '../domain/rebuild-settings.js';
+import { anyCode, type Argv, type Step } from '../steps/step.js';
+import { request, resultsAway, urlOf, type ListedPackage } from './results.js';
+
+/** Larger than any RPM of CentOS; more is refused unseen. */
+const rpmBytes = 4 * 2 ** 30;
+const rpmFile = /^[A-Za-z0-9][\w.+~^-]{0,250}\.rpm$/;
+
+/** Results that are not what was asked for: why. */
+export class Wrong extends Error {}
+
+/** What is asked for. */
+export interface Wanted {
+  readonly step: Step;
+  readonly settings: ReimzulSettings;
+  readonly arch: Architecture;
+  readonly source: SourcePackage;
+}
+
+const called = ({ name, arch }: { name: string; arch: string }) => `${name}.${arch}`;
+
+/** The expected packages that a listing has not. */
+export function missingPackages(source: SourcePackage, listed: readonly ListedPackage[]): string[] {
+  const there = new Set(listed.map(called));
+  return source.packages.map(called).filter((one) => !there.has(one));
+}
+
+/** The listed packages that are expected, each in the version that is; throws `Wrong`. Others, such as debuginfo, are left out. */
+export function chosenPackages(
+  { source, settings }: Wanted,
+  listed: readonly ListedPackage[],
+): ListedPackage[] {
+  return source.packages.map((wanted) => {
+    const [one, ...more] = listed.filter((candidate) => called(candidate) === called(wanted));
+    if (one === undefined) throw new Wrong(`${called(wanted)} is missing`);
+    if (more.length > 0) throw new Wrong(`${called(wanted)} is there ${more.length + 1} times`);
+    if (!evrFits(wanted.evr, one.evr, settings.disttag))
+      throw new Wrong(`${called(wanted)} is ${one.evr}; accepted was ${wanted.evr}`);
+    if (!rpmFile.test(one.file) || !/^sha256:[0-9a-f]{64}$/.test(one.digest) || one.size > rpmBytes)
+      throw new Wrong(
+        `${called(wanted)} is listed as ${JSON.stringify(one.file)}, ${one.digest}, ${one.size} bytes`,
+      );
+    return one;
+  });
+}
+
+/**
+ * Downloads packages into `folder` and compares them with the repo's metadata, then what each RPM says of itself with what was accepted.
+ * Throws `Wrong`; fails with ReimzulAway.
+ */
+export async function fetchPackages(
+  wanted: Wanted,
+  chosen: readonly ListedPackage[],
+  folder: string,
+): Promise<RebuiltPackage[]> {
+  await mkdir(folder, { recursive: true });
+  for (const one of chosen) await download(wanted, one, join(folder, one.file));
+  const headers = await readHeaders(
+    wanted.step,
+    folder,
+    chosen.map(({ file }) => file),
+  );
+  const { source, settings } = wanted;
+  return chosen.map(({ file, digest, size, ...listed }, index) => {
+    const said = headers[index];
+    if (said === undefined) throw new Wrong(`${file} is no RPM`);
+    const expected = source.packages.find((one) => called(one) === called(said));
+    if (expected === undefined || called(said) !== called(listed) || said.evr !== listed.evr)
+      throw new Wrong(
+        `${file} is ${called(said)} ${said.evr}; the repo says ${called(listed)} ${listed.evr}`,
+      );
+    if (!evrFits(expected.evr, said.evr, settings.disttag))
+      throw new Wrong(`${file} is ${said.evr}; accepted was ${expected.evr}`);
+    if (!sourceFits(source.srpm, said.sourceRpm, settings.disttag))
+      throw new Wrong(`${file} was built from ${said.sourceRpm}, not from ${source.srpm}`);
+    return { name: said.name, evr: said.evr, arch: said.arch, file, digest, size };
+  });
+}
+
+/** A rebuilt package names its source package with the release of the rebuild. */
+function sourceFits(srpm: string, said: string, disttag: string): boolean {
+  const parts = (file: string) => /^(.+)-([^-]+)-([^-]+)\.(?:no)?src\.rpm$/.exec(file)?.slice(1) ?? [];
+  const [[name, version, release = ''], [saidName, saidVersion, saidRelease = '']] = [
+    parts(srpm),
+    parts(said),
+  ];
+  return name === saidName && version === saidVersion && releaseFits(release, saidRelease, disttag);
+}
+
+async function download({ step, settings, arch }: Wanted, one: ListedPackage, file: string): Promise<void> {
+  const url = urlOf(settings, arch, `${one.folder}${one.file}`);
+  const response = await request(step, url, 'large');
+  if (response?.body == null) throw new Wrong(`${one.file} is listed, but not there`);
+  const hash = createHash('sha256');
+  let size = 0;
+  async function* bounded(body: AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
+      size += chunk.length;
+      if (size > one.size)
+        throw new Wrong(`${one.file} is larger than the ${one.size} bytes of the repo’s metadata`);
+      hash.update(chunk);
+      yield chunk;
+    }
+  }
+  try {
+    await pipeline(bounded(response.body as AsyncIterable<Uint8Array>), createWriteStream(file), {
+      signal: step.signal,
+    });
+  } catch (error) {
+    step.signal.throwIfAborted();
+    if (error instanceof Wrong || (error as NodeJS.ErrnoException).code === 'ENOSPC') throw error;
+    throw resultsAway(url, error);
+  }
+  const digest = `sha256:${hash.digest('hex')}`;
+  if (digest !== one.digest || size !== one.size)
+    throw new Wrong(
+      `${one.file} has ${size} bytes with ${digest}; the repo says ${one.size} with ${one.digest}`,
+    );
+}
+
+interface Header {
+  readonly name: string;
+  readonly evr: string;
+  readonly arch: string;
+  readonly sourceRpm: string;
+}
+
+const format = '%{NAME}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{SOURCERPM}\\n';
+
+/** What RPM files say of themselves, a file at a time: a text in one may not stand for another. An empty database: no keys count. */
+export const headerCommand = (dbpath: string, file: string): Argv => [
+  ...(['rpm', `--dbpath=${dbpath}`, '-qp', '--queryformat', format, '--', file] as const),
+];
+
+async function readHeaders(
+  step: Step,
+  folder: string,
+  files: readonly string[],
+): Promise<(Header | undefined)[]> {
+  const found: (Header | undefined)[] = [];
+  for (const file of files) {
+    const command = headerCommand(join(folder, 'rpmdb'), join(folder, file));
+    const { stdout } = await step.run(command, { okCodes: anyCode.filter((code) => code !== 127) });
+    const [name = '', evr = '', arch = '', sourceRpm, ...more] = stdout.trimEnd().split('\t');
+    const whole = sourceRpm !== undefined && more.length === 0 && !stdout.trimEnd().includes('\n');
+    // An explicit epoch 0 is none, as in the repo's metadata.
+    const { epoch, version, release } = splitEvr(evr);
+    const plain = `${epoch === '0' ? '' : `${epoch}:`}${version}-${release}`;
+    found.push(whole ? { name, evr: plain, arch, sourceRpm } : undefined);
+  }
+  return found;
+}

@@ -1,0 +1,196 @@
+/** What reimzul has built, as its results folder shows it over HTTP. */
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { Failure } from '../domain/failures.js';
+import type { Architecture } from '../domain/names.js';
+import type { ReimzulSettings } from '../domain/rebuild-settings.js';
+import { packageRoot } from '../settings.js';
+import { anyCode, type Argv, type Step } from '../steps/step.js';
+import type { ReimzulNews } from './job.js';
+import { targetOf } from './submit.js';
+
+const httpSeconds = 30;
+/** Seconds to read a repo's metadata; that of a large one over a slow line. */
+const listSeconds = 600;
+const repomdBytes = 2 ** 20;
+
+/** Where a build's results are: `<results>/<target>/<pkgname>/<timestamp>/<evr>.<arch>/`. */
+export interface Place {
+  readonly timestamp: string;
+  readonly pkgname: string;
+  /** Of the SRPM as it was submitted. */
+  readonly evr: string;
+  readonly builder: string;
+  /** Below the target's folder, with a `/` at its end. */
+  readonly folder: string;
+  /** The same for packages of noarch that the builder chains, which it does for kernels. */
+  readonly chained?: string;
+  readonly url: string;
+  readonly log: string;
+}
+
+const kernels = ['kernel', 'kernel-plus'];
+
+/** The place of the results that a news is about; undefined where it does not tell. */
+export function placeOf(
+  settings: Pick<ReimzulSettings, 'results' | 'target'>,
+  arch: Architecture,
+  { pkgname, timestamp, evr, builder_fqdn: builder = '' }: ReimzulNews,
+): Place | undefined {
+  if (pkgname === undefined || timestamp === undefined || evr === undefined) return undefined;
+  const folder = `${pkgname}/${timestamp}/${evr}.${arch}/`;
+  const url = urlOf(settings, arch, folder);
+  return {
+    ...{ timestamp, pkgname, evr, builder, folder, url },
+    log: `${url}build.log`,
+    ...(kernels.includes(pkgname) ? { chained: `${pkgname}/${timestamp}/${evr}.noarch/` } : {}),
+  };
+}
+
+/** URL of a path below the target's folder. */
+export const urlOf = (
+  settings: Pick<ReimzulSettings, 'results' | 'target'>,
+  arch: Architecture,
+  path: string,
+) =>
+  [
+    settings.results.replace(/\/+$/, ''),
+    targetOf(settings, arch),
+    ...path.split('/').map(encodeURIComponent),
+  ].join('/');
+
+/**
+ * Asks for a file; undefined where the server has none. The body of a small one must come as quickly as the answer; of another,
+ * undici's own limit counts between its parts. Fails with ReimzulAway.
+ */
+export async function request(
+  step: Pick<Step, 'signal'>,
+  url: string,
+  kind: 'small' | 'large' = 'small',
+): Promise<Response | undefined> {
+  const limit = kind === 'small' ? [AbortSignal.timeout(httpSeconds * 1000)] : [];
+  const signal = AbortSignal.any([step.signal, ...limit]);
+  const response = await fetch(url, { signal }).catch((error: unknown) => {
+    step.signal.throwIfAborted();
+    throw resultsAway(url, error);
+  });
+  if (response.ok) return response;
+  await response.body?.cancel();
+  if (response.status === 404 || response.status === 410) return undefined;
+  throw new Failure('ReimzulAway', `${url}: HTTP status ${response.status}`);
+}
+
+export function resultsAway(url: string, error: unknown): Failure {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return new Failure('ReimzulAway', `${url}: ${cause instanceof Error ? cause.message : String(cause)}`);
+}
+
+/** Was the lock of a target's createrepo left behind, or does one run? Reimzul drops requests while it is there. */
+export async function isLocked(
+  step: Pick<Step, 'signal'>,
+  settings: ReimzulSettings,
+  arch: Architecture,
+): Promise<boolean> {
+  const lock = await request(step, urlOf(settings, arch, '.repolock'));
+  await lock?.body?.cancel();
+  return lock !== undefined;
+}
+
+const listedPackage = z.object({
+  name: z.string(),
+  evr: z.string(),
+  arch: z.string(),
+  folder: z.string(),
+  file: z.string(),
+  digest: z.string(),
+  size: z.int().min(0),
+});
+export type ListedPackage = z.infer<typeof listedPackage>;
+const answer = z.union([z.object({ packages: z.array(listedPackage) }), z.object({ failure: z.string() })]);
+export type Listing = z.infer<typeof answer>;
+
+/** Lists the packages of folders; see `results.py`. */
+export const listCommand: Argv = [
+  // In the foreground: the process group stays the step's, so that a cancellation reaches it.
+  'timeout',
+  '--foreground',
+  '--kill-after=5',
+  String(listSeconds),
+  'python3',
+  '-I',
+  join(packageRoot, 'src/reimzul/results.py'),
+];
+
+/** The repo of the results of one target, read again only when it has changed. */
+export class ResultsRepo {
+  #known: { repomd: string; listing: Listing } | undefined;
+  constructor(
+    readonly step: Step,
+    readonly settings: ReimzulSettings,
+    readonly arch: Architecture,
+    readonly releasever: string,
+    /** A scratch folder of its own. */
+    readonly work: string,
+  ) {}
+
+  /**
+   * The RPMs that the repo's metadata lists below a place, without source packages; none where there is no repo yet; a failure where the
+   * metadata cannot be read, as for a moment while it is replaced. Fails with ReimzulAway.
+   */
+  async list({ folder, chained }: Place): Promise<Listing> {
+    const folders = [folder, ...(chained === undefined ? [] : [chained])];
+    const response = await request(this.step, urlOf(this.settings, this.arch, 'repodata/repomd.xml'));
+    if (response === undefined) return { packages: [] };
+    const hash = createHash('sha256').update(JSON.stringify(folders));
+    hash.update(await readBounded(this.step, response, repomdBytes));
+    const repomd = hash.digest('hex');
+    if (this.#known?.repomd === repomd) return this.#known.listing;
+    const listing = await this.#read(folders);
+    if (!('failure' in listing)) this.#known = { repomd, listing };
+    return listing;
+  }
+
+  async #read(folders: readonly string[]): Promise<Listing> {
+    await mkdir(this.work, { recursive: true });
+    const dir = await mkdtemp(join(this.work, 'repo-'));
+    const repo = {
+      id: 'results',
+      baseurl: urlOf(this.settings, this.arch, ''),
+      gpgKeys: [],
+      metadataSigned: false,
+    };
+    const { stdout, stderr, exitCode } = await this.step.run(listCommand, {
+      input: JSON.stringify({
+        ...{ cachedir: dir, persistdir: dir, releasever: this.releasever, arch: this.arch },
+        ...{ repos: [repo], folders },
+      }),
+      capture: 'all',
+      // 127 says that a program is not there.
+      okCodes: anyCode.filter((code) => code !== 127),
+    });
+    await rm(dir, { recursive: true, force: true });
+    const missing = /No module named '([\w.]+)'/.exec(stderr)?.[1];
+    if (missing !== undefined) throw new Failure('ToolMissing', `python3: no module ${missing}`);
+    const last = stdout.trimEnd().split('\n').at(-1) ?? '';
+    if (exitCode === 0 && last.startsWith('{')) return answer.parse(JSON.parse(last));
+    return { failure: `the reader ended with exit code ${exitCode}: ${stderr.trim().slice(-300)}` };
+  }
+}
+
+async function readBounded(step: Pick<Step, 'signal'>, response: Response, most: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      size += chunk.length;
+      if (size > most) throw new Error(`is larger than ${most} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    step.signal.throwIfAborted();
+    throw resultsAway(response.url, error);
+  }
+  return Buffer.concat(chunks);
+}
