@@ -9,6 +9,7 @@ import { notifyActivities } from './notify.js';
 import { prepareActivities } from './prepare.js';
 import { publishActivities } from './publish.js';
 import { releaseActivities } from './release.js';
+import { signPackagesActivities } from './sign-packages.js';
 import { signActivities } from './sign.js';
 import { viewActivities } from './view.js';
 
@@ -27,7 +28,7 @@ export const activitiesOf = {
     cleanUp: prepareActivities(host).cleanUp,
   }),
   images: imageActivities,
-  signing: signActivities,
+  signing: (host: Host) => ({ ...signActivities(host), ...signPackagesActivities(host) }),
   publish: (host: Host) => ({
     ...publishActivities(host),
     ...releaseActivities(host),
