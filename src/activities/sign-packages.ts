@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import { firstOf, type RebuildPackage } from '../domain/rebuild-packages.js';
 import { readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
-import { examineKey, expiryWarning } from '../keys/strength.js';
+import { examineKey, expiresWithin } from '../keys/strength.js';
 import { approvedPackages, type ApprovedArgs } from '../rebuild/approved.js';
 import { fetchedRpms, publishedRpms } from '../rebuild/results.js';
 import { indexPackages, rpmsOf, signInto } from '../rebuild/sign-rpms.js';
@@ -82,8 +82,10 @@ export const signPackagesActivities = (host: Host) => {
       const warnings: string[] = [];
       for (const file of new Set(files.filter((one) => one !== undefined))) {
         const key = await examineKey(step, home, file);
-        const warning = expiryWarning(file, key, release?.rebuild?.expiryWarning ?? 0, new Date());
-        if (warning !== undefined) warnings.push(warning);
+        if (expiresWithin(key, release?.rebuild?.expiryWarning ?? 0, new Date()))
+          warnings.push(
+            `${file}: the key ${key.fingerprint} (${key.user}) expires on ${key.expires?.toISOString().slice(0, 10) ?? ''}: renew it`,
+          );
       }
       return { warnings };
     }),

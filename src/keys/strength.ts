@@ -110,13 +110,6 @@ function newestSelfSignature(rows: readonly Row[]): Row | undefined {
     .sort((a, b) => b.created - a.created)[0];
 }
 
-/** A line for people, if the key expires within so many seconds from `now`. */
-export function expiryWarning(
-  file: string,
-  { fingerprint, user, expires }: KeyFacts,
-  within: number,
-  now: Date,
-): string | undefined {
-  if (!expires || expires.getTime() - now.getTime() > within * 1000) return undefined;
-  return `${file}: the key ${fingerprint} (${user}) expires on ${expires.toISOString().slice(0, 10)}: renew it`;
-}
+/** Does the key expire within so many seconds from `now`? */
+export const expiresWithin = ({ expires }: KeyFacts, seconds: number, now: Date): boolean =>
+  expires !== undefined && expires.getTime() - now.getTime() <= seconds * 1000;
