@@ -12,9 +12,16 @@ import { workflowBundle } from './workflows/bundle.js';
 
 /**
  * Steps that run at a time, per queue: heavy ones have fixed slots, so that a host is not overrun. One signs: gpg's agent ends with
- * the step that started it, and would leave another one without.
+ * the step that started it, and would leave another one without. Those of reimzul wait for its builders.
  */
-const slots: Record<Role, number> = { control: 20, compose: 2, images: 2, signing: 1, publish: 2 };
+const slots: Record<Role, number> = {
+  control: 20,
+  compose: 2,
+  images: 2,
+  signing: 1,
+  publish: 2,
+  reimzul: 200,
+};
 
 export const hostArchitecture = (): Architecture => (process.arch === 'arm64' ? 'aarch64' : 'x86_64');
 

@@ -214,7 +214,7 @@ async function readRepomd(step: Step, baseurl: string): Promise<Buffer> {
 }
 
 /** Hash of what decides how the commit and its images look: packages, the stream's files but for the stream file, and parts of that. */
-async function hashInputs(
+export async function hashInputs(
   stream: Stream,
   arch: Architecture,
   source: string,

@@ -7,9 +7,11 @@ import type { Host } from './host.js';
 import { imageActivities } from './images.js';
 import { notifyActivities } from './notify.js';
 import { rebuildActivities } from './rebuild.js';
+import { reimzulActivities } from './reimzul.js';
 import { prepareActivities } from './prepare.js';
 import { publishActivities } from './publish.js';
 import { releaseActivities } from './release.js';
+import { signPackagesActivities } from './sign-packages.js';
 import { signActivities } from './sign.js';
 import { viewActivities } from './view.js';
 
@@ -31,7 +33,8 @@ export const activitiesOf = {
     cleanUp: prepareActivities(host).cleanUp,
   }),
   images: imageActivities,
-  signing: signActivities,
+  reimzul: reimzulActivities,
+  signing: (host: Host) => ({ ...signActivities(host), ...signPackagesActivities(host) }),
   publish: (host: Host) => ({
     ...publishActivities(host),
     ...releaseActivities(host),
@@ -44,6 +47,7 @@ export const roles = Object.keys(activitiesOf) as Role[];
 
 export type ControlActivities = ReturnType<(typeof activitiesOf)['control']>;
 export type ComposeActivities = ReturnType<(typeof activitiesOf)['compose']>;
+export type ReimzulActivities = ReturnType<(typeof activitiesOf)['reimzul']>;
 export type ImageActivities = ReturnType<(typeof activitiesOf)['images']>;
 export type SigningActivities = ReturnType<(typeof activitiesOf)['signing']>;
 export type PublishActivities = ReturnType<(typeof activitiesOf)['publish']>;

@@ -6,10 +6,10 @@ import { downloadFrom, findSources, packagesDir } from '../composers/dnf/package
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import type { RebuildSettings } from '../domain/rebuild-settings.js';
-import { rebuildPackages } from '../domain/rebuild-packages.js';
+import { acceptedRun, rebuildPackages } from '../domain/rebuild-packages.js';
 import { reworkChanges, type ReworkChanges } from '../domain/statement.js';
 import { baseOf, signedLine, type Architecture, type Stream } from '../domain/stream.js';
-import { acceptedRun, findAccepted, lockfileOfRun, reworkedLockfile } from '../rebuild/accepted.js';
+import { findAccepted, lockfileOfRun, reworkedLockfile } from '../rebuild/accepted.js';
 import { bySource, planRebuild, rebuildPlan, type PlannedSource } from '../rebuild/plan.js';
 import { exists, needJson, readJson, writeJson, type Run } from '../store/store.js';
 import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';

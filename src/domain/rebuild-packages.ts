@@ -1,20 +1,73 @@
-/** `packages.json` of a signed rebuild: every package of its tree, and whose signature it carries. */
+/** The packages of a signed rebuild: `packages.json`, and how they may differ from those that were approved. */
 import { z } from 'zod';
+import type { Lockfile } from './lockfile.js';
+import type { ReworkChanges } from './statement.js';
 
-export const rebuildPackages = z.record(
-  z.string(),
-  z.object({
-    /** File name in the run's `packages/`. */
-    file: z.string(),
-    /** `[epoch:]version-release.arch` */
-    evra: z.string(),
-    /** `sha256:<hex>` of that file. */
-    digest: z.string(),
-    /** `rebuilt`: from its source, signed with the stream's own key; `accepted`: as it was accepted. */
-    origin: z.enum(['rebuilt', 'accepted']),
-    /** Fingerprint of the key, for a rebuilt one. */
-    key: z.string().optional(),
-    sourcerpm: z.string().optional(),
-  }),
-);
+export const rebuildPackage = z.object({
+  /** File name in `packages/`: `<name>-<evra>.rpm`. */
+  file: z.string(),
+  /** `[epoch:]version-release.arch` */
+  evra: z.string(),
+  /** `sha256:<hex>` of the file as it is in `packages/`, its signature with it. */
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  /** `rebuilt` in the build system and signed by us, or the `accepted` file itself. */
+  origin: z.enum(['rebuilt', 'accepted']),
+  /** Fingerprint of the key that a rebuilt one is signed with: 40 hex digits, upper case. */
+  key: z.string().optional(),
+  /** File name of the source RPM. */
+  sourcerpm: z.string().optional(),
+});
+export type RebuildPackage = z.infer<typeof rebuildPackage>;
+
+/** `packages.json`, by package name. */
+export const rebuildPackages = z.record(z.string(), rebuildPackage);
 export type RebuildPackages = z.infer<typeof rebuildPackages>;
+
+/** `accepted-run.json`: the nightly build that is redone. */
+export const acceptedRun = z.object({
+  stream: z.string(),
+  run: z.string(),
+  build: z.string(),
+  commit: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type AcceptedRun = z.infer<typeof acceptedRun>;
+
+/**
+ * What `accepted` has other than `approved`, but for `changes`: a line each, for people. Empty where all is as it was approved. A rework
+ * with the files of now may add packages, which the stream's repos then vouch for.
+ */
+export function lockfileDrift(
+  approved: Lockfile,
+  accepted: Lockfile,
+  changes: ReworkChanges | undefined,
+): string[] {
+  const lines: string[] = [];
+  const names = new Set([...Object.keys(approved.packages), ...Object.keys(accepted.packages)]);
+  for (const name of [...names].sort()) {
+    const [old, fresh] = [approved.packages[name], accepted.packages[name]];
+    const pinned = changes && Object.hasOwn(changes.pin, name) ? changes.pin[name] : undefined;
+    if (changes?.drop.includes(name)) {
+      if (fresh) lines.push(`${name}: is there, although it was dropped`);
+    } else if (pinned !== undefined) {
+      if (fresh?.evra !== pinned)
+        lines.push(`${name}: is ${fresh?.evra ?? 'not there'}, pinned to ${pinned}`);
+    } else if (!old) {
+      if (changes?.files !== 'current') lines.push(`${name}: ${fresh?.evra ?? ''} was not approved`);
+    } else if (!fresh) {
+      if (changes?.files !== 'current') lines.push(`${name}: ${old.evra} is missing`);
+    } else {
+      const differs = (['evra', 'digest', 'sourcerpm', 'repo'] as const).filter(
+        (key) => old[key] !== fresh[key],
+      );
+      if (differs.length > 0)
+        lines.push(
+          `${name}: ${differs.map((key) => `${key} ${fresh[key] ?? 'none'}`).join(', ')} was not approved`,
+        );
+    }
+  }
+  return lines;
+}
+
+/** A list for a failure's message: the first few, and how many more there are. */
+export const firstOf = (lines: readonly string[], most = 20): string =>
+  lines.slice(0, most).join('; ') + (lines.length > most ? `; and ${lines.length - most} more` : '');

@@ -1,27 +1,17 @@
 /** The accepted build that a signed rebuild begins from, and the package set that it asks for. */
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Host } from '../activities/host.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { resolveWanted } from '../composers/dnf/packages.js';
 import { readTreefile } from '../composers/dnf/treefile.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
+import type { AcceptedRun } from '../domain/rebuild-packages.js';
 import type { ReworkChanges } from '../domain/statement.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import { metasOf } from '../release/check.js';
 import type { Step } from '../steps/step.js';
 import { needJson, type Run } from '../store/store.js';
-
-/** `accepted-run.json`: whose packages a signed rebuild is made from. */
-export const acceptedRun = z.object({
-  stream: z.string(),
-  run: z.string(),
-  build: z.string(),
-  /** Of the architecture in whose folder this is. */
-  commit: z.string(),
-});
-export type AcceptedRun = z.infer<typeof acceptedRun>;
 
 /** The run of a published build, and its commit for each architecture. Fails with BuildNotReleasable. */
 export async function findAccepted(

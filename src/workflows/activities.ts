@@ -5,6 +5,7 @@ import type {
   ControlActivities,
   ImageActivities,
   PublishActivities,
+  ReimzulActivities,
   SigningActivities,
 } from '../activities/index.js';
 import type { Architecture } from '../domain/stream.js';
@@ -53,6 +54,14 @@ export const signing = proxyActivities<SigningActivities>({
   taskQueue: 'signing',
   startToCloseTimeout: '1h',
   scheduleToCloseTimeout: '24h',
+});
+
+/** A kernel takes hours, a lost job is submitted again, and builders may be away over a weekend. */
+export const reimzul = proxyActivities<ReimzulActivities>({
+  ...common,
+  taskQueue: 'reimzul',
+  startToCloseTimeout: '2d',
+  scheduleToCloseTimeout: '7d',
 });
 
 /** Pushes over a slow line; a target that is away comes back within the day. */

@@ -7,7 +7,8 @@ import { composerNames, composerTools } from '../../composers/index.js';
 import { formatBytes } from '../../domain/units.js';
 import { imageKinds } from '../../images/index.js';
 import { imageTools } from '../../images/tools.js';
-import { instanceKeyFile, readKey, requirePrivateKey, signingHome } from '../../keys/gpg.js';
+import { instanceKeyFile, readKey, requirePrivateKey, signingHome, type KeyFacts } from '../../keys/gpg.js';
+import { examineKey, expiresWithin } from '../../keys/strength.js';
 import type { Settings } from '../../settings.js';
 import { findTool, tool, type Tool } from '../../steps/tools.js';
 import { listStreams, loadStream } from '../../streams/load.js';
@@ -34,7 +35,16 @@ const namespaces = [tool('setpriv', 'util-linux'), tool('unshare', 'util-linux')
 function toolsOf(role: Role): readonly Tool[] {
   if (role === 'control') return [...namespaces, tool('git', 'git')];
   if (role === 'images') return [...namespaces, ...imageTools];
-  if (role === 'signing') return [...namespaces, gpg, tool('ostree', 'ostree')];
+  if (role === 'signing')
+    return [
+      ...namespaces,
+      gpg,
+      tool('ostree', 'ostree'),
+      // For signed rebuilds.
+      tool('rpmsign', 'rpm', 'rpm-sign'),
+      tool('rpmkeys', 'rpm'),
+      tool('createrepo_c', 'createrepo-c', 'createrepo_c'),
+    ];
   if (role === 'publish')
     return [
       ...namespaces,
@@ -70,34 +80,65 @@ async function checkComposers(settings: Settings): Promise<Check[]> {
   return checks.flat().map((check) => ({ ...check, optional: one }));
 }
 
-async function checkKeys(settings: Settings): Promise<Check[]> {
-  const step = await commandStep(settings, 'doctor');
-  const files = new Map([[instanceKeyFile(settings.state), 'instance']]);
+/** Signing keys by their files, with what they are for. */
+async function signingKeys(settings: Settings): Promise<Map<string, SigningKeyUse>> {
+  const keys = new Map<string, SigningKeyUse>([
+    [instanceKeyFile(settings.state), { what: 'signing key of instance', instance: true }],
+  ]);
   for (const name of await listStreams(settings)) {
     const stream = await loadStream(settings, name).catch(() => undefined);
-    if (stream && !files.has(stream.signingKey)) files.set(stream.signingKey, name);
+    if (!stream) continue;
+    const rebuild = stream.release?.rebuild;
+    const add = (file: string | undefined, what: string) => {
+      if (file === undefined) return;
+      const known = keys.get(file) ?? { what: `${what} of ${name}` };
+      keys.set(file, rebuild ? { ...known, expiryWarning: rebuild.expiryWarning } : known);
+    };
+    add(stream.signingKey, 'signing key');
+    if (!rebuild) continue;
+    add(rebuild.rpmKey, 'package key');
+    add(stream.release?.announce.key, 'announcement key');
   }
+  return keys;
+}
+
+interface SigningKeyUse {
+  readonly what: string;
+  readonly instance?: boolean;
+  /** Seconds. Of a stream with signed rebuilds: then the key must be a strong one. */
+  readonly expiryWarning?: number;
+}
+
+async function checkKeys(settings: Settings): Promise<Check[]> {
+  const step = await commandStep(settings, 'doctor');
+  const home = signingHome(settings.state);
   return Promise.all(
-    [...files].map(async ([file, of]) => {
-      const what = `signing key of ${of}`;
+    [...(await signingKeys(settings))].map(async ([file, { what, instance = false, expiryWarning }]) => {
+      const check = { role: 'signing', what };
       try {
+        if (expiryWarning !== undefined) {
+          const key = await examineKey(step, home, file);
+          const soon = expiresWithin(key, expiryWarning, new Date()) ? ': renew it soon' : '';
+          return {
+            ...check,
+            ok: true,
+            detail: `${key.fingerprint}, ${key.algorithm}${expiryOf(key)}${soon}`,
+          };
+        }
         const key = await readKey(step, file);
-        await requirePrivateKey(step, signingHome(settings.state), key);
-        const expires = key.expires ? `, expires ${key.expires.toISOString().slice(0, 10)}` : '';
-        return { role: 'signing', what, ok: true, detail: `${key.fingerprint}${expires}` };
+        await requirePrivateKey(step, home, key);
+        return { ...check, ok: true, detail: `${key.fingerprint}${expiryOf(key)}` };
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        return {
-          role: 'signing',
-          what,
-          ok: false,
-          detail: of === 'instance' ? `${message}; \`treeline init\` makes it` : `${message}; import it`,
-          optional: of !== 'instance',
-        };
+        const detail = instance ? `${message}; \`treeline init\` makes it` : `${message}; import it`;
+        return { ...check, ok: false, detail, optional: !instance };
       }
     }),
   );
 }
+
+const expiryOf = ({ expires }: KeyFacts) =>
+  expires ? `, expires ${expires.toISOString().slice(0, 10)}` : '';
 
 async function checkMachine(settings: Settings): Promise<Check[]> {
   await mkdir(settings.state, { recursive: true });

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure, failureKinds, type FailureCode } from '../../domain/failures.js';
 import { lockedPackage, type Lockfile } from '../../domain/lockfile.js';
+import { notSignedBy, signatureCommands as commandsFor } from '../../rpm/signatures.js';
 import { packageRoot } from '../../settings.js';
-import { anyCode, type Argv, type Step } from '../../steps/step.js';
+import type { Argv, Step } from '../../steps/step.js';
 import type { ComposeInput, RepoInput } from '../composer.js';
 import { readTreefile } from './treefile.js';
 
@@ -20,13 +21,7 @@ export const signatureCommands = (
   input: ComposeInput,
   repo: RepoInput,
   files: readonly string[],
-): readonly [Argv, Argv] => {
-  const rpmkeys = ['rpmkeys', '--dbpath', keyringOf(input, repo)] as const;
-  return [
-    [...rpmkeys, '--import', '--', ...repo.gpgKeys],
-    [...rpmkeys, '--define', '_pkgverify_level all', '--checksig', '--', ...files],
-  ];
-};
+): readonly [Argv, Argv] => commandsFor(keyringOf(input, repo), repo.gpgKeys, files);
 
 const failed = z.object({ failure: z.string(), message: z.string(), details: z.array(z.string()) });
 const resolved = z.object({
@@ -165,25 +160,9 @@ async function verifySignatures(
   repo: RepoInput,
   packages: readonly { name: string; file: string }[],
 ): Promise<void> {
-  if (packages.length === 0) return;
-  const keyring = keyringOf(input, repo);
-  await rm(keyring, { recursive: true, force: true });
-  await mkdir(keyring, { recursive: true });
-  const [importKeys, check] = signatureCommands(
-    input,
-    repo,
-    packages.map(({ file }) => file),
-  );
-  await step.run(importKeys);
-  // The exit code counts the bad ones.
-  const { stdout } = await step.run(check, { okCodes: anyCode, capture: 'all' });
-  const good = new Set(
-    stdout
-      .split('\n')
-      .filter((line) => line.endsWith(': digests signatures OK'))
-      .map((line) => line.slice(0, -': digests signatures OK'.length)),
-  );
-  const bad = packages.filter(({ file }) => !good.has(file)).map(({ name }) => name);
+  const files = packages.map(({ file }) => file);
+  const unsigned = new Set(await notSignedBy(step, repo.gpgKeys, files, keyringOf(input, repo)));
+  const bad = packages.filter(({ file }) => unsigned.has(file)).map(({ name }) => name);
   if (bad.length > 0)
     throw new Failure(
       'PackageSignature',

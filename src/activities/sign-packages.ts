@@ -1,0 +1,134 @@
+/** The signing role's part of a signed rebuild: the packages, and the keys before anything starts. */
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Failure } from '../domain/failures.js';
+import { firstOf, type RebuildPackage } from '../domain/rebuild-packages.js';
+import { readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
+import { examineKey, expiresWithin } from '../keys/strength.js';
+import { approvedPackages, type ApprovedArgs } from '../rebuild/approved.js';
+import { fetchedRpms, publishedRpms } from '../rebuild/results.js';
+import { indexPackages, rpmsOf, signInto } from '../rebuild/sign-rpms.js';
+import { verifyAccepted, verifyRebuilt, type AcceptedRpm, type Rebuilt } from '../rebuild/verify-rpms.js';
+import { writeJson } from '../store/store.js';
+import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
+import { sha256 } from './sign.js';
+
+export const signPackagesActivities = (host: Host) => {
+  const { store } = host;
+  const home = signingHome(host.settings.state);
+
+  return {
+    /**
+     * Signs the rebuilt RPMs into `packages/`, indexes that folder, signs the index, and writes `packages.json` last. Signs what it
+     * can verify itself and nothing else: the statements, the lockfile that the approved commit was made from, each RPM by the build
+     * system's own repo and by its header. A second try keeps what the first has signed. Fails with StatementRefused, LockfileDrift,
+     * RebuildWrong, PackageSignature, KeyMissing, SigningFailed, ReimzulAway.
+     */
+    signPackages: asStep(
+      host,
+      async (step, args: ApprovedArgs): Promise<{ rebuilt: number; accepted: number; key: string }> => {
+        const approved = await approvedPackages(step, host, args);
+        const { rpmKey, reimzul } = approved.rebuild;
+        const facts = await readKey(step, rpmKey);
+        await requirePrivateKey(step, home, facts);
+        const key = { ...facts, file: rpmKey, home };
+        const at = (name: string) => join(store.archDir(args, args.arch), name);
+        const packages = at('packages');
+        // Beside its target, where what is signed is moved to in one go.
+        const [scratch, work] = [at('packages.signing'), store.work(args, 'sign-packages', args.arch)];
+        for (const folder of [scratch, work]) {
+          await rm(folder, { recursive: true, force: true });
+          await mkdir(folder, { recursive: true });
+        }
+        await mkdir(packages, { recursive: true });
+        try {
+          const fetched = await fetchedRpms(at('rebuilt'));
+          const names = fetched.map(({ name }) => name);
+          const published = await publishedRpms(step, reimzul, args.arch, names, join(work, 'repodata'));
+          const rebuilt = await Promise.all(
+            (await verifyRebuilt(step, approved, fetched, published, scratch, work)).map(renamed),
+          );
+          const accepted = Object.entries(approved.accepted.packages).map(([name, locked]) => {
+            const folder = names.includes(name) ? at('accepted-packages') : packages;
+            return { name, locked, path: join(folder, `${name}-${locked.evra}.rpm`) };
+          });
+          await verifyAccepted(step, approved, accepted, work);
+          const kept = accepted.filter(({ name }) => !names.includes(name));
+          await nothingElse(packages, [...kept.map(({ path }) => path), ...rebuilt.map(({ copy }) => copy)]);
+          await signInto(
+            step,
+            key,
+            rebuilt.map(({ copy }) => copy),
+            packages,
+            work,
+          );
+          const record = await recordOf(kept, rebuilt, packages, key.fingerprint);
+          await indexPackages(step, key, packages);
+          await writeJson(at('packages.json'), record);
+          return { rebuilt: rebuilt.length, accepted: kept.length, key: key.fingerprint };
+        } finally {
+          await rm(scratch, { recursive: true, force: true });
+        }
+      },
+    ),
+
+    /**
+     * Are the stream's keys fit to sign a release: strong, unexpired, private part here? Answers a line for each that expires within
+     * `rebuild.expiryWarning`. Fails with KeyMissing.
+     */
+    checkKeys: asStep(host, async (step, args: StepArgs): Promise<{ warnings: string[] }> => {
+      const { signingKey, release } = await frozenStream(host, args);
+      const files = [signingKey, release?.rebuild?.rpmKey, release?.announce.key];
+      const warnings: string[] = [];
+      for (const file of new Set(files.filter((one) => one !== undefined))) {
+        const key = await examineKey(step, home, file);
+        if (expiresWithin(key, release?.rebuild?.expiryWarning ?? 0, new Date()))
+          warnings.push(
+            `${file}: the key ${key.fingerprint} (${key.user}) expires on ${key.expires?.toISOString().slice(0, 10) ?? ''}: renew it`,
+          );
+      }
+      return { warnings };
+    }),
+  };
+};
+
+/** Gives a verified copy the name that it has in `packages/`. */
+async function renamed(one: Rebuilt): Promise<Rebuilt> {
+  const copy = join(dirname(one.copy), `${one.name}-${one.evra}.rpm`);
+  await rename(one.copy, copy);
+  return { ...one, copy };
+}
+
+/** The index that is signed has all of the folder. Fails with LockfileDrift. */
+async function nothingElse(folder: string, known: readonly string[]): Promise<void> {
+  const names = new Set(known.map((path) => basename(path)));
+  const others = (await rpmsOf(folder)).filter((name) => !names.has(name));
+  if (others.length > 0)
+    throw new Failure('LockfileDrift', `packages that nobody approved: ${firstOf(others)}`);
+}
+
+/** `packages.json` */
+async function recordOf(
+  kept: readonly AcceptedRpm[],
+  rebuilt: readonly Rebuilt[],
+  folder: string,
+  key: string,
+): Promise<Record<string, RebuildPackage>> {
+  const record: Record<string, RebuildPackage> = {};
+  for (const { name, locked, path } of kept) {
+    const { evra, digest, sourcerpm } = locked;
+    record[name] = {
+      file: basename(path),
+      evra,
+      digest,
+      origin: 'accepted',
+      ...(sourcerpm ? { sourcerpm } : {}),
+    };
+  }
+  for (const { name, evra, sourcerpm, copy } of rebuilt) {
+    const file = basename(copy);
+    const digest = `sha256:${await sha256(join(folder, file))}`;
+    record[name] = { file, evra, digest, origin: 'rebuilt', key, sourcerpm };
+  }
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,111 @@
+/** What the SIG approved, as the signing host can see it for itself: statements → commit → hash of its inputs → packages. */
+import { join } from 'node:path';
+import { hashInputs, inputHashKey } from '../activities/compose.js';
+import { frozenStream, type ArchStepArgs, type Host } from '../activities/host.js';
+import { commitMetadata } from '../activities/ostree.js';
+import { sha256 } from '../activities/sign.js';
+import { Failure } from '../domain/failures.js';
+import { lockfile, type Lockfile } from '../domain/lockfile.js';
+import { acceptedRun, firstOf, lockfileDrift, type AcceptedRun } from '../domain/rebuild-packages.js';
+import type { Attempt } from '../domain/promotion.js';
+import type { RebuildSettings } from '../domain/rebuild-settings.js';
+import { baseOf, type Stream } from '../domain/stream.js';
+import type { ReworkChanges } from '../domain/statement.js';
+import { authority } from '../release/authority.js';
+import type { Step } from '../steps/step.js';
+import { needJson } from '../store/store.js';
+import { loadStream } from '../streams/load.js';
+
+export interface ApprovedArgs extends ArchStepArgs {
+  /** The accepted build. */
+  readonly build: string;
+  /** The release that was the newest when it was promoted. */
+  readonly onto: string | null;
+  /** Counted from 1. */
+  readonly attempt: number;
+  /** What was decided about the attempt before. */
+  readonly kind?: Attempt['kind'] | undefined;
+  readonly reuse: boolean;
+  readonly changes?: ReworkChanges | undefined;
+}
+
+export interface Approved {
+  /** `accepted.json`: the lockfile of the rebuild. */
+  readonly accepted: Lockfile;
+  /** Names of the packages that an approved rework has pinned or added: the accepted build's commit does not vouch for these. */
+  readonly pinned: ReadonlySet<string>;
+  /** As the stream file on this host is now. */
+  readonly rebuild: RebuildSettings;
+  /** As the accepted build was made. */
+  readonly stream: Stream;
+}
+
+/**
+ * Verifies that the SIG's statements, as this host's stream file counts them, are about the commit that `accepted.json` was made
+ * from. Fails with StatementRefused, LockfileDrift, StreamInvalid.
+ */
+export async function approvedPackages(step: Step, host: Host, args: ApprovedArgs): Promise<Approved> {
+  const { settings, store } = host;
+  const base = baseOf(args.stream);
+  const folder = store.archDir(args, args.arch);
+  const { release } = await loadStream(settings, base);
+  const rebuild = release?.rebuild;
+  if (!rebuild) throw new Failure('StreamInvalid', `${base}: the stream has no \`release.rebuild\``);
+  const run = await needJson(join(folder, 'accepted-run.json'), acceptedRun);
+  if (run.stream !== base || run.build !== args.build)
+    throw drift(`the rebuild is of ${run.stream} ${run.build}, not of ${base} ${args.build}`);
+  const { build, onto, attempt, kind, reuse, changes } = args;
+  const work = store.work(args, 'statements', args.arch);
+  const promoted = {
+    decision: 'promote',
+    build,
+    onto,
+    begun: true,
+    commits: { [args.arch]: run.commit },
+  } as const;
+  await authority(step, store, base, release, promoted, work);
+  if (attempt > 1) {
+    const decision = kind === 'rework' ? kind : 'redo';
+    const again = { decision, build, onto, attempt: attempt - 1, reuse, changes } as const;
+    await authority(step, store, base, release, again, work);
+  } else if (changes) throw drift(`${build}: a first attempt has no changes`);
+
+  const committed = await committedInputs(step, store.repo(base), run);
+  const stream = await frozenStream(host, run);
+  const approved = await needJson(join(store.archDir(run, args.arch), 'lockfile.json'), lockfile);
+  const inputs = await hashInputs(stream, args.arch, join(store.runDir(run), 'source'), approved);
+  if (inputs !== committed)
+    throw drift(
+      `the lockfile of ${build} is not the one that its commit was made from: its inputs are ${inputs}, the commit's ${committed}`,
+    );
+
+  const accepted = await needJson(join(folder, 'accepted.json'), lockfile);
+  const lines = lockfileDrift(approved, accepted, changes);
+  if (lines.length > 0) throw drift(`${build}: not as it was approved: ${firstOf(lines)}`);
+  const pinned = Object.keys(accepted.packages).filter(
+    (name) => approved.packages[name]?.digest !== accepted.packages[name]?.digest,
+  );
+  return { accepted, pinned: new Set(pinned), rebuild, stream };
+}
+
+const drift = (why: string) => new Failure('LockfileDrift', why);
+
+/** The input hash in the commit's metadata, from the commit object whose checksum was approved. */
+async function committedInputs(
+  step: Step,
+  repo: string,
+  { commit, stream, build }: AcceptedRun,
+): Promise<string> {
+  // ostree does not look at a commit's checksum when it reads one.
+  const object = join(repo, 'objects', commit.slice(0, 2), `${commit.slice(2)}.commit`);
+  const actual = await sha256(object).catch((error: unknown) => {
+    throw drift(`commit ${commit} of ${build} cannot be read: ${String(error)}`);
+  });
+  if (actual !== commit) throw drift(`commit ${commit} of ${build} was altered: it is ${actual}`);
+  const [version, of, inputs] = await Promise.all(
+    ['version', 'treeline.stream', inputHashKey].map((key) => commitMetadata(step, repo, commit, key)),
+  );
+  if (version !== build || of !== stream || inputs === undefined)
+    throw drift(`commit ${commit} is of ${of ?? 'no stream'} ${version ?? ''}, not of ${stream} ${build}`);
+  return inputs;
+}

@@ -1,0 +1,303 @@
+/**
+ * A tiny stream whose accepted build is to be redone: real keys, packages, statements and commits, a real repo of results behind a
+ * real web server; all as the steps before the signing role leave it.
+ */
+import { execa } from 'execa';
+import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { hashInputs, inputHashKey } from '../../src/activities/compose.js';
+import type { Host } from '../../src/activities/host.js';
+import { sha256 } from '../../src/activities/sign.js';
+import type { Lockfile } from '../../src/domain/lockfile.js';
+import { makeInstanceKey, signingHome } from '../../src/keys/gpg.js';
+import { readSettings } from '../../src/settings.js';
+import { Store, writeJson } from '../../src/store/store.js';
+import { loadStream } from '../../src/streams/load.js';
+import { serve, type WebServer } from '../../src/web/serve.js';
+import type { ApprovedArgs } from '../../src/rebuild/approved.js';
+import type { Decision, Statement } from '../../src/domain/statement.js';
+import { People, statementOf, type Person } from '../keys/people.js';
+import { makeScratch, type Scratch } from '../steps/scratch.js';
+import { freePort } from '../support/ports.js';
+
+export const arch = 'x86_64';
+export const disttag = '.el7_4';
+export const timestamp = '20261123101112';
+export const acceptedBuild = '20261120_01';
+
+export interface Rpm {
+  readonly name: string;
+  readonly version?: string;
+  readonly release: string;
+  /** Lines of the spec file's `%install`, of its `%files`, and before `%description`. */
+  readonly install?: string;
+  readonly files?: string;
+  readonly preamble?: string;
+  readonly post?: string;
+}
+
+/** As accepted: `foo` and its `foo-libs` have a source package, `bar` comes from another one that is not rebuilt. */
+export const fooSpec = (release: string): Rpm => ({
+  name: 'foo',
+  release,
+  preamble: 'Requires: bar >= 1\nProvides: virtual(foo) = 1-%{release}',
+  install:
+    'mkdir -p %{buildroot}/usr/bin %{buildroot}/etc\necho foo %{release} > %{buildroot}/usr/bin/foo\nchmod 755 %{buildroot}/usr/bin/foo\necho a > %{buildroot}/etc/foo.conf\nln -s foo %{buildroot}/usr/bin/foo-link',
+  files: '/usr/bin/foo\n/usr/bin/foo-link\n%config(noreplace) /etc/foo.conf',
+  post: 'echo %{version}-%{release}',
+});
+export const barSpec: Rpm = {
+  name: 'bar',
+  version: '2',
+  release: '1.el7',
+  install: 'mkdir -p %{buildroot}/usr/share/bar\necho bar > %{buildroot}/usr/share/bar/data',
+  files: '/usr/share/bar',
+};
+
+export class Fixture {
+  /** Fingerprints. */
+  rpmKey = '';
+  repoKey = '';
+  accepted = '';
+  inputHash = '';
+  readonly #run = 'accepted-run';
+  private constructor(
+    readonly s: Scratch,
+    readonly host: Host,
+    readonly web: WebServer,
+    readonly people: People,
+    readonly approvers: readonly Person[],
+  ) {}
+
+  static async make(): Promise<Fixture> {
+    const s = await makeScratch('rebuild');
+    const port = await freePort();
+    const settings = readSettings({
+      TREELINE_STATE: s.at('state'),
+      TREELINE_STREAMS: s.at('streams'),
+      TREELINE_WEB_PORT: String(port),
+    });
+    await mkdir(s.at('state/www'), { recursive: true });
+    const people = await People.make(s);
+    const approvers = [await people.join('ann'), await people.join('bob')];
+    const web = await serve({ root: s.at('state/www'), port });
+    const f = new Fixture(s, { settings, store: new Store(settings.state) }, web, people, approvers);
+    await makeInstanceKey(s.step, settings.state);
+    f.rpmKey = await f.makeKey(signingHome(settings.state), 'Tiny packages', 'rpm-key.asc', 'rsa2048');
+    await mkdir(s.at('repo-gnupg'), { mode: 0o700 });
+    f.repoKey = await f.makeKey(s.at('repo-gnupg'), 'Tiny repo', 'repo-key.asc');
+    await f.declare();
+    return f;
+  }
+
+  /** Makes a key without passphrase; answers its fingerprint. */
+  async makeKey(
+    home: string,
+    user: string,
+    file: string,
+    algorithm = 'ed25519',
+    expire = '2y',
+    ...more: string[]
+  ) {
+    const gpg = (...args: string[]) =>
+      this.s.step.run(['gpg', '--homedir', home, '--batch', '--no-tty', ...args]);
+    await gpg(...more, '--passphrase', '', '--quick-generate-key', user, algorithm, 'sign', expire);
+    await gpg('--yes', '--armor', '--output', this.s.at(file), '--export', `=${user}`);
+    const { stdout } = await gpg('--with-colons', '--list-keys', `=${user}`);
+    return /^fpr:+([0-9A-F]{40}):/m.exec(stdout)?.[1] ?? '';
+  }
+
+  /** Writes the stream file. */
+  async declare(
+    change: { approvers?: readonly Person[]; rebuild?: object; rpmKey?: string } = {},
+  ): Promise<void> {
+    const declared = {
+      name: 'tiny',
+      title: 'Tiny',
+      treefile: 'treefile.yaml',
+      ref: 'tiny/${arch}/standard',
+      osname: 'tiny',
+      releasever: '1',
+      composer: 'dnf',
+      repos: [{ id: 'base', baseurl: '${web}/rpms', gpgKeys: [this.s.at('repo-key.asc')] }],
+      signingKey: '${state}/keys/treeline.asc',
+      publish: {
+        buildlogs: { location: '${state}/www/buildlogs', url: '${web}/buildlogs' },
+        testing: { location: '${state}/www/testing', url: '${web}/testing' },
+        mirror: { location: '${state}/www/mirror', url: '${web}/mirror' },
+        cloud: { location: '${state}/www/cloud', url: '${web}/cloud' },
+      },
+      release: {
+        mode: 'signed-rebuild',
+        approvers: (change.approvers ?? this.approvers).map(({ name, key }) => ({ name, key })),
+        rebuild: {
+          packages: 'all',
+          sources: [{ id: 'sources', baseurl: '${web}/sources', gpgKeys: [this.s.at('repo-key.asc')] }],
+          rpmKey: change.rpmKey ?? this.s.at('rpm-key.asc'),
+          reimzul: {
+            beanstalk: '127.0.0.1:1',
+            target: 'tiny',
+            disttag,
+            incoming: this.s.at('incoming'),
+            results: '${web}/results',
+          },
+          ...change.rebuild,
+        },
+      },
+    };
+    await this.s.write('streams/tiny/stream.yaml', stringify(declared));
+    await this.s.write('streams/tiny/treefile.yaml', 'packages: [foo]\n');
+  }
+
+  /** Builds an RPM by the real rpmbuild; answers its path. */
+  async rpm({
+    name,
+    version = '1',
+    release,
+    install = '',
+    files = '',
+    preamble = '',
+    post,
+  }: Rpm): Promise<string> {
+    const folder = this.s.at(
+      'rpmbuild',
+      `${name}-${version}-${release}-${Math.random().toString(36).slice(2)}`,
+    );
+    const spec = join(folder, 'package.spec');
+    await this.s.write(
+      spec.slice(this.s.folder.length + 1),
+      [
+        ...[`Name: ${name}`, `Version: ${version}`, `Release: ${release}`, 'Summary: x', 'License: x'],
+        ...['BuildArch: noarch', preamble, '%description', 'x', '%install', 'rm -rf %{buildroot}'],
+        ...['mkdir -p %{buildroot}', install, ...(post ? ['%post', post] : []), '%files', files, ''],
+      ].join('\n'),
+    );
+    await this.s.step.run(['rpmbuild', '-bb', '--quiet', '--define', `_topdir ${folder}`, spec]);
+    return join(folder, 'RPMS/noarch', `${name}-${version}-${release}.noarch.rpm`);
+  }
+
+  /** Signs an RPM file in place with a key of a home. */
+  async sign(file: string, home = this.s.at('repo-gnupg'), key = this.repoKey): Promise<void> {
+    const defines = { _gpg_name: key, _gpg_path: home, __gpg: '/usr/bin/gpg' };
+    const options = Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
+    await this.s.step.run(['rpmsign', '--addsign', ...options, file]);
+  }
+
+  /** The accepted RPMs, signed by the repo's key, by `<name>-<evra>.rpm`. */
+  readonly pool = () => this.s.at('pool');
+
+  /** Makes the accepted build: its packages, commit and records. `tree` is what the commit has besides. */
+  async accept(specs: readonly Rpm[], tree?: (folder: string) => Promise<void>): Promise<Lockfile> {
+    const { store, settings } = this.host;
+    await mkdir(this.pool(), { recursive: true });
+    const packages: Lockfile['packages'] = {};
+    for (const spec of specs) {
+      const file = await this.rpm(spec);
+      await this.sign(file);
+      const evr = `${spec.version ?? '1'}-${spec.release}`;
+      const path = join(this.pool(), `${spec.name}-${evr}.noarch.rpm`);
+      await rename(file, path);
+      packages[spec.name] = {
+        evra: `${evr}.noarch`,
+        digest: `sha256:${await sha256(path)}`,
+        sourcerpm: `${spec.name}-${evr}.src.rpm`,
+        repo: 'base',
+      };
+    }
+    const locked = { metadata: { generated: '2026-11-20T00:00:00Z', rpmmd_repos: {} }, packages };
+    const run = { stream: 'tiny', run: this.#run };
+    const stream = await loadStream(settings, 'tiny');
+    await writeJson(join(store.runDir(run), 'stream.json'), stream);
+    await cp(this.s.at('streams/tiny'), join(store.runDir(run), 'source'), { recursive: true });
+    await writeJson(join(store.archDir(run, arch), 'lockfile.json'), locked);
+    this.inputHash = await hashInputs(stream, arch, join(store.runDir(run), 'source'), locked);
+    const folder = this.s.at('accepted-tree');
+    await mkdir(join(folder, 'usr/share/rpm'), { recursive: true });
+    await tree?.(folder);
+    this.accepted = await this.commit('tiny', folder, acceptedBuild);
+    return locked;
+  }
+
+  /** Commits a folder to a stream's staging repo, with the metadata of a build. */
+  async commit(stream: string, folder: string, build: string): Promise<string> {
+    const repo = this.host.store.repo(stream);
+    await mkdir(repo, { recursive: true });
+    await this.s.step.run(['ostree', `--repo=${repo}`, 'init', '--mode=archive']);
+    const metadata = { version: build, 'treeline.stream': 'tiny', [inputHashKey]: this.inputHash };
+    const { stdout } = await this.s.step.run([
+      ...(['ostree', `--repo=${repo}`, 'commit', '--orphan', '-s', build] as const),
+      ...Object.entries(metadata).map(([key, value]) => `--add-metadata-string=${key}=${value}`),
+      `--tree=dir=${folder}`,
+    ]);
+    return stdout.trim();
+  }
+
+  /** Begins an attempt: what the steps before have put into its folder. `rebuilt`: names of packages that come from reimzul. */
+  async attempt(run: string, locked: Lockfile, rebuilt: readonly string[]): Promise<Attempt> {
+    const args = { stream: 'tiny.signed', run, arch, step: 'sign-packages' } as const;
+    const folder = this.host.store.archDir(args, arch);
+    await writeJson(join(this.host.store.runDir(args), 'stream.json'), {
+      ...(await loadStream(this.host.settings, 'tiny')),
+      name: 'tiny.signed',
+    });
+    await writeJson(join(folder, 'accepted.json'), locked);
+    const accepted = { stream: 'tiny', run: this.#run, build: acceptedBuild, commit: this.accepted };
+    await writeJson(join(folder, 'accepted-run.json'), accepted);
+    for (const [name, { evra }] of Object.entries(locked.packages)) {
+      const to = join(folder, rebuilt.includes(name) ? 'accepted-packages' : 'packages');
+      await mkdir(to, { recursive: true });
+      await cp(join(this.pool(), `${name}-${evra}.rpm`), join(to, `${name}-${evra}.rpm`));
+    }
+    return { args: { ...args, build: acceptedBuild, onto: null, attempt: 1, reuse: false }, folder };
+  }
+
+  /** Puts an RPM where reimzul has it and where its results were fetched to. */
+  async rebuilt(attempt: Attempt, srpm: string, files: readonly string[], at = timestamp): Promise<void> {
+    const packages = [];
+    const to = join(attempt.folder, 'rebuilt', srpm.replace(/\.src\.rpm$/, ''));
+    for (const path of files) {
+      const file = path.split('/').at(-1) ?? '';
+      const [, name = '', version = '', release = ''] =
+        /^(.+)-([^-]+)-([^-]+)\.noarch\.rpm$/.exec(file) ?? [];
+      const results = this.s.at('state/www/results/tiny.x86_64', name, at, `${version}-${release}.noarch`);
+      for (const folder of [results, to]) {
+        await mkdir(folder, { recursive: true });
+        await cp(path, join(folder, file));
+      }
+      const digest = `sha256:${await sha256(path)}`;
+      const size = (await readFile(path)).length;
+      packages.push({ name, evr: `${version}-${release}`, arch: 'noarch', file, digest, size });
+    }
+    await writeJson(join(to, 'result.json'), {
+      ...{ srpm, builder: 'b1', timestamp: at, url: 'http://127.0.0.1/', log: 'http://127.0.0.1/log' },
+      ...{ tries: 1, packages },
+    });
+    await this.indexResults();
+  }
+
+  readonly indexResults = () =>
+    this.s.step.run(['createrepo_c', '--quiet', '--no-database', this.s.at('state/www/results/tiny.x86_64')]);
+
+  /** A statement in the archive. */
+  async say(name: string, decision: Decision = 'approve', more: Partial<Statement> = {}): Promise<string> {
+    const commits = { [arch]: this.accepted };
+    const statement = statementOf({ decision, build: acceptedBuild, commits, ...more });
+    const file = join('state/store/tiny/statements', `${statement.nonce}.asc`);
+    return this.s.write(file, await this.people.sign(name, statement));
+  }
+  readonly forget = () => rm(this.host.store.statements('tiny'), { recursive: true, force: true });
+
+  async remove(): Promise<void> {
+    await this.web.close();
+    for (const home of [this.people.home, this.s.at('repo-gnupg'), signingHome(this.s.at('state'))])
+      await execa('gpgconf', ['--homedir', home, '--kill', 'all']);
+    await this.s.remove();
+  }
+}
+
+export interface Attempt {
+  readonly args: ApprovedArgs;
+  /** The run's folder of the architecture. */
+  readonly folder: string;
+}
