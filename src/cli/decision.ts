@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { createInterface } from 'node:readline/promises';
 import { Failure } from '../domain/failures.js';
-import type { Decision } from '../domain/statement.js';
+import type { Decision, ReworkChanges } from '../domain/statement.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
@@ -11,7 +11,7 @@ import type { Answer } from '../workflows/stream-messages.js';
 import { sendUpdate, type Updates } from './entity.js';
 import { CliError, clean, exitCodes, printJson } from './output.js';
 import { commitsOf, knownReleases, type Known } from './releases.js';
-import { makeStatement, signStatement, statementText, updateIdOf } from './statement.js';
+import { makeStatement, signStatement, statementText, updateIdOf, type StatementFacts } from './statement.js';
 
 export interface DecisionOptions {
   readonly key?: string;
@@ -36,6 +36,13 @@ export interface Choice {
   readonly build: string;
   /** The statement's `onto`. */
   readonly onto: string | null;
+  /** Default: those of the build. */
+  readonly commits?: StatementFacts['commits'];
+  /** Of a decision about a signed rebuild, and of a word on it that is withdrawn. */
+  readonly attempt?: number;
+  readonly signed?: string;
+  readonly reuse?: boolean;
+  readonly changes?: ReworkChanges;
 }
 
 /**
@@ -47,8 +54,8 @@ export async function decide(
   stream: string,
   decision: Decision,
   options: DecisionOptions,
-  choose: (known: Known) => Choice,
-  show: (store: Store, choice: Choice) => Promise<void> | void,
+  choose: (known: Known, store: Store) => Choice | Promise<Choice>,
+  show: (store: Store, choice: Choice, known: Known) => Promise<void> | void,
 ): Promise<void> {
   await needReleases(settings, stream);
   const store = new Store(settings.state);
@@ -58,15 +65,15 @@ export async function decide(
   });
   try {
     const known = await knownReleases(store, stream, client);
-    const choice = choose(known);
+    const choice = await choose(known, store);
     const { reason } = options;
     const said = makeStatement({
-      ...{ stream, decision, build: choice.build, onto: choice.onto },
-      commits: await commitsOf(store, stream, choice.build, known),
+      ...{ stream, decision, ...choice },
+      commits: choice.commits ?? (await commitsOf(store, stream, choice.build, known)),
       ...(reason === undefined ? {} : { reason }),
     });
     if (options.print || !client) return console.log(statementText(said).trimEnd());
-    if (!options.json) await show(store, choice);
+    if (!options.json) await show(store, choice, known);
     await confirm(`${decision} ${stream} ${choice.build}?`, options);
     const text = await signStatement(said, { key: options.key, home: options.gnupgHome });
     const { build } = choice;

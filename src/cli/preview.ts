@@ -43,7 +43,7 @@ export async function showPromotion(
   console.log();
 }
 
-function showImages({ images, treeline }: BuildMeta): void {
+export function showImages({ images, treeline }: BuildMeta): void {
   if (Object.keys(images).length === 0) return console.log('no images');
   printTable(
     ['IMAGE', 'FILE', 'SIZE', 'BOOT TEST'],
@@ -55,7 +55,7 @@ function showImages({ images, treeline }: BuildMeta): void {
   );
 }
 
-async function showPackages(
+export async function showPackages(
   store: Store,
   stream: string,
   meta: BuildMeta,

@@ -2,8 +2,9 @@
 import type { Client } from '@temporalio/client';
 import { join } from 'node:path';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
-import type { Released } from '../domain/promotion.js';
-import { releasedOf, storedReleases } from '../release/release-index.js';
+import type { Promotion, Released } from '../domain/promotion.js';
+import { readView, releasedOf, storedReleases } from '../release/release-index.js';
+import { signedName } from '../domain/stream.js';
 import { readJson, type Store } from '../store/store.js';
 import { findBuild } from './builds.js';
 import { needView } from './entity.js';
@@ -14,6 +15,8 @@ export interface Known {
   readonly current: string | null;
   /** Newest first. */
   readonly released: readonly Released[];
+  /** Open ones, oldest first. */
+  readonly promotions: readonly Promotion[];
 }
 
 export async function knownReleases(
@@ -25,11 +28,12 @@ export async function knownReleases(
   if (view) return view;
   const index = await storedReleases(store, stream);
   const released = index ? releasedOf(index) : [];
-  return { current: standing(released, 0) ?? null, released };
+  const { promotions = [] } = (await readView(store, stream)) ?? {};
+  return { current: standing(released, 0) ?? null, released, promotions };
 }
 
 /** The release to which readers return from this one. */
-export const formerRelease = ({ released }: Known, build: string): string | undefined =>
+export const formerRelease = ({ released }: Pick<Known, 'released'>, build: string): string | undefined =>
   standing(released, released.findIndex((release) => release.build === build) + 1);
 
 /** What readers had once the release at this place was out: itself or, where it was taken back, what they were returned to. */
@@ -45,7 +49,7 @@ export async function commitsOf(
   store: Store,
   stream: string,
   build: string,
-  { released }: Known,
+  { released }: Pick<Known, 'released'>,
 ): Promise<Readonly<Record<string, string>>> {
   const release = released.find((one) => one.build === build);
   if (release) return release.commits;
@@ -65,7 +69,8 @@ export async function lockfileOf(
   const kept = await readJson(join(store.releaseDir(stream, build), arch, 'lockfile.json'), lockfile);
   if (kept) return kept;
   const run = await store.runOf(stream, build);
-  return run === undefined
-    ? undefined
-    : readJson(join(store.archDir({ stream, run }, arch), 'build', 'lockfile.json'), lockfile);
+  if (run === undefined) return undefined;
+  const of = (line: string) =>
+    readJson(join(store.archDir({ stream: line, run }, arch), 'build', 'lockfile.json'), lockfile);
+  return (await of(stream)) ?? of(signedName(stream));
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { statement, type Statement } from '../domain/statement.js';
 import { CliError, clean, exitCodes } from './output.js';
 
-export type StatementFacts = Pick<Statement, 'stream' | 'decision' | 'build' | 'commits' | 'onto' | 'reason'>;
+export type StatementFacts = Omit<Statement, 'treeline-statement' | 'time' | 'nonce'>;
 
 /** Adds format, time and nonce. Throws `CliError` for what does not fit in a statement. */
 export function makeStatement(facts: StatementFacts, now = new Date()): Statement {

@@ -5,8 +5,10 @@ import { execa } from 'execa';
 import { join } from 'node:path';
 import type { StreamView } from '../../src/domain/promotion.js';
 import { statement } from '../../src/domain/statement.js';
+import { findBuild } from '../../src/cli/builds.js';
 import { readSigned } from '../../src/cli/statement.js';
 import { packageRoot } from '../../src/settings.js';
+import { writeJson } from '../../src/store/store.js';
 import type { Answer } from '../../src/workflows/stream-messages.js';
 import { People } from '../keys/people.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
@@ -16,6 +18,8 @@ import { commits, storeBuilds } from './stored.js';
 import type { Request } from './stub-stream.js';
 
 const build = '20261123_01';
+/** A build whose second attempt at a signed rebuild waits for a decision, and what that has made. */
+const [accepted, signedBuild] = ['20261121_01', '20261123_09'] as const;
 
 describe('decisions from the command line', function () {
   this.timeout('3m');
@@ -31,7 +35,12 @@ describe('decisions from the command line', function () {
     await people.join('ann');
     instance = await TestInstance.create();
     await instance.declare('sample');
-    await storeBuilds(instance.store(), 'sample', [build, '20261122_01']);
+    await storeBuilds(instance.store(), 'sample', [build, '20261122_01', accepted]);
+    await storeBuilds(instance.store(), 'sample.signed', [signedBuild]);
+    const { run: signedRun } = await findBuild(instance.store(), `sample.signed/${signedBuild}`);
+    await writeJson(join(instance.store().archDir(signedRun, 'x86_64'), 'build', 'equivalence.json'), {
+      ...{ summary: '2 packages rebuilt, 0 files differ', unexpected: ['/usr/lib/issue'] },
+    });
     await instance.startServer();
     connection = await NativeConnection.connect({ address: instance.settings.temporalAddress });
     const options: WorkerOptions = {
@@ -112,6 +121,65 @@ describe('decisions from the command line', function () {
     );
   });
 
+  it('a decision about a signed rebuild names its last attempt, and what is made of it', async () => {
+    const about = async (decision: string, ...args: string[]) => {
+      const { update, said } = await signed('decide', 'sample', accepted, decision, ...args);
+      assert.deepEqual([update, said.build, said.attempt, said.onto], ['decide', accepted, 2, '20261122_01']);
+      assert.equal(said.decision, decision);
+      return { signed: said.signed, reuse: said.reuse, changes: said.changes, commits: said.commits };
+    };
+    const changes = { pin: { netbase: '2-1.noarch' }, drop: ['vim'], files: 'current' };
+    const nothing = { signed: undefined, reuse: undefined, changes: undefined, commits };
+    assert.deepEqual(await about('release'), { ...nothing, signed: signedBuild });
+    assert.deepEqual(await about('redo'), { ...nothing, reuse: true, changes });
+    assert.deepEqual(await about('redo', '--no-reuse'), { ...nothing, reuse: false, changes });
+    assert.deepEqual(await about('rework', '--drop', 'a', '--drop', 'b', '--pin', 'c=1:2-3.noarch'), {
+      ...{ ...nothing, reuse: true },
+      changes: { pin: { c: '1:2-3.noarch' }, drop: ['a', 'b'], files: 'accepted' },
+    });
+    await about('abandon', '--reason', 'no');
+    const { said } = await signed('withdraw', 'sample', accepted);
+    assert.deepEqual([said.decision, said.attempt], ['withdraw', 2]);
+    assert.equal((await signed('withdraw', 'sample', accepted, '--all')).said.attempt, undefined);
+  });
+
+  it('a decision about a signed rebuild shows what comes of it', async () => {
+    const shown = (...args: string[]) => run('decide', 'sample', ...args, ...ann());
+    const release = await shown(signedBuild, 'release');
+    assert.match(release, /^sample 20261121_01, attempt 2 \(testing\)\n20261123_09 is released: it replaces/);
+    assert.match(release, /qcow2 +a\.qcow2 +1\.0 GiB +passed/);
+    assert.match(release, /2 packages rebuilt, 0 files differ\n1 unexpected difference from/);
+    assert.match(release, /netbase +changed +1-1\.noarch +2-1\.noarch/);
+    assert.match(await shown(accepted, 'redo'), /attempt 3 begins with the same inputs; signed packages/);
+    const rework = await shown(
+      accepted,
+      'rework',
+      '--pin',
+      'netbase=7-1.noarch',
+      '--drop',
+      'base',
+      '--drop',
+      'vim',
+    );
+    assert.match(rework, /x86_64: 2 of 2 packages are changed by name:\n/);
+    assert.match(rework, /base +removed +1-1\.noarch/);
+    assert.match(rework, /netbase +changed +1-1\.noarch +7-1\.noarch/);
+    assert.match(rework, /vim is not in the accepted build/);
+    assert.match(await shown(accepted, 'abandon', '--reason', 'no'), /20261123_09: removed from the testing/);
+  });
+
+  it('a decision that cannot be made is not signed', async () => {
+    const no = (message: RegExp, ...args: string[]) =>
+      assert.rejects(run('decide', 'sample', ...args, ...ann()), message);
+    await no(/no signed rebuild of it is open/, build, 'release');
+    await no(/attempt 2 has no differences to accept/, accepted, 'accept');
+    await no(/say what to change: --pin/, accepted, 'rework');
+    await no(/are for rework/, accepted, 'redo', '--drop', 'vim');
+    await no(/--pin vim: write NAME=EVRA/, accepted, 'rework', '--pin', 'vim');
+    await no(/changes\.pin\.vim: write \[epoch:\]/, accepted, 'rework', '--pin', 'vim=a b');
+    await no(/say why: --reason/, accepted, 'abandon');
+  });
+
   it('retry and what became of a mail need no signature', async () => {
     assert.deepEqual((await taken('retry', 'sample', build)).request, { build });
     assert.deepEqual((await taken('announce', 'sample', build, '--sent')).request, { build, mail: 'sent' });
@@ -164,6 +232,13 @@ describe('decisions from the command line', function () {
     const text = await run('promotions', 'sample');
     assert.match(text, /^sample: released 20261122_01\n/);
     assert.match(text, /20261123_01 +proposed +1 of 2 +Bob +2026-12-21 10:00 +soaks/);
+    assert.match(text, /Signed rebuilds of 20261121_01\n/);
+    assert.match(text, /1 +promotion +failed +2026-11-23 10:00 +2026-11-23 10:00 +SourceMissing: vim/);
+    assert.match(
+      text,
+      /2 +rework: all anew, netbase=2-1\.noarch, without vim, current files +testing +20261123_09/,
+    );
+    assert.match(text, /release +1 of 2 +Alice +2026-11-23 10:00 +boots\n\s*still asked: Bob/);
     assert.match(text, /veto against 20261119_01 by Bob/);
     assert.match(text, /20261119_01 +promote +Alice +refused: is too old/);
     assert.equal(text.match(/ promote /g)?.length, 10);

@@ -133,7 +133,9 @@ describe('a rollback', () => {
     ...{ build: id, at: '2026-11-23T00:00:00Z', commits },
     ...(to === undefined ? {} : { rolledBack: { at: '2026-11-24T00:00:00Z', to } }),
   });
-  const known = (current: string | null, ...released: Known['released']): Known => ({ current, released });
+  const known = (current: string | null, ...released: Known['released']): Known => ({
+    ...{ current, released, promotions: [] },
+  });
   const [a, b, c, d] = ['20261101_01', '20261102_01', '20261103_01', '20261104_01'] as const;
 
   it('goes to the release before, or to one that is named', () => {

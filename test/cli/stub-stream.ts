@@ -26,6 +26,32 @@ export async function stream(input: StreamInput): Promise<void> {
   await condition(() => false);
 }
 
+/** One whose second attempt waits for a decision. */
+const rebuilt = (promotion: Promotion): Promotion => ({
+  ...promotion,
+  ...{ build: '20261121_01', phase: 'deciding', missing: ['Bob'], note: undefined },
+  votesNeeded: { release: 2, redo: 1, rework: 1, accept: 1, abandon: 1 },
+  votes: {
+    release: [{ approver: 'Alice', fingerprint: 'A', nonce: 'm', at, onto: '20261122_01', reason: 'boots' }],
+  },
+  attempts: [
+    {
+      number: 1,
+      kind: 'first',
+      reuse: true,
+      state: 'failed',
+      began: at,
+      ended: at,
+      note: 'SourceMissing: vim',
+    },
+    {
+      ...{ number: 2, kind: 'rework', reuse: false, state: 'testing', began: at, ended: at },
+      changes: { pin: { netbase: '2-1.noarch' }, drop: ['vim'], files: 'current' },
+      ...{ build: '20261123_09', commits: { x86_64: 'ab'.repeat(32) } },
+    },
+  ],
+});
+
 const at = '2026-11-23T10:00:00Z';
 
 function view(name: string): StreamView {
@@ -38,7 +64,7 @@ function view(name: string): StreamView {
   };
   return {
     ...{ stream: name, current: '20261122_01', inWork: null },
-    promotions: [promotion, { ...promotion, build: '20261120_01', phase: 'expired' }],
+    promotions: [promotion, { ...promotion, build: '20261120_01', phase: 'expired' }, rebuilt(promotion)],
     released: [
       { build: '20261122_01', at, commits: { x86_64: 'cd'.repeat(32) } },
       { build: '20261101_01', at, commits: { x86_64: 'ef'.repeat(32) } },

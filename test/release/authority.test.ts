@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { Failure } from '../../src/domain/failures.js';
 import { releaseSettings, type ReleaseSettings } from '../../src/domain/release-settings.js';
-import type { Statement } from '../../src/domain/statement.js';
+import type { ReworkChanges, Statement } from '../../src/domain/statement.js';
 import { authority, type Question } from '../../src/release/authority.js';
 import { Store } from '../../src/store/store.js';
 import { People, statementOf, type Person } from '../keys/people.js';
@@ -121,5 +121,121 @@ describe('authority', function () {
     await refused(ask({ decision: 'announce' }), /0 of 1/);
     await says('ann', { decision: 'announce' });
     assert.deepEqual(await ask({ decision: 'announce' }), ['ann']);
+  });
+
+  describe('over a signed rebuild', () => {
+    const signed = '20261124_02';
+    const made = { x86_64: '12'.repeat(32) };
+    const changes: ReworkChanges = {
+      pin: { a: '1-1.noarch', b: '2-1.noarch' },
+      drop: ['x', 'y'],
+      files: 'accepted',
+    };
+    const release = { decision: 'release', attempt: 2, signed, commits: made } as const;
+
+    it('is with enough approvers who name attempt, build, commits and former release', async () => {
+      await says('ann', release);
+      await refused(ask(release), /1 of 2 signed statements for this release .*\(ann\)/);
+      for (const other of [
+        { attempt: 1 },
+        { attempt: undefined },
+        { signed: '20261124_03' },
+        { signed: undefined },
+        { commits },
+        { commits: { ...made, aarch64: 'ab'.repeat(32) } },
+        { commits: {} },
+        { onto: '20261026_01' },
+        { stream: 'other' },
+        { decision: 'accept' },
+        { decision: 'approve' },
+      ] as const) {
+        await says('bob', { ...release, ...other });
+        await refused(ask(release), /1 of 2/);
+      }
+      await says('eve', release);
+      await says('bob', release);
+      assert.deepEqual(await ask(release), ['ann', 'bob']);
+      await refused(ask({ ...release, onto: '20261025_01' }), /0 of 2/);
+      await refused(ask({ ...release, commits: {} }), /0 of 2/);
+      await refused(ask({ ...release, signed: undefined }), /0 of 2/);
+      await refused(ask({ ...release, attempt: undefined }), /0 of 2/);
+      assert.deepEqual(await ask(release, settings({}, [sig[0]!, sig[2]!])), ['ann', 'eve']);
+      await refused(ask(release, settings({ approvals: { release: 3 } }, sig.slice(0, 2))), /2 of 3/);
+    });
+
+    it('is each approver’s last word on the attempt', async () => {
+      for (const name of ['ann', 'bob']) await says(name, release);
+      await says('bob', { decision: 'redo', attempt: 1, reuse: true });
+      assert.deepEqual(await ask(release), ['ann', 'bob'], 'another attempt is another matter');
+      await says('bob', { decision: 'redo', attempt: 2, reuse: true });
+      await refused(ask(release), /1 of 2/);
+      assert.deepEqual(await ask({ decision: 'redo', attempt: 2, reuse: true }), ['bob']);
+      await says('bob', release);
+      await refused(ask({ decision: 'redo', attempt: 2, reuse: true }), /0 of 1/);
+      await says('bob', { decision: 'accept', attempt: 2, commits: made });
+      assert.deepEqual(await ask(release), ['ann', 'bob']);
+      await says('ann', { decision: 'withdraw', attempt: 1 });
+      assert.deepEqual(await ask(release), ['ann', 'bob']);
+      await says('ann', { decision: 'withdraw', attempt: 2 });
+      await refused(ask(release), /1 of 2/);
+      await says('ann', release);
+      await says('ann', { decision: 'withdraw' });
+      await refused(ask(release), /1 of 2/);
+    });
+
+    it('ends with a veto', async () => {
+      for (const name of ['ann', 'bob']) await says(name, release);
+      await says('eve', { decision: 'reject' });
+      await refused(ask(release, settings({}, sig)), /rejected by eve/);
+    });
+
+    it('accepts only this tree, redoes and reworks only with these inputs', async () => {
+      const accept = { decision: 'accept', attempt: 1, commits: made } as const;
+      await says('ann', { ...accept, commits });
+      await refused(ask(accept), /0 of 1/);
+      await says('bob', accept);
+      assert.deepEqual(await ask(accept), ['bob']);
+      await refused(ask({ ...accept, commits: undefined }), /0 of 1/);
+
+      const rework = { decision: 'rework', attempt: 1, reuse: false, changes } as const;
+      for (const other of [
+        { reuse: true },
+        { changes: { ...changes, drop: ['x'] } },
+        { changes: undefined },
+      ]) {
+        await says('ann', { ...rework, ...other });
+        await refused(ask(rework), /0 of 1/);
+      }
+      await says('ann', {
+        ...rework,
+        changes: { ...changes, pin: { b: '2-1.noarch', a: '1-1.noarch' }, drop: ['y', 'x'] },
+      });
+      assert.deepEqual(await ask(rework), ['ann'], 'in whatever order');
+      await says('ann', { ...rework, changes: { ...changes, files: 'current' } });
+      await refused(ask(rework), /0 of 1/);
+
+      const redo = { decision: 'redo', attempt: 2, reuse: true } as const;
+      await says('bob', { ...redo, changes });
+      await refused(ask(redo), /0 of 1/);
+      assert.deepEqual(await ask({ ...redo, changes }), ['bob']);
+      await refused(ask({ decision: 'abandon', attempt: 2 }), /0 of 1/);
+    });
+
+    it('does not grow old once it has begun', async () => {
+      const young = settings({ statementAge: '1m', proposalAge: '1m' });
+      for (const name of ['ann', 'bob']) await says(name);
+      await refused(ask({}, young), /0 of 2/);
+      assert.deepEqual(await ask({ begun: true }, young), ['ann', 'bob']);
+      for (const name of ['ann', 'bob']) await says(name, release);
+      assert.deepEqual(await ask(release, young), ['ann', 'bob']);
+      await says('bob', { decision: 'withdraw', attempt: 2 });
+      assert.deepEqual(
+        await ask({ begun: true }, young),
+        ['ann', 'bob'],
+        'it is the word on the attempt that is withdrawn',
+      );
+      await says('bob', { decision: 'withdraw' });
+      await refused(ask({ begun: true }, young), /1 of 2/);
+    });
   });
 });

@@ -273,8 +273,8 @@ describe('promotion with signed rebuilds', function () {
         await step.reached;
         delete world.steps.testAttempt;
         await Promise.allSettled([
-          world.say('redo', first, 'alice'),
-          world.say('rework', first, 'bob', { changes: pinned }),
+          world.say('redo', first, 'alice', { attempt: 1 }),
+          world.say('rework', first, 'bob', { attempt: 1, changes: pinned }),
         ]);
         await world.attempt(first, 2, 'testing', 'deciding');
         assert.equal((await attempts(world))?.length, 2);

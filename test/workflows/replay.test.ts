@@ -42,6 +42,8 @@ describe('replay', function () {
     ['stream-renewed', 'examine'],
     ['promotion-released', 'standing'],
     ['promotion-rejected', 'standing'],
+    ['promotion-redone-released', 'standing'],
+    ['promotion-abandoned', 'clearTesting'],
     ['release-announced', 'switchRelease'],
     ['release-undone', 'undoRelease'],
     ['rollback', 'takeFormer'],

@@ -348,7 +348,7 @@ export class World {
       const { current, promotions, released: all } = await this.view();
       const [released] = all;
       return (
-        (current === build || (released?.build === current && released?.accepted === build)) &&
+        (current === build || (released?.build === current && released.accepted === build)) &&
         promotions.every((promotion) => promotion.build !== build)
       );
     }).catch(async (error: unknown) => {

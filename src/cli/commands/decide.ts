@@ -1,14 +1,16 @@
-/** What approvers say about a promotion or a release: `approve`, `reject`, `withdraw`, `rollback`, `announce`, `retry`, `submit`. */
-import type { Command } from 'commander';
+/** What approvers say about a promotion or a release: `approve`, `reject`, `withdraw`, `decide`, `rollback`, `announce`, `retry`, `submit`. */
+import { Argument, type Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
-import type { Decision } from '../../domain/statement.js';
+import { rebuildDecisions, type Decision, type RebuildDecision } from '../../domain/statement.js';
 import type { Settings } from '../../settings.js';
 import { previewAnnouncement } from '../announcement.js';
 import { decide, send, withDecisionOptions, type DecisionOptions } from '../decision.js';
 import { CliError, exitCodes } from '../output.js';
 import { showPromotion } from '../preview.js';
+import { chooseAttempt, showDecision, type RebuildOptions } from '../rebuild-decision.js';
 import { formerRelease, type Known } from '../releases.js';
+import { loadStream } from '../../streams/load.js';
 import { readSigned, updateIdOf } from '../statement.js';
 
 const aboutPromotions: readonly (readonly [Decision, string])[] = [
@@ -20,17 +22,28 @@ const aboutPromotions: readonly (readonly [Decision, string])[] = [
 export function addDecide(program: Command, settings: Settings): void {
   for (const [decision, description] of aboutPromotions)
     withDecisionOptions(
-      program.command(decision).argument('<stream>').argument('<build>', 'build id').description(description),
-    ).action((stream: string, build: string, options: DecisionOptions) =>
+      (decision === 'withdraw' ? withAttempt : (command: Command) => command)(
+        program
+          .command(decision)
+          .argument('<stream>')
+          .argument('<build>', 'build id')
+          .description(description),
+      ),
+    ).action((stream: string, build: string, options: WithdrawOptions) =>
       decide(
         settings,
         stream,
         decision,
         options,
-        ({ current }) => ({ build, onto: current }),
+        (known) => ({
+          ...{ build, onto: known.current },
+          ...(decision === 'withdraw' ? wordToWithdraw(known, build, options) : {}),
+        }),
         (store, { onto }) => (decision === 'approve' ? showPromotion(store, stream, build, onto) : undefined),
       ),
     );
+
+  addDecideAttempt(program, settings);
 
   withDecisionOptions(
     program
@@ -78,6 +91,57 @@ export function addDecide(program: Command, settings: Settings): void {
     });
 }
 
+interface WithdrawOptions extends DecisionOptions {
+  all?: boolean;
+}
+
+const withAttempt = (command: Command): Command =>
+  command.option(
+    '--all',
+    'of a build whose signed rebuild has begun: also the approval, not only your word on the last attempt',
+  );
+
+/** Of a build whose signed rebuild has begun, one's word on its last attempt is taken back. */
+function wordToWithdraw({ promotions }: Known, build: string, { all }: WithdrawOptions) {
+  const attempt = promotions.find((promotion) => promotion.build === build)?.attempts?.at(-1);
+  return attempt && !all ? { attempt: attempt.number } : {};
+}
+
+/** `decide STREAM BUILD release|redo|rework|accept|abandon` */
+function addDecideAttempt(program: Command, settings: Settings): void {
+  const collect = (value: string, others: string[]) => [...others, value];
+  withDecisionOptions(
+    program
+      .command('decide')
+      .argument('<stream>')
+      .argument('<build>', 'id of the accepted build, or of the signed one')
+      .addArgument(new Argument('<decision>').choices(rebuildDecisions))
+      .description('sign what becomes of the last signed rebuild of an accepted build, and send it')
+      .option('--reuse', 'redo, rework: take signed packages whose sources are the same', true)
+      .option('--no-reuse', 'redo, rework: rebuild all of them anew')
+      .option('--pin <name=evra>', 'rework: take this version of a package; may be repeated', collect, [])
+      .option('--drop <name>', 'rework: leave a package out; may be repeated', collect, [])
+      .option('--current-files', 'rework: treefile and stream file as they are now'),
+  ).action(
+    async (
+      stream: string,
+      build: string,
+      decision: RebuildDecision,
+      options: DecisionOptions & RebuildOptions,
+    ) => {
+      const declared = await loadStream(settings, stream);
+      return decide(
+        settings,
+        stream,
+        decision,
+        options,
+        (known, store) => chooseAttempt(store, stream, build, decision, options, known),
+        (store, choice, known) => showDecision(store, declared, decision, choice, known),
+      );
+    },
+  );
+}
+
 interface AnnounceOptions extends DecisionOptions {
   go?: boolean;
   preview?: boolean;
@@ -116,7 +180,7 @@ function addAnnounce(program: Command, settings: Settings): void {
 }
 
 /** From the current release to `to`, or to the one before. Throws `CliError` where that cannot be. */
-export function chooseRollback(stream: string, known: Known, to?: string) {
+export function chooseRollback(stream: string, known: Pick<Known, 'current' | 'released'>, to?: string) {
   const { current, released } = known;
   const no = (why: string) => new CliError(`${stream}: ${why}`, exitCodes.notFound);
   if (current === null) throw no('nothing is released: there is nothing to take back');

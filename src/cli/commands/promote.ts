@@ -1,6 +1,7 @@
 /** `promote STREAM BUILD`: proposes a build for release, as an approver or without a signature. */
 import type { Command } from 'commander';
 import type { Settings } from '../../settings.js';
+import { loadStream } from '../../streams/load.js';
 import { decide, send, withDecisionOptions, type DecisionOptions } from '../decision.js';
 import { showPromotion } from '../preview.js';
 
@@ -13,6 +14,7 @@ export function addPromote(program: Command, settings: Settings): void {
     .option('--propose', 'only propose it, without a signature: approvers decide');
   withDecisionOptions(command).action(
     async (stream: string, build: string, options: DecisionOptions & { propose?: boolean }) => {
+      const { release } = await loadStream(settings, stream);
       if (options.propose) return send(settings, stream, 'promote', { build }, options);
       return decide(
         settings,
@@ -20,7 +22,13 @@ export function addPromote(program: Command, settings: Settings): void {
         'promote',
         options,
         ({ current }) => ({ build, onto: current }),
-        (store, { onto }) => showPromotion(store, stream, build, onto),
+        async (store, { onto }) => {
+          await showPromotion(store, stream, build, onto);
+          if (release?.mode === 'signed-rebuild')
+            console.log(
+              `With ${release.approvals.promote} approvals its signed rebuild begins; \`treeline decide\` then says what becomes of that.\n`,
+            );
+        },
       );
     },
   );

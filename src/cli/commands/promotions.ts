@@ -1,7 +1,15 @@
 /** `promotions STREAM`: what is proposed, waiting for whom, in work; vetoes; the last decisions. */
 import type { Command } from 'commander';
-import type { DecisionRecord, Promotion, StreamView } from '../../domain/promotion.js';
-import { isOpen, treeline } from '../../domain/promotion.js';
+import {
+  agreed,
+  isOpen,
+  treeline,
+  type Attempt,
+  type DecisionRecord,
+  type Promotion,
+  type StreamView,
+} from '../../domain/promotion.js';
+import { rebuildDecisions, type ReworkChanges } from '../../domain/statement.js';
 import type { Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
@@ -39,11 +47,57 @@ export function printView({ stream, current, promotions, inWork, vetoes, history
   const open = promotions.filter(({ phase }) => isOpen(phase));
   if (open.length === 0) console.log('nothing is proposed');
   else printTable(['BUILD', 'PHASE', 'APPROVALS', 'MISSING', 'EXPIRES', 'NOTE'], open.map(promotionRow));
+  for (const promotion of open) if (promotion.attempts) printAttempts(promotion, promotion.attempts);
   for (const { build, by } of vetoes) console.log(clean(`veto against ${build} by ${by}`));
   if (history.length === 0) return;
   console.log(`\n${paint('bold', 'Last decisions')}`);
   printTable(['TIME', 'BUILD', 'DECISION', 'BY', 'OUTCOME'], history.slice(0, historyShown).map(decisionRow));
 }
+
+/** Every attempt at a build's signed rebuild, and what the SIG says of the last. */
+function printAttempts(
+  { build, missing, votes, votesNeeded }: Promotion,
+  attempts: readonly Attempt[],
+): void {
+  console.log(`\n${paint('bold', `Signed rebuilds of ${build}`)}`);
+  printTable(
+    ['ATTEMPT', 'ASKED BY', 'STATE', 'BUILD', 'BEGAN', 'ENDED', 'NOTE'],
+    attempts.map(({ number, kind, reuse, changes, state, build: signed, began, ended, note }) => [
+      String(number),
+      [kind === 'first' ? 'promotion' : kind, ...(kind === 'first' ? [] : [inputs(reuse, changes)])].join(
+        ': ',
+      ),
+      state,
+      signed ?? '',
+      minute(began),
+      ended === undefined ? '' : minute(ended),
+      note?.split('\n')[0] ?? '',
+    ]),
+  );
+  const said = rebuildDecisions.flatMap((decision) =>
+    (votes?.[decision] ?? []).map(({ approver, at, reuse, changes, reason }) => [
+      decision,
+      `${agreed(votes, decision).length} of ${votesNeeded?.[decision] ?? '?'}`,
+      approver,
+      minute(at),
+      [
+        ...(reuse === undefined ? [] : [inputs(reuse, changes)]),
+        ...(reason === undefined ? [] : [reason]),
+      ].join('; '),
+    ]),
+  );
+  if (said.length > 0) printTable(['DECISION', 'AGREED', 'BY', 'TIME', 'WHAT'], said);
+  const last = attempts.at(-1);
+  if (last && last.state !== 'running') console.log(clean(`still asked: ${missing.join(', ') || 'nobody'}`));
+}
+
+const inputs = (reuse: boolean | undefined, changes: ReworkChanges | undefined) =>
+  [
+    ...(reuse === false ? ['all anew'] : []),
+    ...Object.entries(changes?.pin ?? {}).map(([name, evra]) => `${name}=${evra}`),
+    ...(changes?.drop ?? []).map((name) => `without ${name}`),
+    ...(changes?.files === 'current' ? ['current files'] : []),
+  ].join(', ') || 'same inputs';
 
 const promotionRow = ({ build, phase, approvals, needed, missing, expires, note }: Promotion) => [
   build,

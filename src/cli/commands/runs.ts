@@ -1,10 +1,12 @@
 /** `watch` and `cancel`. */
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Command } from 'commander';
+import { releasedAs } from '../../domain/promotion.js';
 import type { Settings } from '../../settings.js';
 import { connect } from '../../temporal/connect.js';
 import { nightlyId } from '../../workflows/nightly-messages.js';
-import { releaseId } from '../../workflows/stream-messages.js';
+import { rebuildId, releaseId } from '../../workflows/stream-messages.js';
+import { needView } from '../entity.js';
 import { failureOf } from '../failure.js';
 import { onInterrupt } from '../interrupt.js';
 import { CliError, exitCodes } from '../output.js';
@@ -22,21 +24,35 @@ const noRun = (stream: string, build?: string) => (error: unknown) => {
   throw error;
 };
 
+/** What is made of a build: its release or, while that has not begun, the last attempt at its signed rebuild. */
+async function ofBuild(client: Client, stream: string, build: string): Promise<string> {
+  const view = await needView(client, stream).catch(() => undefined);
+  const open =
+    view?.promotions.find((promotion) => promotion.build === build) ??
+    view?.promotions.find((promotion) => releasedAs(promotion) === build);
+  const last = open?.attempts?.at(-1);
+  if (open && last && !['releasing', 'failed'].includes(open.phase))
+    return rebuildId(stream, open.build, last.number);
+  const released = view?.released.find((release) => release.accepted === build);
+  return releaseId(stream, open ? releasedAs(open) : (released?.build ?? build));
+}
+
 export function addRuns(program: Command, settings: Settings): void {
   program
     .command('watch')
     .argument('<stream>')
-    .argument('[build]', 'show the release of this build instead')
+    .argument('[build]', 'show the signed rebuild or the release of this build instead')
     .description('show the running (or last) nightly of a stream, or a release; Ctrl-C detaches')
     .action(async (stream: string, build?: string) => {
       const signal = onInterrupt();
       const client = await connect(settings);
       try {
-        const id = build === undefined ? nightlyId(stream) : releaseId(stream, build);
+        const id = build === undefined ? nightlyId(stream) : await ofBuild(client, stream, build);
         const { runId } = await client.workflow.getHandle(id).describe().catch(noRun(stream, build));
         if (!(await watch(client, id, runId, signal))) {
           if (build === undefined) sayDetached(stream);
-          throw new CliError(`detached: the release of ${stream} ${build} goes on`, exitCodes.detached);
+          const what = id.startsWith('rebuild/') ? 'signed rebuild' : 'release';
+          throw new CliError(`detached: the ${what} of ${stream} ${build} goes on`, exitCodes.detached);
         }
         await client.workflow
           .getHandle(id, runId)
