@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import type { Verified } from '../domain/statement.js';
-import type { Stream } from '../domain/stream.js';
+import { releasedLine, type Stream } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
 import { authority, type Question } from '../release/authority.js';
 import { releasableBuild } from '../publish/releasable.js';
@@ -114,17 +114,15 @@ export const decideActivities = (host: Host) => {
       host,
       async (step, args: StepArgs & Omit<Question, 'commits'>): Promise<{ approvers: string[] }> => {
         const stream = await declared(args.stream);
-        const { decision, build, onto } = args;
-        const commits =
+        const { decision, build, onto, attempt, signed } = args;
+        const metas =
           decision === 'promote'
-            ? Object.fromEntries(
-                (await releasableBuild(host, step, stream, build)).map((meta) => [
-                  meta.architecture,
-                  meta['ostree-commit'],
-                ]),
-              )
-            : {};
-        const question = { decision, build, onto, commits };
+            ? await releasableBuild(host, step, stream, build)
+            : decision === 'release'
+              ? await releasableBuild(host, step, releasedLine(stream), signed ?? '')
+              : [];
+        const commits = Object.fromEntries(metas.map((meta) => [meta.architecture, meta['ostree-commit']]));
+        const question = { decision, build, onto, commits, attempt, signed };
         const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
         return { approvers: standing.map(({ approver }) => approver) };
       },

@@ -13,12 +13,17 @@ import { readText, type Store } from '../store/store.js';
 
 /** What is asked for. */
 export interface Question {
-  readonly decision: 'promote' | 'rollback' | 'announce';
+  readonly decision: 'promote' | 'rollback' | 'announce' | 'release';
+  /** Of `release`: the accepted build. */
   readonly build: string;
-  /** Of a promotion: the newest release now. Of a rollback: the release to return to. */
+  /** Of a promotion and a release: the newest release now. Of a rollback: the release to return to. */
   readonly onto: string | null;
-  /** Of a promotion: the build's commits, by architecture. */
+  /** Of a promotion: the build's commits, by architecture. Of `release`: the signed build's. */
   readonly commits?: Readonly<Partial<Record<string, string>>>;
+  /** Of `release`. */
+  readonly attempt?: number | undefined;
+  /** Of `release`: the signed build. */
+  readonly signed?: string | undefined;
 }
 
 /**
@@ -100,18 +105,28 @@ function lastWords(
       answers(verified.statement, question) &&
       (decision !== 'promote' || proposerCounts) &&
       Date.parse(time) >= oldest;
-    const no = question.decision === 'promote' && (decision === 'reject' || decision === 'withdraw');
+    const no =
+      (question.decision === 'promote' || question.decision === 'release') &&
+      (decision === 'reject' || decision === 'withdraw');
     if (yes || no) last.set(verified.fingerprint, verified);
   }
   return [...last.values()].filter(({ statement }) => statement.decision !== 'withdraw');
 }
 
 /** Is this statement a yes to the question? */
-function answers({ decision, onto, commits }: Statement, question: Question): boolean {
+function answers({ decision, onto, commits, attempt, signed }: Statement, question: Question): boolean {
   if (question.decision === 'announce') return decision === 'announce';
   if (question.decision === 'rollback') return decision === 'rollback' && onto === question.onto;
   const same = Object.entries(question.commits ?? {}).every(
     ([arch, commit]) => commits[arch as keyof typeof commits] === commit,
   );
-  return (decision === 'promote' || decision === 'approve') && onto === question.onto && same;
+  if (onto !== question.onto || !same) return false;
+  if (question.decision === 'promote') return decision === 'promote' || decision === 'approve';
+  return (
+    decision === 'release' &&
+    attempt !== undefined &&
+    attempt === question.attempt &&
+    signed !== undefined &&
+    signed === question.signed
+  );
 }
