@@ -18,7 +18,9 @@ export const renewSignal = defineSignal('renew');
 export const promotionChanged = defineSignal<[Promotion, string?]>('promotionChanged');
 /** Readers have this release; another one may follow. */
 export const releaseDone =
-  defineSignal<[{ build: string; commits: Readonly<Record<string, string>> }]>('releaseDone');
+  defineSignal<[{ build: string; accepted?: string; commits: Readonly<Record<string, string>> }]>(
+    'releaseDone',
+  );
 export const rollbackEnded =
   defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
 

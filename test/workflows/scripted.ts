@@ -55,6 +55,7 @@ const names = [
     'cleanUpRelease',
   ],
   ...['takeFormer', 'rollbackMetadata', 'lookAtCadence', 'rememberTold'],
+  ...['precheckRelease', 'verifyUndone', 'undoRollback', 'checkMirrors'],
 ];
 const replayOptions = { workflowBundle: { codePath: workflowBundle } };
 
