@@ -44,6 +44,8 @@ describe('replay', function () {
     ['promotion-rejected', 'standing'],
     ['release-announced', 'switchRelease'],
     ['release-undone', 'undoRelease'],
+    ['release-signed', 'checkMirrors'],
+    ['release-signed-undone', 'verifyUndone'],
     ['rollback', 'takeFormer'],
     ['candidate-proposed', 'tellSig'],
   ] as const)
