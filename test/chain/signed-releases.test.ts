@@ -51,14 +51,16 @@ const whole: Case = {
     assert.equal(await exists(tiny.mirrored('builds')), false, 'no images at mirror');
     const index = releaseIndex.parse(JSON.parse(await readFile(tiny.released('releases.json'), 'utf8')));
     assert.equal(index.releases.at(-1)?.treeline.accepted, accepted);
-    const text = (name: string) => readFile(tiny.released('releases', made.build, name), 'utf8');
+    // Without the escapes of Markdown.
+    const text = async (name: string) =>
+      (await readFile(tiny.released('releases', made.build, name), 'utf8')).replaceAll('\\', '');
     for (const name of ['notes.md', 'download.md', 'announcement.txt', 'index.html']) {
       const found = await text(name);
       assert.ok(found.includes(`${tiny.repoUrl}/repo`), `${name}: the repo is at mirror`);
       if (name !== 'index.html') assert.ok(found.includes(`${tiny.url}/builds/`), `${name}: images at cloud`);
       assert.match(found, new RegExp(accepted), name);
     }
-    const notes = (await text('notes.md')).replaceAll('\\', '');
+    const notes = await text('notes.md');
     assert.match(notes, /1 packages rebuilt and signed by us, 1 taken as accepted/);
     assert.match(notes, /rebuilt and signed by us \| 1 \| `tiny-rebuilt 1-1\.noarch`/);
     assert.match(await tiny.log(made, 'switch'), /both are switched, within \d+ ms/);
@@ -178,9 +180,13 @@ const away: Case = {
     const made = tiny.next();
     const before = await readers(tiny);
     const { instance } = tiny;
-    await tiny.gate.close({ step: 'switch', command: mirrorSwitch, when: 'before' });
+    // The worker dies in the first step too.
+    await tiny.gate.close({ step: 'precheck', command: 'rsync.*list-only', when: 'before' });
     await release(tiny, made);
     await tiny.gate.held();
+    await tiny.killWorker();
+    await tiny.gate.close({ step: 'switch', command: mirrorSwitch, when: 'before' });
+    await tiny.gate.held(120);
     const daemon = daemons.get(instance) ?? assert.fail();
     await daemon.close();
     await tiny.gate.open();
@@ -212,7 +218,7 @@ const between = async (tiny: TinyInstance, made: TinyBuild) => {
 };
 
 const undoKilled: Case = {
-  name: 'is taken back at both though the worker dies while it is',
+  name: 'is taken back at both though the worker dies in that, and while it is verified',
   async run(tiny) {
     const made = tiny.next();
     const before = await readers(tiny);
@@ -220,8 +226,14 @@ const undoKilled: Case = {
     await release(tiny, made);
     await tiny.gate.held();
     await tiny.gate.open();
+    await until('it is refused', 30, async () =>
+      (await tiny.log(made, 'switch')).includes('\nPermission denied'),
+    );
     await tiny.gate.close({ step: 'undo', command: 'rsync.*/former-', when: 'before' });
     await tiny.gate.held();
+    await tiny.killWorker();
+    await tiny.gate.close({ step: 'verify-undone', command: 'ostree.*pull', when: 'before' });
+    await tiny.gate.held(120);
     await tiny.killWorker();
     await refused(tiny, made, 'PublishRefused', /Permission denied/, before);
   },
@@ -238,7 +250,11 @@ const lag: Case = {
       ...{ approvers: tiny.builds.approvers, smtpPort: tiny.smtp.port, signed: true },
       mirrors: [`http://127.0.0.1:${settings.webPort}/mirrors/one`],
     });
+    // The worker dies while a mirror is looked at.
+    tiny.holdWeb = /^\/mirrors\/one/;
     await release(tiny, made);
+    await until('it looks at the mirror', 60, () => tiny.webHeld);
+    await tiny.killWorker();
     const shown = async (of: TinyBuild) => JSON.stringify(await tiny.targets(of));
     await until('it waits', 120, async () =>
       /0 of 1 serve it; behind: .*older summary/.test(await shown(made)),
