@@ -204,7 +204,7 @@ async function pullVerified(step: Step, command: [string, ...string[]]): Promise
 async function readRepomd(step: Step, baseurl: string): Promise<Buffer> {
   const path = 'repodata/repomd.xml';
   if (baseurl.startsWith('file://')) return readFile(new URL(`${baseurl.replace(/\/?$/, '/')}${path}`));
-  const content = await fetchPublished(step, { location: '/', url: baseurl }, path).catch(
+  const content = await fetchPublished(step, { url: baseurl }, path).catch(
     (error: unknown) => {
       throw error instanceof Failure ? new Failure('RepoUnreachable', error.message) : error;
     },

@@ -13,6 +13,7 @@ import { publishActivities } from './publish.js';
 import { releaseActivities } from './release.js';
 import { signPackagesActivities } from './sign-packages.js';
 import { signActivities } from './sign.js';
+import { signedReleaseActivities } from './signed-release.js';
 import { viewActivities } from './view.js';
 
 /** The activities of each role. A role is a task queue; compose and images have one per architecture. */
@@ -38,6 +39,7 @@ export const activitiesOf = {
   publish: (host: Host) => ({
     ...publishActivities(host),
     ...releaseActivities(host),
+    ...signedReleaseActivities(host),
     ...announceActivities(host),
   }),
 } as const;

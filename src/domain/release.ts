@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { buildId } from './build-id.js';
 import { packageChange } from './metadata.js';
 import { architecture, sha256 } from './names.js';
+import { rebuildPackage } from './rebuild-packages.js';
 
 /** `releases.json`, oldest release first; an entry, once published, changes only by additions. Shape: fedora-coreos. */
 export const releaseIndex = z.object({
@@ -88,8 +89,12 @@ export const releaseNotes = z.object({
   former: buildId.nullable(),
   /** ISO 8601, UTC: when the notes were made, a moment before the release. */
   time: z.string(),
+  /** Of a signed rebuild: the accepted build that it was made from. */
+  accepted: buildId.optional(),
   /** Readers' address of the release location. */
   url: z.string(),
+  /** Readers' address of the location that holds `repo/`, if it is not `url`. */
+  repo: z.string().optional(),
   /** The release's own page. */
   page: z.string(),
   signingKey: z.object({ fingerprint: z.string(), user: z.string(), url: z.string() }),
@@ -122,6 +127,10 @@ export const releaseNotes = z.object({
       /** To the former release; absent for the first. */
       changes: z.array(changeNote).optional(),
       advisories: z.array(advisory),
+      /** Of a signed rebuild: its packages by name, and where each is from. */
+      origins: z
+        .array(z.object({ name: z.string(), evra: z.string(), origin: rebuildPackage.shape.origin }))
+        .optional(),
     }),
   ),
 });

@@ -24,12 +24,20 @@ export const nightlyRemote = ({ osname, url }: { osname: string; url: string }):
  * Not the name under which nightly builds are known: a machine that follows those has that remote already, and a change to the same
  * ref of the same remote would be refused.
  */
-export const releaseRemote = ({ osname, url }: { osname: string; url: string }): Remote =>
-  remote(`${osname}-release`, url);
+export const releaseRemote = ({
+  osname,
+  url,
+  repo = url,
+}: {
+  osname: string;
+  url: string;
+  /** The location of `repo/`, if it is another. */
+  repo?: string | undefined;
+}): Remote => ({ ...remote(`${osname}-release`, repo), key: remote(osname, url).key });
 
 /** The remote of the releases, as the notes of one say it. */
-export const remoteOf = ({ stream, url, signingKey }: ReleaseNotes): Remote => ({
-  ...releaseRemote({ osname: stream.osname, url }),
+export const remoteOf = ({ stream, url, repo, signingKey }: ReleaseNotes): Remote => ({
+  ...releaseRemote({ osname: stream.osname, url, repo }),
   key: signingKey.url,
 });
 

@@ -1,5 +1,6 @@
 /** The page of one release: its notes. */
 import type { ReleaseNotes } from '../domain/release.js';
+import { originGroups } from '../release/texts/plain.js';
 import { remoteOf } from './commands.js';
 import { fileLink, formatFingerprint } from './facts.js';
 import { Page, toHtml, When } from './layout.js';
@@ -105,7 +106,7 @@ const RolledBack = ({ at, to, reason }: NonNullable<ReleaseInput['rolledBack']>)
 );
 
 function Facts({ notes }: { notes: ReleaseNotes }) {
-  const { time, approvers, upstream, former, signingKey, url, architectures } = notes;
+  const { time, approvers, accepted, upstream, former, signingKey, url, architectures } = notes;
   return (
     <dl class="facts">
       <dt>Date</dt>
@@ -114,6 +115,22 @@ function Facts({ notes }: { notes: ReleaseNotes }) {
       </dd>
       <dt>Approved by</dt>
       <dd>{approvers.join(', ')}</dd>
+      {accepted && (
+        <>
+          <dt>Signed rebuild of</dt>
+          <dd>
+            build {accepted}
+            {originGroups(notes).map(({ what, names }) => (
+              <details key={what}>
+                <summary>
+                  {names.length} {what}
+                </summary>
+                <p class="text">{names.join(', ')}</p>
+              </details>
+            ))}
+          </dd>
+        </>
+      )}
       {upstream && (
         <>
           <dt>Downstream of</dt>

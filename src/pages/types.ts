@@ -59,6 +59,8 @@ export interface ReleaseStreamFacts extends Omit<StreamFacts, 'releases'> {
   readonly architectures: readonly Architecture[];
   /** The signing key's: 40 hex digits. */
   readonly fingerprint: string;
+  /** Where readers find the location of `repo/`, if it is not `url`. */
+  readonly repo?: string | undefined;
   /** The folder of the build pages, without `index.html`: http(s) address, or link from the release location's root. */
   readonly builds?: string | undefined;
 }

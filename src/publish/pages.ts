@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { lockfile } from '../domain/lockfile.js';
 import type { BuildIndex, BuildMeta } from '../domain/metadata.js';
-import type { Stream, Target } from '../domain/stream.js';
+import { releaseTargets, type Stream, type Target } from '../domain/stream.js';
 import { outcomeOf } from '../pages/facts.js';
 import type { BuildInput, StreamFacts } from '../pages/types.js';
 import { writeInstance, writePages } from '../pages/write.js';
@@ -51,7 +51,8 @@ const readMetas = async (host: Host, stream: string, index?: BuildIndex) =>
 function facts(host: Host, stream: Stream): StreamFacts {
   const { name, title, description, ref, osname, publish } = stream;
   const home = homeLink(host, publish.buildlogs);
-  const releases = publish.release && stream.release ? `${publish.release.url}/index.html` : undefined;
+  const files = releaseTargets(stream)?.files;
+  const releases = files && `${files.url}/index.html`;
   return { name, title, description, ref, osname, url: publish.buildlogs.url, home, releases };
 }
 

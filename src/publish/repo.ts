@@ -14,7 +14,7 @@ import {
 } from '../activities/ostree.js';
 import type { Host } from '../activities/host.js';
 import { Failure, meaning } from '../domain/failures.js';
-import type { Stream, Target } from '../domain/stream.js';
+import { releaseTargets, type Stream, type Target } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { exists, readText, writeWhole } from '../store/store.js';
 import { objectFiles, pushed, pushOptions, switchOptions, type Pushed } from './push.js';
@@ -35,12 +35,27 @@ export const buildlogsPlace = ({ store }: Host, { name, publish }: Stream): Plac
   published: store.published(name),
 });
 
-/** Fails with StreamInvalid for a stream without a release location. */
-export function releasePlace({ store }: Host, { name, publish }: Stream): Place {
-  if (!publish.release)
-    throw new Failure('StreamInvalid', `${name}: publish.release: missing: add the release location`);
-  return { target: publish.release, repo: store.releaseRepo(name), published: store.releasePublished(name) };
+/** Where releases go: of a release by copy the repo's target is that of the files too, of a signed one they are mirror and cloud. */
+export interface ReleasePlace extends Place {
+  /** Images, documents, metadata and pages. */
+  readonly files: Target;
 }
+
+/** Fails with StreamInvalid for a stream without a release location. */
+export function releasePlace({ store }: Host, stream: Stream): ReleasePlace {
+  const { name, release } = stream;
+  const targets = releaseTargets(stream);
+  if (!targets) {
+    const missing =
+      release?.mode === 'signed-rebuild' ? 'publish.mirror and publish.cloud' : 'publish.release';
+    throw new Failure('StreamInvalid', `${name}: ${missing}: missing: add the release location`);
+  }
+  const { repo: target, files } = targets;
+  return { target, files, repo: store.releaseRepo(name), published: store.releasePublished(name) };
+}
+
+/** Are there two targets to switch? */
+export const isSplit = ({ target, files }: ReleasePlace): boolean => target !== files;
 
 const objects = (place: Place) => join(place.published, 'objects');
 const next = (place: Place, run: string) => join(place.published, `next-${run}`);
@@ -92,22 +107,42 @@ export async function pushObjects(step: Step, place: Place, run: string): Promis
 
 /** The switch: refs, then summary and its signature, staged beside their place and renamed at the end. */
 export async function switchRefs(step: Step, place: Place, run: string): Promise<void> {
+  await stageRefs(place, run);
+  await moveRefs(step, place, run);
+}
+
+/** What the switch is going to bring, beside this instance's record of what readers have. */
+export async function stageRefs(place: Place, run: string): Promise<void> {
   const folder = next(place, run);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   // All of `refs`, with its empty folders: ostree commands at the target want them.
   for (const part of ['refs', 'summary', 'summary.sig'])
     await cp(join(place.repo, part), join(folder, part), { recursive: true });
-  await rsync(step, place.target, switchOptions, [`${folder}/`], 'repo/');
 }
+
+/** The moment of the switch: brings what was staged. */
+export async function moveRefs(step: Step, place: Place, run: string): Promise<void> {
+  await rsync(step, place.target, switchOptions, [`${next(place, run)}/`], 'repo/');
+}
+
+/** Has this run begun to switch, without having ended it? */
+export const isStaged = (place: Place, run: string): Promise<boolean> => exists(next(place, run));
+
+/** The switch of this run was taken back. */
+export const dropStaged = (place: Place, run: string): Promise<void> =>
+  rm(next(place, run), { recursive: true, force: true });
 
 /** The target is not what it was taken for: the next push looks at every object. */
 export const forgetPushed = (place: Place): Promise<void> => rm(objects(place), { force: true });
 
-/** Returns readers to the refs and summary of the former publication, or to none if there was none. */
-export async function restoreRefs(step: Step, place: Place): Promise<void> {
+/** Returns readers to the refs and summary of the former publication (those in `former`), or to none if there was none. */
+export async function restoreRefs(
+  step: Step,
+  place: Place,
+  former = join(place.published, 'refs'),
+): Promise<void> {
   await forgetPushed(place);
-  const former = join(place.published, 'refs');
   await mkdir(former, { recursive: true });
   const only = ['--include=/refs/***', '--include=/summary', '--include=/summary.sig', '--exclude=*'];
   await rsync(step, place.target, [...switchOptions, '--delete-after', ...only], [`${former}/`], 'repo/');

@@ -4,14 +4,19 @@ import { Failure } from '../domain/failures.js';
 import type { Target } from '../domain/stream.js';
 import { type Argv, type RunOptions, type RunResult, type Step } from '../steps/step.js';
 
+/** The remote shell of an `ssh://` target. */
+export function sshOf(target: Target): { shell: [string, ...string[]]; url: URL; user: string } {
+  const url = new URL(target.location);
+  const shell: [string, ...string[]] = ['ssh', '-oBatchMode=yes', ...(url.port ? [`-p${url.port}`] : [])];
+  if (target.identityFile) shell.push(`-i${target.identityFile}`);
+  if (target.knownHostsFile) shell.push(`-oUserKnownHostsFile=${target.knownHostsFile}`);
+  return { shell, url, user: url.username ? `${url.username}@` : '' };
+}
+
 /** rsync's name of a target, and the remote shell for it. */
 function rsyncAddress(target: Target): { base: string; shell: string[] } {
   if (!target.location.startsWith('ssh://')) return { base: target.location, shell: [] };
-  const url = new URL(target.location);
-  const shell = ['ssh', '-oBatchMode=yes', ...(url.port ? [`-p${url.port}`] : [])];
-  if (target.identityFile) shell.push(`-i${target.identityFile}`);
-  if (target.knownHostsFile) shell.push(`-oUserKnownHostsFile=${target.knownHostsFile}`);
-  const user = url.username ? `${url.username}@` : '';
+  const { shell, url, user } = sshOf(target);
   // rsync splits this word at spaces itself; no shell sees it, and the schema allows no space in its parts.
   return { base: `${user}${url.hostname}:${url.pathname}`, shell: ['-e', shell.join(' ')] };
 }
@@ -88,7 +93,7 @@ export async function reachTarget(step: Step, target: Target): Promise<void> {
 /** Reads a file by the target's reader address; undefined for 404. Fails with TargetUnreachable. */
 export async function fetchPublished(
   step: Pick<Step, 'signal'>,
-  target: Target,
+  target: Pick<Target, 'url'>,
   path: string,
 ): Promise<Buffer | undefined> {
   const url = `${target.url.replace(/\/+$/, '')}/${path}`;
@@ -104,6 +109,13 @@ export async function fetchPublished(
   if (response.status === 404) return undefined;
   if (!response.ok) throw away(`HTTP status ${response.status}`);
   return Buffer.from(await response.arrayBuffer());
+}
+
+/** Removes a file at the root of the target. One that is gone already is fine. */
+export async function removeFileAt(step: Step, target: Target, name: string, empty: string): Promise<void> {
+  await mkdir(empty, { recursive: true });
+  const options = ['--recursive', '--delete', `--include=/${name}`, '--exclude=*'];
+  await rsync(step, target, options, [`${empty}/`], '');
 }
 
 /** Removes folders below a folder of the target, with all that is in them. What is gone already is fine. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Host } from '../activities/host.js';
 import { releaseNotes, streamMetadata, type ReleaseNotes, type StreamMetadata } from '../domain/release.js';
-import type { Stream } from '../domain/stream.js';
+import { releasedLine, releaseTargets, type Stream } from '../domain/stream.js';
 import { fetchPublished } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
 import { readJson, writeJson, writeWhole, type Run } from '../store/store.js';
@@ -24,14 +24,15 @@ export const readNotes = (host: Host, stream: string, build: string): Promise<Re
 async function document<T extends z.ZodType>(
   step: Step,
   host: Host,
-  { name, publish }: Stream,
+  stream: Stream,
   build: string,
   file: string,
   schema: T,
 ): Promise<z.infer<T> | undefined> {
-  const own = await readJson(join(host.store.releaseFiles(name, build), file), schema);
-  if (own !== undefined || !publish.release) return own;
-  const published = await fetchPublished(step, publish.release, `releases/${build}/${file}`);
+  const own = await readJson(join(host.store.releaseFiles(stream.name, build), file), schema);
+  const files = releaseTargets(stream)?.files;
+  if (own !== undefined || !files) return own;
+  const published = await fetchPublished(step, files, `releases/${build}/${file}`);
   return published && schema.parse(JSON.parse(published.toString('utf8')));
 }
 
@@ -49,10 +50,19 @@ export async function writeDocuments(
   step: Step,
   host: Host,
   stream: Stream,
-  { run, ...of }: { run: Run; build: string; former: string | null; approvers: readonly string[] },
+  {
+    run,
+    ...of
+  }: {
+    run: Run;
+    build: string;
+    former: string | null;
+    approvers: readonly string[];
+    accepted: string | undefined;
+  },
 ): Promise<void> {
   if (await readNotes(host, stream.name, of.build)) return;
-  const { run: buildRun, metas } = await metasOf(host, stream, of.build, step.signal);
+  const { run: buildRun, metas } = await metasOf(host, releasedLine(stream), of.build, step.signal);
   for (const { architecture } of metas) {
     const kept = join(host.store.releaseDir(stream.name, of.build), architecture);
     await mkdir(kept, { recursive: true });

@@ -3,8 +3,15 @@ import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { Failure } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
+import { rebuildPackages, type RebuildPackages } from '../domain/rebuild-packages.js';
 import type { ReleaseNotes } from '../domain/release.js';
-import { releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
+import {
+  releasedLine,
+  releaseRefOf,
+  releaseTargets,
+  type Architecture,
+  type Stream,
+} from '../domain/stream.js';
 import { readKey } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { readJson, readText, type Run } from '../store/store.js';
@@ -18,6 +25,8 @@ export interface NotesInput {
   readonly former: string | null;
   /** Names of those who approved it. */
   readonly approvers: readonly string[];
+  /** Of a signed rebuild: the accepted build. */
+  readonly accepted?: string | undefined;
   /** The run that makes the notes, for its scratch folder. */
   readonly run: Run;
   readonly upstream?: NonNullable<ReleaseNotes['upstream']>;
@@ -29,11 +38,14 @@ export interface NotesInput {
  * gives the same but for advisories that have come since. Fails with StreamInvalid, BuildNotReleasable, KeyMissing, CommitInvalid.
  */
 export async function makeNotes(host: Host, step: Step, input: NotesInput): Promise<ReleaseNotes> {
-  const { stream, build, former, approvers, upstream, now } = input;
-  const target = stream.publish.release;
-  if (!target)
+  const { stream, build, former, approvers, accepted, upstream, now } = input;
+  const targets = releaseTargets(stream);
+  if (!targets)
     throw new Failure('StreamInvalid', `${stream.name}: publish.release: missing: name the release location`);
-  const url = target.url.replace(/\/+$/, '');
+  const [url, repo] = [targets.files, targets.repo].map((target) => target.url.replace(/\/+$/, '')) as [
+    string,
+    string,
+  ];
   const [key, issues] = await Promise.all([readKey(step, stream.signingKey), knownIssues(stream)]);
   const architectures: ReleaseNotes['architectures'] = [];
   for (const arch of stream.architectures)
@@ -44,7 +56,9 @@ export async function makeNotes(host: Host, step: Step, input: NotesInput): Prom
     build,
     former,
     time: now.toISOString(),
+    ...(accepted === undefined ? {} : { accepted }),
     url,
+    ...(targets.repo === targets.files ? {} : { repo }),
     page: `${url}/releases/${build}/index.html`,
     signingKey: { fingerprint: key.fingerprint, user: key.user, url: `${url}/signing-key.asc` },
     approvers: [...approvers],
@@ -61,12 +75,14 @@ async function architecture(
   arch: Architecture,
   url: string,
 ): Promise<ReleaseNotes['architectures'][number]> {
-  const meta = await readMeta(host, stream, build, arch);
+  const line = releasedLine(stream);
+  const { meta, folder } = await readMeta(host, line, build, arch);
+  const packages = await readJson(join(folder, 'packages.json'), rebuildPackages);
   const commit = meta['ostree-commit'];
   const place = `${url}/builds/${build}/${arch}`;
   const { store } = host;
   const before = former === null ? undefined : await formerCommit(host, stream, former, arch);
-  const repos = [store.repo(stream.name), store.releaseRepo(stream.name)];
+  const repos = [store.repo(line.name), store.releaseRepo(stream.name)];
   const work = (name: string) => store.work(run, 'notes', arch, name);
   const changes =
     before === undefined ? undefined : await changeNotes(step, repos, commit, before, work('packages'));
@@ -90,16 +106,28 @@ async function architecture(
       : { checksums: `${place}/${encodeURIComponent(meta.treeline.checksums)}` }),
     ...(changes ? { changes } : {}),
     advisories: await fixedAdvisories(step, stream, arch, diff, work('advisories')),
+    ...(packages ? { origins: originsOf(packages) } : {}),
   };
 }
 
-async function readMeta(host: Host, { name }: Stream, build: string, arch: Architecture): Promise<BuildMeta> {
+const originsOf = (packages: RebuildPackages) =>
+  Object.entries(packages)
+    .map(([name, { evra, origin }]) => ({ name, evra, origin }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+/** The build's metadata, and its architecture's folder in the build store. */
+async function readMeta(
+  host: Host,
+  { name }: Stream,
+  build: string,
+  arch: Architecture,
+): Promise<{ meta: BuildMeta; folder: string }> {
   const run = await host.store.runOf(name, build);
-  const file = run && join(host.store.archDir({ stream: name, run }, arch), 'build', 'meta.json');
-  const meta = file ? await readJson(file, buildMeta) : undefined;
-  if (!meta)
+  const folder = run && host.store.archDir({ stream: name, run }, arch);
+  const meta = folder ? await readJson(join(folder, 'build', 'meta.json'), buildMeta) : undefined;
+  if (!meta || !folder)
     throw new Failure('BuildNotReleasable', `${build}: the build store has no meta.json of it for ${arch}`);
-  return meta;
+  return { meta, folder };
 }
 
 /** Undefined where the former release lacked the architecture. */

@@ -7,7 +7,7 @@ import type { Stream } from '../domain/stream.js';
 import { readKey } from '../keys/gpg.js';
 import { writeReleasePages } from '../pages/write.js';
 import { homeLink } from '../publish/pages.js';
-import { releasePlace } from '../publish/repo.js';
+import { isSplit, releasePlace } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
 import { writeJson, writeWhole } from '../store/store.js';
@@ -22,7 +22,7 @@ const [past, coming] = [6, 6];
 const [listed, newest] = [50, 3];
 
 /**
- * Writes and pushes the pages, the feed and `stream.json` as the index and the stream workflow's view say. `releases.json` itself
+ * Writes and pushes the pages, the feed and, of a release by copy, `stream.json` as the index and the stream workflow's view say. `releases.json` itself
  * comes after them, from the caller. Idempotent: what a killed try of the same run left is replaced.
  */
 export async function publishReleasePages(
@@ -32,7 +32,8 @@ export async function publishReleasePages(
   run: string,
   index: ReleaseIndex,
 ): Promise<void> {
-  const { target } = releasePlace(host, stream);
+  const place = releasePlace(host, stream);
+  const { files: target } = place;
   const { name, title, description, osname, ref, architectures, release } = stream;
   const view = (await readView(host.store, name)) ?? recalledView(name, undefined, index);
   const now = new Date();
@@ -53,6 +54,7 @@ export async function publishReleasePages(
     const home = homeLink(host, target);
     const shown = {
       ...{ name, title, description, osname, ref: release?.ref ?? ref, architectures, url: target.url },
+      ...(isSplit(place) ? { repo: place.target.url } : {}),
       ...{ fingerprint: key.fingerprint, builds: stream.publish.buildlogs.url, home },
     };
     await writeReleasePages(folder, {
@@ -66,7 +68,8 @@ export async function publishReleasePages(
       pages,
     });
     await writeWhole(join(folder, 'releases.atom'), toFeed(known, { title, url: target.url, name }));
-    const metadata = current && (await releaseOf(step, host, stream, current.version));
+    // Of two targets it is part of the switch: nothing else may write it.
+    const metadata = current && !isSplit(place) && (await releaseOf(step, host, stream, current.version));
     if (metadata) await writeJson(join(folder, 'stream.json'), metadata);
     await rsync(step, target, ['--recursive', '--times', '--delay-updates'], [`${folder}/`], '');
   } finally {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Host } from '../activities/host.js';
 import { isOpen, type Released, type StreamView } from '../domain/promotion.js';
 import { releaseIndex, type ReleaseEntry, type ReleaseIndex } from '../domain/release.js';
-import type { Stream } from '../domain/stream.js';
+import { releaseTargets, type Stream } from '../domain/stream.js';
 import { fetchPublished } from '../publish/target.js';
 import { readJson, writeJson, type Store } from '../store/store.js';
 
@@ -20,14 +20,12 @@ export const storedReleases = (store: Store, stream: string): Promise<ReleaseInd
   readJson(join(store.releasePublished(stream), 'releases.json'), releaseIndex);
 
 /** `releases.json` as last published: this instance's record of it, or on a new builder what the release location has. */
-export async function readReleases(
-  host: Host,
-  { name, publish }: Stream,
-  signal: AbortSignal,
-): Promise<ReleaseIndex> {
+export async function readReleases(host: Host, stream: Stream, signal: AbortSignal): Promise<ReleaseIndex> {
+  const { name } = stream;
   const own = await storedReleases(host.store, name);
   if (own) return own;
-  const content = publish.release && (await fetchPublished({ signal }, publish.release, 'releases.json'));
+  const files = releaseTargets(stream)?.files;
+  const content = files && (await fetchPublished({ signal }, files, 'releases.json'));
   return content === undefined
     ? emptyReleases(name)
     : releaseIndex.parse(JSON.parse(content.toString('utf8')));

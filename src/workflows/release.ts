@@ -1,7 +1,7 @@
 /**
- * The release of an approved build by copy, and the way back. Read from top to bottom. All that is bulky is pushed first and seen
- * by nobody; then one point of no return, the switch of ref and summary. Before it every failure is compensated; after it
- * repair only goes forward.
+ * The release of an approved build, and the way back. Read from top to bottom. All that is bulky is pushed first and seen by nobody;
+ * then one point of no return, the switch of ref and summary; of a signed rebuild, which goes to mirror and cloud, that of both. Before
+ * it every failure is compensated; after it repair only goes forward.
  */
 import {
   CancellationScope,
@@ -27,17 +27,24 @@ import { promotionId, streamId } from './stream-messages.js';
 
 export interface ReleaseInput {
   readonly stream: string;
+  /** Of a signed rebuild: the signed build. */
   readonly build: string;
   /** The release that the approvals were given on; null before the first. Who approved is told by their statements alone. */
   readonly onto: string | null;
-  /** Of a signed build: the accepted build that it was made from. */
+  /** Of a signed rebuild: the accepted build, which the decision is about. */
   readonly accepted?: string | undefined;
-  /** Of a signed build: the attempt that has made it. */
+  /** Of a signed rebuild: the attempt that has made it. */
   readonly attempt?: number | undefined;
 }
 
 /** A difference that repair does not mend so often waits for a person. */
 const maxRepairs = 3;
+/** So long is tried to switch two targets, one of which is away; then the other returns for good. */
+const switchPatience = '1h';
+/** Looks at mirrors come after 10 s, 20 s, … up to every half hour. */
+const [firstLook, lastLook] = [10_000, 1_800_000];
+/** The SIG is told after so many looks that mirrors lag (some three hours), and asked after so many (a week). */
+const [looksUntilTold, looksUntilAsked] = [12, 340];
 
 export async function release(input: ReleaseInput): Promise<void> {
   const chain = new Chain(input.stream);
@@ -47,16 +54,21 @@ export async function release(input: ReleaseInput): Promise<void> {
   setHandler(announceSignal, (approval) => {
     if (!goes.some(({ fingerprint }) => fingerprint === approval.fingerprint)) goes.push(approval);
   });
-  const promotion = getExternalWorkflowHandle(promotionId(input.stream, input.build));
+  const promotion = getExternalWorkflowHandle(promotionId(input.stream, input.accepted ?? input.build));
   const say = (end: { failure?: string }) => promotion.signal(releaseEnded, end).catch(() => undefined);
   try {
     const { plan, what } = await stage(chain, input);
     await CancellationScope.nonCancellable(async () => {
-      await switchOver(chain, what);
+      await switchOver(chain, forward, what);
       await forward.finish(() => afterSwitch(chain, forward, what, plan));
       await getExternalWorkflowHandle(streamId(input.stream))
-        .signal(releaseDone, { build: input.build, commits: plan.commits })
+        .signal(releaseDone, {
+          build: input.build,
+          ...(input.accepted === undefined ? {} : { accepted: input.accepted }),
+          commits: plan.commits,
+        })
         .catch(() => undefined);
+      await forward.finish(() => mirrorsFollow(chain, forward, plan));
       await forward.finish(() => announce(chain, forward, what, plan, goes));
       const note = forward.stopped ? 'stopped: the SIG goes back' : undefined;
       await forward.finish(() => forward.insist('record', () => finish(chain, 'released', note)));
@@ -78,12 +90,25 @@ export async function release(input: ReleaseInput): Promise<void> {
 
 type Release = Omit<ReleaseArgs, keyof StepArgs>;
 
+/** Shows the state of the repo and of the other files, under the names that people know them by. */
+function shown(chain: Chain, { accepted }: Release, repo: string, files: string): void {
+  chain.target(accepted === undefined ? { repo, files } : { mirror: repo, cloud: files });
+}
+
+/** Of the two, only what is known. */
+function shownRepo(chain: Chain, { accepted }: Release, repo: string): void {
+  chain.target(accepted === undefined ? { repo } : { mirror: repo });
+}
+
 /** All that can be done before readers see anything. What it has pushed is removed again if it fails. */
 async function stage(
   chain: Chain,
-  { build, onto }: ReleaseInput,
+  { build, onto, accepted, attempt }: ReleaseInput,
 ): Promise<{ plan: ReleasePlan; what: Release }> {
-  const question = { decision: 'promote', build, onto } as const;
+  const question =
+    accepted === undefined
+      ? ({ decision: 'promote', build, onto } as const)
+      : ({ decision: 'release', build: accepted, onto, signed: build, attempt } as const);
   chain.phase('verify');
   await chain.step('load', 'Read the stream file', (call, args) =>
     control.load.executeWithOptions(call, [args]),
@@ -94,8 +119,15 @@ async function stage(
     (call, args) => control.authorize.executeWithOptions(call, [{ ...args, ...question }]),
     (answer) => answer.approvers.join(', '),
   );
-  const what = { build, onto, approvers };
+  const what = { build, onto, approvers, ...(accepted === undefined ? {} : { accepted }) };
   try {
+    if (accepted !== undefined)
+      await chain.step(
+        'precheck',
+        'Are mirror and cloud reachable, roomy, and on the former release?',
+        (call, args) => publish.precheckRelease.executeWithOptions(call, [{ ...args, ...what }]),
+        ({ mirror, cloud }) => `mirror: ${mirror}, cloud: ${cloud}`,
+      );
     const plan = await chain.step(
       'check-build',
       'Compare the build with its metadata and signatures',
@@ -116,7 +148,8 @@ async function stage(
     );
     chain.phase('push');
     await push(chain, what);
-    await chain.step('try', 'Pull the commit as an independent client', (call, args) =>
+    const tried = accepted === undefined ? '' : ', and download every image';
+    await chain.step('try', `Pull the commit as an independent client${tried}`, (call, args) =>
       publish.tryRelease.executeWithOptions(call, [{ ...args, ...what }]),
     );
     await chain.step('authorize-again', 'Do the approvals still stand?', (call, args) =>
@@ -142,35 +175,54 @@ async function push(chain: Chain, with_: Release): Promise<void> {
     (call, args) => publish.pushReleaseRepo.executeWithOptions(call, [{ ...args, ...with_ }]),
     size,
   );
-  chain.target({ repo: 'pushed' });
+  shownRepo(chain, with_, 'pushed');
   await chain.step(
     'push-files',
     'Push images, checksums, signatures and documents',
     (call, args) => publish.pushReleaseFiles.executeWithOptions(call, [{ ...args, ...with_ }]),
     size,
   );
-  chain.target({ files: 'pushed' });
+  shown(chain, with_, 'pushed', 'pushed');
 }
 
 async function undo(chain: Chain, with_: Release): Promise<void> {
   await chain.step('undo', 'Remove what was pushed; readers stay on the former release', (call, args) =>
     publish.undoRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
   );
-  chain.target({ repo: 'undone', files: 'undone' });
+  shown(chain, with_, 'undone', 'undone');
+}
+
+/** A switch of two targets is not over before readers are known to have the former release at both. */
+async function undoBoth(chain: Chain, forward: Forward, with_: Release): Promise<void> {
+  forward.state = 'not released';
+  await forward.insist('undo', async () => {
+    await undo(chain, with_);
+    await chain.step('verify-undone', 'Do readers have the former release at both?', (call, args) =>
+      publish.verifyUndone.executeWithOptions(call, [{ ...args, ...with_ }]),
+    );
+  });
+  shown(chain, with_, 'undone, verified', 'undone, verified');
 }
 
 /** The point of no return. If the switch itself fails, readers are returned to the former release. */
-async function switchOver(chain: Chain, with_: Release): Promise<void> {
+async function switchOver(chain: Chain, forward: Forward, with_: Release): Promise<void> {
+  const both = with_.accepted !== undefined;
   chain.phase('switch');
   try {
-    await chain.step('switch', 'Switch ref and summary: the point of no return', (call, args) =>
-      publish.switchRelease.executeWithOptions(call, [{ ...args, ...with_ }]),
+    const title = both ? 'Switch cloud, then mirror' : 'Switch ref and summary';
+    await chain.step('switch', `${title}: the point of no return`, (call, args) =>
+      publish.switchRelease.executeWithOptions(
+        both ? { ...call, scheduleToCloseTimeout: switchPatience } : call,
+        [{ ...args, ...with_ }],
+      ),
     );
   } catch (error) {
-    await undo(chain, with_);
+    if (both) await forward.finish(() => undoBoth(chain, forward, with_));
+    else await undo(chain, with_);
     throw error;
   }
-  chain.target({ repo: 'switched' });
+  if (both) shown(chain, with_, 'switched', 'switched');
+  else chain.target({ repo: 'switched' });
 }
 
 async function afterSwitch(chain: Chain, forward: Forward, with_: Release, plan: ReleasePlan): Promise<void> {
@@ -192,7 +244,8 @@ async function afterSwitch(chain: Chain, forward: Forward, with_: Release, plan:
       (found) => (found.length === 0 ? 'yes' : found.join('; ')),
     );
     const state = drift.length === 0 ? 'verified' : 'differs';
-    chain.target({ repo: state, files: state, metadata: state });
+    shown(chain, with_, state, state);
+    chain.target({ metadata: state });
     if (drift.length === 0) return;
     if (round > maxRepairs) await forward.person('drift', drift.join('; '));
     chain.phase('repair');
@@ -201,6 +254,33 @@ async function afterSwitch(chain: Chain, forward: Forward, with_: Release, plan:
     });
     await metadata(`-${round + 1}`);
   }
+}
+
+/** Waits until enough mirrors of the mirror serve the release; a person's `retry` goes on without them. */
+async function mirrorsFollow(
+  chain: Chain,
+  forward: Forward,
+  { mirrors: needed }: ReleasePlan,
+): Promise<void> {
+  if (needed === undefined) return;
+  chain.phase('mirrors');
+  await forward.step(
+    'mirrors',
+    'Wait until enough mirrors serve the release',
+    async (call, args) => {
+      for (let look = 1; ; look++) {
+        const { serving, behind } = await publish.checkMirrors.executeWithOptions(call, [args]);
+        const state = `${serving.length} of ${needed} serve it${behind.length > 0 ? `; behind: ${behind.join(', ')}` : ''}`;
+        chain.target({ mirrors: state });
+        if (serving.length >= needed) return state;
+        if (look === looksUntilTold) await forward.tell('mirrors', state);
+        const pause = Math.min(firstLook * 2 ** Math.min(look - 1, 20), lastLook);
+        if (await forward.retriedWithin(look < looksUntilAsked ? pause : undefined))
+          return `went on without: ${state}`;
+      }
+    },
+    (state) => state,
+  );
 }
 
 /** Tells the world, once. May wait for a person's go. */
@@ -256,6 +336,8 @@ class Forward {
   #retry = false;
   stopped = false;
   mail: 'sent' | 'again' | undefined;
+  /** Where readers are, in what the SIG is told. */
+  state: 'released' | 'not released' = 'released';
   readonly #told = new Set<string>();
 
   constructor(
@@ -299,22 +381,35 @@ class Forward {
     // From here on one is seen waiting: a retry that comes while the SIG is still being told counts.
     this.#retry = false;
     this.chain.phase(`waits for a person: ${step}`);
-    const text = `${this.chain.stream} ${this.build}: released, but step ${step} cannot go on: ${why}`;
-    if (!this.#told.has(`${step} ${why}`)) {
-      this.#told.add(`${step} ${why}`);
-      const told = {
-        key: `${this.chain.run}-${step}-${this.#told.size}`,
-        event: 'stuck',
-        subject: text,
-        text,
-      };
-      await publish.tellSig
-        .executeWithOptions({ summary: 'Tell the SIG', retry: { maximumAttempts: 5 } }, [
-          { stream: this.chain.stream, run: this.chain.run, step: 'tell-sig', ...told, build: this.build },
-        ])
-        .catch(() => undefined);
-    }
+    await this.tell(step, why);
     await this.wait(() => this.#retry);
+  }
+
+  /** Tells the SIG why a step cannot go on, once per reason. */
+  async tell(step: string, why: string): Promise<void> {
+    if (this.#told.has(`${step} ${why}`)) return;
+    this.#told.add(`${step} ${why}`);
+    const text = `${this.chain.stream} ${this.build}: ${this.state}, but step ${step} cannot go on: ${why}`;
+    const told = {
+      key: `${this.chain.run}-${step}-${this.#told.size}`,
+      event: 'stuck',
+      subject: text,
+      text,
+    };
+    await publish.tellSig
+      .executeWithOptions({ summary: 'Tell the SIG', retry: { maximumAttempts: 5 } }, [
+        { stream: this.chain.stream, run: this.chain.run, step: 'tell-sig', ...told, build: this.build },
+      ])
+      .catch(() => undefined);
+  }
+
+  /** Does a person's retry come within so many milliseconds? Without a time it is waited for. */
+  async retriedWithin(milliseconds: number | undefined): Promise<boolean> {
+    this.#retry = false;
+    if (milliseconds === undefined) await this.wait(() => this.#retry);
+    else await condition(() => this.#retry || this.stopped, milliseconds);
+    if (this.stopped) throw new Stopped();
+    return this.#retry;
   }
 
   async wait(until: () => boolean): Promise<void> {
@@ -377,17 +472,26 @@ export async function rollback({ stream, build, to, reason }: RollbackInput): Pr
     await chain.step('authorize', 'Have enough approvers signed for it?', (call, args) =>
       control.authorize.executeWithOptions(call, [{ ...args, decision: 'rollback', build, onto: to }]),
     );
-    await chain.step('take', 'Check the former release’s commit', (call, args) =>
+    // Runs of before there were two targets have no answer.
+    const taken = (await chain.step('take', 'Check the former release’s commit', (call, args) =>
       publish.takeFormer.executeWithOptions(call, [{ ...args, ...back }]),
-    );
+    )) as { split: boolean } | undefined;
     await chain.step('sign-summary', 'Sign the summary', (call, args) =>
       signing.signReleaseSummary.executeWithOptions(call, [args]),
     );
     await CancellationScope.nonCancellable(async () => {
       chain.phase('switch');
-      await chain.step('switch', 'Switch ref and summary back', (call, args) =>
-        publish.switchRelease.executeWithOptions(call, [{ ...args, ...back }]),
-      );
+      try {
+        await chain.step('switch', 'Switch ref and summary back', (call, args) =>
+          publish.switchRelease.executeWithOptions(
+            taken?.split ? { ...call, scheduleToCloseTimeout: switchPatience } : call,
+            [{ ...args, ...back }],
+          ),
+        );
+      } catch (error) {
+        if (taken?.split) await staysBoth(chain, back);
+        throw error;
+      }
       await chain.step('metadata', 'Mark the release as taken back', (call, args) =>
         publish.rollbackMetadata.executeWithOptions(call, [
           { ...args, ...back, ...(reason === undefined ? {} : { reason }) },
@@ -406,4 +510,14 @@ export async function rollback({ stream, build, to, reason }: RollbackInput): Pr
     });
     throw error;
   }
+}
+
+/** The way back has failed half-way: readers keep the release that was to be taken back, at both. */
+async function staysBoth(chain: Chain, back: Release): Promise<void> {
+  await chain.step('undo', 'Return both to the release that readers had', (call, args) =>
+    publish.undoRollback.executeWithOptions(call, [{ ...args, ...back }]),
+  );
+  await chain.step('verify-undone', 'Do readers have that release at both?', (call, args) =>
+    publish.verifyUndone.executeWithOptions(call, [{ ...args, ...back }]),
+  );
 }

@@ -44,11 +44,16 @@ export class TinyInstance {
     readonly builds: TinyStore,
     readonly smtp: Smtp,
     readonly gate: Gate,
+    /** Are signed rebuilds released? To mirror and cloud then. */
+    readonly signed: boolean,
   ) {}
 
-  /** `location`: where releases are written, given the instance. */
-  static async start(location?: (instance: TestInstance) => Promise<string>): Promise<TinyInstance> {
-    const template = await sharedStore();
+  /** `location`: where releases, or their repo, are written, given the instance. */
+  static async start(
+    location?: (instance: TestInstance) => Promise<string>,
+    signed = false,
+  ): Promise<TinyInstance> {
+    const template = await sharedStore(signed);
     const folder = await mkdtemp(join(tmpdir(), 'treeline-tiny-'));
     const env = { TREELINE_STATE: join(folder, 'state'), TREELINE_STREAMS: join(folder, 'streams') };
     const gate = await Gate.make(join(folder, 'gate'), join(env.TREELINE_STATE, 'store/tiny/runs/*/logs'));
@@ -57,8 +62,8 @@ export class TinyInstance {
     await execa('cp', ['-a', `${template.host.settings.state}/.`, state]);
     const smtp = await startSmtp({ tls: 'none' });
     const at = location && { location: await location(instance) };
-    await declareTiny(streams, { approvers: template.approvers, smtpPort: smtp.port, ...at });
-    const tiny = new TinyInstance(instance, template.at(state, streams, webPort), smtp, gate);
+    await declareTiny(streams, { approvers: template.approvers, smtpPort: smtp.port, signed, ...at });
+    const tiny = new TinyInstance(instance, template.at(state, streams, webPort), smtp, gate, signed);
     await tiny.startWeb();
     await instance.startServer();
     await instance.startWorker();
@@ -80,15 +85,23 @@ export class TinyInstance {
     await once(this.#web, 'listening');
   }
 
-  /** Address of the release location. */
+  readonly #served = (name: string) => `http://127.0.0.1:${this.instance.settings.webPort}/${name}/tiny`;
+  /** Address of the release location: of all but the repo, if that is elsewhere. */
   get url(): string {
-    return `http://127.0.0.1:${this.instance.settings.webPort}/releases/tiny`;
+    return this.#served(this.signed ? 'cloud' : 'releases');
+  }
+  /** Address of the location of the repo. */
+  get repoUrl(): string {
+    return this.#served(this.signed ? 'mirror' : 'releases');
   }
   /** Its folder, unless it is elsewhere. */
-  readonly released = (...parts: string[]) => join(this.instance.store().www(), 'releases/tiny', ...parts);
+  readonly released = (...parts: string[]) =>
+    join(this.instance.store().www(), this.signed ? 'cloud/tiny' : 'releases/tiny', ...parts);
+  /** Mirror's folder. */
+  readonly mirrored = (...parts: string[]) => join(this.instance.store().www(), 'mirror/tiny', ...parts);
   /** The build's files in the build store. */
   readonly files = ({ run }: TinyBuild, ...parts: string[]) =>
-    join(this.instance.store().archDir({ stream: 'tiny', run }, 'x86_64'), 'build', ...parts);
+    join(this.instance.store().archDir({ stream: this.builds.line, run }, 'x86_64'), 'build', ...parts);
   /** The next build that was not asked for yet. */
   next(): TinyBuild {
     return this.builds.builds[this.#next++] ?? assert.fail('there are no more builds');
@@ -183,6 +196,8 @@ export class TinyInstance {
   readonly phase = async (made: TinyBuild) => (await this.#progress(made))?.phase ?? '';
   /** What it says of a step that is tried again. */
   readonly trouble = async (made: TinyBuild) => (await this.#progress(made))?.trouble ?? '';
+  /** The state of what the release writes to. */
+  readonly targets = async (made: TinyBuild) => (await this.#progress(made))?.targets;
   async #progress({ build }: TinyBuild): Promise<ChainProgress | undefined> {
     const client = await this.instance.client();
     const handle = client.workflow.getHandle(releaseId('tiny', build));
@@ -216,7 +231,7 @@ export class TinyInstance {
       ...[
         `--gpg-import=${join(this.instance.settings.state, 'keys/treeline.asc')}`,
         'tiny',
-        `${this.url}/repo`,
+        `${this.repoUrl}/repo`,
       ],
     );
     return {
@@ -294,10 +309,11 @@ export class TinyInstance {
     const { state } = this.instance.settings;
     const names = await readdir(join(state, 'store/tiny'), { recursive: true });
     const scratch = await readdir(join(state, 'work/stream/statements')).catch(() => []);
-    const target = await readdir(this.released(), { recursive: true }).catch(() => []);
+    const all = (folder: string) => readdir(folder, { recursive: true }).catch((): string[] => []);
+    const target = [...(await all(this.released())), ...(this.signed ? await all(this.mirrored()) : [])];
     return [
       ...scratch,
-      ...names.filter((name) => /\.tmp$|(^|\/)(pages-[^/]+|(next|push)-[0-9a-f-]{36})$/.test(name)),
+      ...names.filter((name) => /\.tmp$|(^|\/)(pages-[^/]+|(next|push|former)-[0-9a-f-]{36})$/.test(name)),
       ...target.filter((name) => /~tmp~|(^|\/)\.[^/]+\.\w{6}$/.test(name)),
     ];
   }

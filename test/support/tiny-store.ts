@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import type { Host } from '../../src/activities/host.js';
 import { publishActivities, type PublishArgs } from '../../src/activities/publish.js';
 import { sha256, signActivities } from '../../src/activities/sign.js';
+import type { RebuildPackages } from '../../src/domain/rebuild-packages.js';
 import type { Stream } from '../../src/domain/stream.js';
 import { makeInstanceKey } from '../../src/keys/gpg.js';
 import { readSettings } from '../../src/settings.js';
@@ -33,7 +34,14 @@ export interface TinySettings {
   readonly smtpPort: number;
   /** Where releases are written; default a folder that the instance's web server serves. */
   readonly location?: string;
+  /** Signed rebuilds are released; `location` is mirror's then. */
+  readonly signed?: boolean;
+  /** Addresses of mirrors that must serve a release before it is announced. */
+  readonly mirrors?: readonly string[];
 }
+
+/** The line of signed builds. */
+const signedTiny = 'tiny.signed';
 
 const refs = ['tiny/x86_64/standard', 'tiny/x86_64/release'] as const;
 /** The ref of releases. */
@@ -43,8 +51,13 @@ const arch = 'x86_64';
 /** Declares the stream. The instance's own key signs the announcements too. */
 export async function declareTiny(
   streams: string,
-  { approvers, smtpPort, location = '${state}/www/releases/tiny' }: TinySettings,
+  { approvers, smtpPort, signed = false, mirrors = [], ...settings }: TinySettings,
 ): Promise<void> {
+  const { location = `\${state}/www/${signed ? 'mirror' : 'releases'}/tiny` } = settings;
+  const served = (name: string) => ({
+    location: `\${state}/www/${name}/tiny`,
+    url: `\${web}/${name}/tiny`,
+  });
   await mkdir(join(streams, 'tiny'), { recursive: true });
   const declared = {
     name: 'tiny',
@@ -58,10 +71,17 @@ export async function declareTiny(
     images: [{ kind: 'qcow2' }],
     signingKey: '${state}/keys/treeline.asc',
     publish: {
-      buildlogs: { location: '${state}/www/buildlogs/tiny', url: '${web}/buildlogs/tiny' },
-      release: { location, url: '${web}/releases/tiny' },
+      buildlogs: served('buildlogs'),
+      ...(signed
+        ? {
+            testing: served('testing'),
+            mirror: { ...served('mirror'), location },
+            cloud: served('cloud'),
+          }
+        : { release: { ...served('releases'), location } }),
     },
     release: {
+      ...(signed ? { mode: 'signed-rebuild', rebuild: rebuild(mirrors) } : {}),
       ref: 'tiny/${arch}/release',
       approvers: approvers.map(({ name, key }) => ({ name, key })),
       mail: { server: `smtp://127.0.0.1:${smtpPort}`, startTls: 'never', from: 'sig@tiny.invalid' },
@@ -73,6 +93,18 @@ export async function declareTiny(
   await writeFile(join(streams, 'tiny/treefile.yaml'), 'packages: []\n');
 }
 
+/** The rebuild itself is not made here: its results are. */
+const rebuild = (mirrors: readonly string[]) => ({
+  sources: [{ id: 'sources', baseurl: '${web}/sources', gpgKeys: ['/none'] }],
+  rpmKey: '${state}/keys/treeline.asc',
+  reimzul: {
+    ...{ beanstalk: '127.0.0.1:1', target: 'tiny', disttag: '.tiny' },
+    ...{ incoming: '/none', results: '${web}/results' },
+  },
+  mirrors,
+  mirrorsNeeded: mirrors.length,
+});
+
 /** Makes builds as the steps before and after it leave them. */
 export class TinyStore {
   readonly builds: TinyBuild[] = [];
@@ -82,10 +114,12 @@ export class TinyStore {
     readonly host: Host,
     readonly people: People,
     readonly approvers: readonly Person[],
+    /** Whose builds they are: the stream's, or of the line of its signed builds. */
+    readonly line: string,
   ) {}
 
   /** With these builds published, oldest first. */
-  static async make(...builds: string[]): Promise<TinyStore> {
+  static async make(builds: readonly string[], signed = false): Promise<TinyStore> {
     const s = await makeScratch('tiny-store');
     const port = String(await freePort());
     const settings = readSettings({
@@ -97,8 +131,9 @@ export class TinyStore {
     const people = await People.make(s);
     const approvers = [await people.join('ann'), await people.join('bob')];
     await makeInstanceKey(s.step, settings.state);
-    await declareTiny(settings.streams, { approvers, smtpPort: 1 });
-    const made = new TinyStore(s, { settings, store: new Store(settings.state) }, people, approvers);
+    await declareTiny(settings.streams, { approvers, smtpPort: 1, signed });
+    const host = { settings, store: new Store(settings.state) };
+    const made = new TinyStore(s, host, people, approvers, signed ? signedTiny : 'tiny');
     const web = await serve({ root: s.at('state/www'), port: settings.webPort });
     try {
       for (const build of builds) await made.publish(await made.build(build));
@@ -115,7 +150,8 @@ export class TinyStore {
       TREELINE_STREAMS: streams,
       TREELINE_WEB_PORT: String(webPort),
     });
-    const there = new TinyStore(this.s, { settings, store: new Store(state) }, this.people, this.approvers);
+    const host = { settings, store: new Store(state) };
+    const there = new TinyStore(this.s, host, this.people, this.approvers, this.line);
     there.builds.push(...this.builds);
     return there;
   }
@@ -124,8 +160,8 @@ export class TinyStore {
   async build(build: string): Promise<TinyBuild> {
     const { store } = this.host;
     const run = `run-${++this.#runs}-${build}`;
-    const [args, folder] = [{ stream: 'tiny', run }, store.archDir({ stream: 'tiny', run }, arch)];
-    const repo = store.repo('tiny');
+    const args = { stream: this.line, run };
+    const [folder, repo] = [store.archDir(args, arch), store.repo(this.line)];
     if (!(await exists(repo))) {
       await mkdir(repo, { recursive: true });
       await this.s.step.run(['ostree', `--repo=${repo}`, 'init', '--mode=archive']);
@@ -163,8 +199,9 @@ export class TinyStore {
     for (const [name, value] of Object.entries(records)) await writeJson(join(folder, name), value);
     await writeJson(join(store.runDir(args), 'stream.json'), stream);
     await writeJson(join(store.runDir(args), 'source.json'), {});
-    await mkdir(store.idsDir('tiny'), { recursive: true });
-    await writeFile(join(store.idsDir('tiny'), build), `${run}\n`);
+    if (this.line === signedTiny) await writeJson(join(folder, 'packages.json'), origins);
+    await mkdir(store.idsDir(this.line), { recursive: true });
+    await writeFile(join(store.idsDir(this.line), build), `${run}\n`);
     const sign = signActivities(this.host);
     await runActivity(sign.signCommit, { ...args, step: 'sign-commit', arch, commit });
     await runActivity(sign.signImages, { ...args, step: 'sign-images', arch, images: ['qcow2'] });
@@ -173,7 +210,7 @@ export class TinyStore {
     return made;
   }
 
-  readonly stream = (): Promise<Stream> => loadStream(this.host.settings, 'tiny');
+  readonly stream = (): Promise<Stream> => loadStream(this.host.settings, this.line);
 
   async publish(made: TinyBuild): Promise<void> {
     await this.stage(made);
@@ -181,17 +218,22 @@ export class TinyStore {
   }
   /** The publication's own steps: those before readers see anything, … */
   async stage(made: TinyBuild): Promise<void> {
-    await runActivity(publishActivities(this.host).snapshot, argsOf(made));
-    await runActivity(signActivities(this.host).signSummary, argsOf(made));
+    await runActivity(publishActivities(this.host).snapshot, this.#argsOf(made));
+    await runActivity(signActivities(this.host).signSummary, this.#argsOf(made));
   }
   /** … and the others. May be done again. */
   async push(made: TinyBuild): Promise<void> {
-    const [publish, args] = [publishActivities(this.host), argsOf(made)];
+    const [publish, args] = [publishActivities(this.host), this.#argsOf(made)];
     await runActivity(publish.pushRepo, args);
     await runActivity(publish.pushImages, args);
     await runActivity(publish.switchRefs, args);
     await runActivity(publish.metadata, { ...args, steps: [] });
   }
+
+  readonly #argsOf = ({ build, run, commit }: TinyBuild): PublishArgs => ({
+    ...{ stream: this.line, run, step: 'publish', build },
+    commits: { [arch]: commit },
+  });
 
   async remove(): Promise<void> {
     await execa('gpgconf', ['--homedir', this.people.home, '--kill', 'all']);
@@ -199,21 +241,26 @@ export class TinyStore {
   }
 }
 
-const argsOf = ({ build, run, commit }: TinyBuild): PublishArgs => ({
-  ...{ stream: 'tiny', run, step: 'publish', build },
-  commits: { [arch]: commit },
-});
+/** As a signed rebuild leaves its `packages.json`. */
+const origins: RebuildPackages = Object.fromEntries(
+  (['rebuilt', 'accepted'] as const).map((origin) => [
+    `tiny-${origin}`,
+    { file: `${origin}.rpm`, evra: '1-1.noarch', digest: `sha256:${'0'.repeat(64)}`, origin },
+  ]),
+);
 
-let shared: Promise<TinyStore> | undefined;
+const shared = new Map<boolean, Promise<TinyStore>>();
 
-/** One for all tests of this process: builds take a while. */
-export function sharedStore(): Promise<TinyStore> {
-  shared ??= TinyStore.make(...['01', '02', '03', '04', '05', '06'].map((nn) => `20261123_${nn}`)).then(
-    (store) => {
-      // An agent ends by itself when its home is gone.
-      process.once('exit', () => rmSync(store.s.folder, { recursive: true, force: true }));
-      return store;
-    },
-  );
-  return shared;
+/** One of each kind for all tests of this process: builds take a while. */
+export function sharedStore(signed = false): Promise<TinyStore> {
+  const found = shared.get(signed);
+  if (found) return found;
+  const builds = ['01', '02', '03', '04', '05', '06'].map((nn) => `20261123_${nn}`);
+  const made = TinyStore.make(builds, signed).then((store) => {
+    // An agent ends by itself when its home is gone.
+    process.once('exit', () => rmSync(store.s.folder, { recursive: true, force: true }));
+    return store;
+  });
+  shared.set(signed, made);
+  return made;
 }

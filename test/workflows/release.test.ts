@@ -269,6 +269,84 @@ describe('release workflow', function () {
       assert.deepEqual(resolved, ['again', 'sent']);
     },
 
+    async 'of a signed rebuild looks at both targets first, and waits for mirrors last'(world) {
+      world.steps.checkBuild = (args) => ({ ...(world.good('checkBuild')(args) as object), mirrors: 1 });
+      const handle = await world.signed(second, first, null);
+      await handle.result();
+      const signed = [...steps];
+      signed.splice(signed.indexOf('checkBuild'), 0, 'precheckRelease');
+      signed.splice(signed.indexOf('announce'), 0, 'checkMirrors');
+      assert.deepEqual(run(world, second), signed);
+      const asked = world.calls.filter(({ name }) => name === 'authorize').map(({ args }) => args);
+      assert.equal(asked.length, 2);
+      for (const { decision, build, signed: of, attempt, onto } of asked)
+        assert.deepEqual([decision, build, of, attempt, onto], ['release', first, second, 1, null]);
+      const [record] = world.records;
+      assert.equal(record?.outcome, 'released');
+      const { mirror, cloud, repo, mirrors } = record.targets ?? {};
+      assert.deepEqual([mirror, cloud, repo], ['verified', 'verified', undefined]);
+      assert.match(mirrors ?? '', /^2 of 1 serve it/);
+      await world.keep('release-signed', handle.workflowId);
+    },
+
+    async 'of a signed rebuild whose switch fails waits until both are known to be back'(world) {
+      world.fails('switchRelease', 'PublishRefused');
+      world.fails('verifyUndone', 'VerificationFailed');
+      const handle = await world.signed(second, first, null);
+      await until('it waits', 60, async () =>
+        /waits for a person: undo/.test(await phase(world, second).catch(() => '')),
+      );
+      await world.called('tellSig');
+      assert.match(
+        String(world.calls.find(({ name }) => name === 'tellSig')?.args.text),
+        /: not released, but step undo cannot go on: VerificationFailed/,
+      );
+      await handle.signal('retry', {});
+      await assert.rejects(handle.result());
+      assert.deepEqual(
+        run(world, second).filter((name) => /undo|Undone|switch|Metadata/.test(name)),
+        ['switchRelease', 'undoRelease', 'verifyUndone', 'undoRelease', 'verifyUndone'],
+      );
+      const { outcome, failure, targets } = world.records.at(-1) ?? {};
+      assert.deepEqual([outcome, failure?.code], ['failed', 'PublishRefused']);
+      assert.equal(targets?.mirror, 'undone, verified');
+      assert.equal(targets.cloud, 'undone, verified');
+      await world.keep('release-signed-undone', handle.workflowId);
+    },
+
+    async 'of a signed rebuild waits for mirrors that lag, and goes on without them when a person says so'(
+      world,
+    ) {
+      world.steps.checkBuild = (args) => ({ ...(world.good('checkBuild')(args) as object), mirrors: 2 });
+      world.steps.checkMirrors = () => ({ serving: ['http://a'], behind: ['http://b (an older summary)'] });
+      const handle = await world.signed(second, first, null);
+      await world.called('checkMirrors', 2);
+      assert.match(await world.details(handle.workflowId), /1 of 2 serve it; behind: http:\/\/b/);
+      assert.equal(world.count('announce'), 0);
+      await handle.signal('retry', {});
+      await handle.result();
+      assert.equal(world.count('announce'), 1);
+      const step = world.records.at(-1)?.steps.find(({ id }) => id === 'mirrors');
+      assert.match(step?.result ?? '', /^went on without: 1 of 2/);
+    },
+
+    async 'of a signed rebuild: a rollback that cannot switch both leaves both where they were'(world) {
+      for (const build of [first, second]) {
+        await world.approved(build);
+        await world.released(build);
+      }
+      world.steps.takeFormer = () => ({ split: true });
+      world.fails('switchRelease', 'PublishRefused');
+      await world.decide('rollback', second, 'alice', { onto: first });
+      await until('it is noted', 60, async () =>
+        (await world.view()).history.some(({ decision }) => decision === 'rollback failed'),
+      );
+      assert.deepEqual(world.stepsOf(rollbackId(world.stream, second)).slice(-5), [
+        ...['switchRelease', 'undoRollback', 'verifyUndone', 'record', 'cleanUpRelease'],
+      ]);
+      assert.equal((await world.view()).current, second);
+    },
+
     async 'rolls back by enough signed statements, and refuses wrong targets'(world) {
       world.rules.approvals.rollback = 2;
       for (const build of [first, second, third]) {

@@ -46,6 +46,8 @@ describe('replay', function () {
     ['promotion-abandoned', 'clearTesting'],
     ['release-announced', 'switchRelease'],
     ['release-undone', 'undoRelease'],
+    ['release-signed', 'checkMirrors'],
+    ['release-signed-undone', 'verifyUndone'],
     ['rollback', 'takeFormer'],
     ['candidate-proposed', 'tellSig'],
   ] as const)

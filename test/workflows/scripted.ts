@@ -65,6 +65,7 @@ const names = [
   ],
   ...['takeFormer', 'rollbackMetadata', 'lookAtCadence', 'rememberTold'],
   ...['rebuildEnd', 'clearTesting', 'beginAttempt', 'compareAttempt', 'testAttempt', 'endAttempt'],
+  ...['precheckRelease', 'verifyUndone', 'undoRollback', 'checkMirrors'],
 ];
 
 interface Options {
@@ -274,6 +275,17 @@ export class World {
     const handle = await this.client.workflow.start(type, { workflowId, taskQueue: 'control', args });
     this.#runs.push({ id: workflowId, run: handle.firstExecutionRunId });
     return (await handle.result()) as R;
+  }
+  /** Starts the release of a signed build by hand; its approvals are there. */
+  async signed(build: string, accepted: string, onto: string | null) {
+    this.steps.authorize = () => ({ approvers: ['alice', 'bob'] });
+    const handle = await this.client.workflow.start('release', {
+      workflowId: releaseId(this.stream, build),
+      taskQueue: 'control',
+      args: [{ stream: this.stream, build, accepted, attempt: 1, onto }],
+    });
+    this.#runs.push({ id: handle.workflowId, run: handle.firstExecutionRunId });
+    return handle;
   }
   get entity() {
     return this.client.workflow.getHandle(streamId(this.stream));
@@ -539,6 +551,8 @@ export class World {
       return [];
     },
     announce: () => ({ mail: 'sent', webhook: false }),
+    precheckRelease: () => ({ mirror: '1 GiB free', cloud: 'free space unknown' }),
+    checkMirrors: () => ({ serving: ['http://a', 'http://b'], behind: [] }),
     lookAtCadence: () => ({ tell: [] }),
   };
 }

@@ -75,6 +75,7 @@ export function toMarkdown(notes: ReleaseNotes): string {
     ['## Images'],
     ...images(notes),
     ...verify(notes, '##'),
+    ...origins(notes),
     ...(knownIssues.length > 0 ? [['## Known issues'], knownIssues.map((issue) => `* ${prose(issue)}`)] : []),
   );
 }
@@ -151,6 +152,14 @@ function images({ architectures }: ReleaseNotes): string[][] {
     lists,
     table(['Architecture', 'Ref', 'Commit'], commits),
   ];
+}
+
+/** Where the packages of a signed release are from. */
+function origins(notes: ReleaseNotes): string[][] {
+  const rows = plain
+    .originGroups(notes)
+    .map(({ what, names }) => [text(what), String(names.length), names.map(code).join(', ')]);
+  return rows.length > 0 ? [['## Where the packages are from'], table(['', 'Count', 'Packages'], rows)] : [];
 }
 
 function verify(notes: ReleaseNotes, level: string): string[][] {

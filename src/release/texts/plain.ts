@@ -46,7 +46,7 @@ export function allAdvisories({ architectures }: ReleaseNotes): Advisory[] {
 
 /** What the release brings, in a sentence or two, for feeds and heads of texts. Plain text. */
 export function summaryOf(notes: ReleaseNotes): string {
-  const { former, architectures, upstream } = notes;
+  const { former, architectures, upstream, accepted } = notes;
   // A package that changed on several architectures counts once.
   const changed = architectures.flatMap(({ changes = [] }) => changes.map(({ change }) => change));
   const words = ['added', 'removed', 'upgraded', 'downgraded'] as const;
@@ -58,10 +58,29 @@ export function summaryOf(notes: ReleaseNotes): string {
     former === null ? 'The first release.' : `Packages since ${former}: ${counts.join(', ') || 'unchanged'}.`;
   const fixed = allAdvisories(notes);
   return [
+    ...(accepted === undefined ? [] : [signedFrom(notes)]),
     ...(upstream ? [`Follows ${oneLine(upstream.name)} build ${upstream.number} of ${upstream.date}.`] : []),
     since,
     ...(fixed.length > 0 ? [`Fixes ${plural(fixed.length, 'advisory', 'advisories')}.`] : []),
   ].join(' ');
+}
+
+/** What a signed release was made from. */
+function signedFrom(notes: ReleaseNotes): string {
+  const groups = originGroups(notes);
+  const counts =
+    groups.length > 0 ? `: ${groups.map(({ what, names }) => `${names.length} ${what}`).join(', ')}` : '';
+  return `Signed rebuild of the accepted build ${notes.accepted ?? ''}${counts}.`;
+}
+
+/** The packages of a signed release by where they are from, each once: `name evra`. Empty where that is not known. */
+export function originGroups({ architectures }: ReleaseNotes): { what: string; names: string[] }[] {
+  const all = architectures.flatMap(({ origins = [] }) => origins);
+  return (['rebuilt', 'accepted'] as const).flatMap((origin) => {
+    const names = all.flatMap((one) => (one.origin === origin ? [`${one.name} ${one.evra}`] : []));
+    const what = origin === 'rebuilt' ? 'packages rebuilt and signed by us' : 'taken as accepted';
+    return names.length > 0 ? [{ what, names: [...new Set(names)].sort() }] : [];
+  });
 }
 
 export const fingerprintOf = ({ signingKey }: ReleaseNotes) =>

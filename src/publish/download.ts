@@ -1,0 +1,90 @@
+/** What a reader gets of a build's files: every byte, and the signatures as they are served. */
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Failure } from '../domain/failures.js';
+import type { BuildMeta } from '../domain/metadata.js';
+import { keyringOf, verifySignature } from '../keys/verify.js';
+import type { Step } from '../steps/step.js';
+
+/**
+ * Downloads images, signatures and checksums of a build from `url` as anybody would, compares each image's sha256 with its metadata and
+ * with the signed checksums, and verifies the signatures with the stream's key. `work` is a scratch folder of its own, with room for the
+ * largest image. Fails with VerificationFailed, TargetUnreachable.
+ */
+export async function verifyDownloads(
+  step: Step,
+  url: string,
+  meta: BuildMeta,
+  { key, work }: { key: string; work: string },
+): Promise<void> {
+  await rm(work, { recursive: true, force: true });
+  const keyring = await keyringOf(step, key, join(work, 'keys'));
+  const signed = (signature: string, file?: string) =>
+    verifySignature(step, keyring, signature, file).catch((error: unknown) => {
+      if (!(error instanceof Failure) || error.code !== 'BuildDamaged') throw error;
+      throw new Failure('VerificationFailed', error.message.replace(`${work}/`, `${url}/`));
+    });
+  const sums: string[] = [];
+  for (const image of Object.values(meta.images)) {
+    const file = join(work, image.path);
+    const signature = image.signature ?? `${image.path}.asc`;
+    const digest = await download(step, `${url}/${image.path}`, file, image.size);
+    if (digest !== image.sha256)
+      throw new Failure(
+        'VerificationFailed',
+        `${url}/${image.path}: readers get sha256 ${digest}, but it was made as ${image.sha256}`,
+      );
+    await download(step, `${url}/${signature}`, join(work, signature));
+    await signed(join(work, signature), file);
+    await rm(file);
+    sums.push(`${digest}  ${image.path}`);
+  }
+  const { checksums } = meta.treeline;
+  if (checksums !== undefined) {
+    await download(step, `${url}/${checksums}`, join(work, checksums));
+    if ((await signed(join(work, checksums))).trim() !== sums.sort().join('\n'))
+      throw new Failure(
+        'VerificationFailed',
+        `${url}/${checksums}: does not list the images as readers get them`,
+      );
+  }
+  await rm(work, { recursive: true, force: true });
+}
+
+/** Hex sha256 of what was downloaded to `file`. `size`, in bytes, is for the progress. */
+async function download(step: Step, url: string, file: string, size?: number): Promise<string> {
+  const away = (why: string) => new Failure('TargetUnreachable', `${url}: ${why}`);
+  const lost = (error: unknown): never => {
+    step.signal.throwIfAborted();
+    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC')
+      throw new Failure('DiskFull', `${file}: no space left for the download`);
+    throw away(error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error));
+  };
+  const response = await fetch(url, { signal: step.signal }).catch(lost);
+  if (response.status >= 500) throw away(`HTTP status ${response.status}`);
+  if (!response.ok || !response.body)
+    throw new Failure('VerificationFailed', `${url}: HTTP status ${response.status}`);
+  await mkdir(dirname(file), { recursive: true });
+  const hash = createHash('sha256');
+  let done = 0;
+  const reader = response.body.getReader();
+  const chunks = async function* () {
+    try {
+      for (;;) {
+        const { done: ended, value } = await reader.read();
+        if (ended) return;
+        hash.update(value);
+        done += value.length;
+        if (size !== undefined) step.progress({ done, total: size, unit: 'bytes' });
+        yield value;
+      }
+    } finally {
+      await reader.cancel().catch(() => undefined);
+    }
+  };
+  await pipeline(chunks, createWriteStream(file)).catch(lost);
+  return hash.digest('hex');
+}

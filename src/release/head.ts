@@ -1,0 +1,95 @@
+/** Where readers are: the release that the repo's ref and the files' `stream.json` name. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Host } from '../activities/host.js';
+import { Failure } from '../domain/failures.js';
+import { streamMetadata, type StreamMetadata } from '../domain/release.js';
+import { releaseRefOf, type Stream } from '../domain/stream.js';
+import { headOf, isSplit, releasePlace, type ReleasePlace } from '../publish/repo.js';
+import { fetchPublished } from '../publish/target.js';
+import type { Step } from '../steps/step.js';
+import { metasOf, releaseRefs } from './check.js';
+import { releaseOf } from './documents.js';
+import { readReleases } from './release-index.js';
+
+/** A release that is going to be, and the one that readers have until then. */
+export interface Heads {
+  readonly build: string;
+  readonly onto: string | null;
+}
+
+/** Commits of a release per ref, from the index. Fails with HeadMoved for one that is not in it. */
+export async function refsOf(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  build: string,
+): Promise<Record<string, string>> {
+  const index = await readReleases(host, stream, step.signal);
+  const entry = index.releases.find(({ version }) => version === build);
+  if (!entry) throw new Failure('HeadMoved', `${build}: is not in releases.json`);
+  return Object.fromEntries(
+    entry.commits.map(({ architecture, checksum }) => [releaseRefOf(stream, architecture), checksum]),
+  );
+}
+
+/** `stream.json` as readers get it; undefined if there is none. Fails with HeadMoved for one that is none of ours. */
+export async function pointerAt(step: Step, { files }: ReleasePlace): Promise<StreamMetadata | undefined> {
+  const content = (await fetchPublished(step, files, 'stream.json'))?.toString('utf8');
+  if (content === undefined) return undefined;
+  try {
+    return streamMetadata.parse(JSON.parse(content));
+  } catch {
+    throw new Failure('HeadMoved', `${files.url}/stream.json: is no stream metadata`);
+  }
+}
+
+/** `stream.json` as it is while a release is the newest: its `release.json`. */
+export async function pointerOf(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  build: string,
+): Promise<StreamMetadata> {
+  const found = await releaseOf(step, host, stream, build);
+  if (!found) throw new Failure('HeadMoved', `${build}: has no release.json`);
+  return found;
+}
+
+/** The commits that a `stream.json` names, by ref. */
+export const pointedRefs = (stream: Stream, metadata: StreamMetadata | undefined): Record<string, string> =>
+  Object.fromEntries(
+    stream.architectures.flatMap((arch) => {
+      const commit = metadata?.architectures[arch]?.commit;
+      return commit === undefined ? [] : [[releaseRefOf(stream, arch), commit]];
+    }),
+  );
+
+/** The release location must still be where it was when the approvals were given. Fails with HeadMoved. */
+export async function requireHead(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  line: Stream,
+  { build, onto }: Heads,
+): Promise<void> {
+  const place = releasePlace(host, stream);
+  const former = onto === null ? {} : await refsOf(step, host, stream, onto);
+  const { metas } = await metasOf(host, line, build, step.signal);
+  const own = releaseRefs(stream, metas);
+  // It may be there already: a try that was killed right after its switch.
+  for (const [ref, commit] of Object.entries(own)) {
+    const head = await headOf(step, place, ref);
+    if (head !== former[ref] && head !== commit)
+      throw new Failure(
+        'HeadMoved',
+        `${place.target.url}/repo ${ref}: is ${head ?? 'nothing'}; the approval was given on ${former[ref] ?? 'nothing'}`,
+      );
+  }
+  if (!isSplit(place)) return;
+  const pointed = pointedRefs(stream, await pointerAt(step, place));
+  if (!isDeepStrictEqual(pointed, former) && !isDeepStrictEqual(pointed, own))
+    throw new Failure(
+      'HeadMoved',
+      `${place.files.url}/stream.json: names ${Object.values(pointed).join(', ') || 'nothing'}; the approval was given on ${onto ?? 'nothing'}`,
+    );
+}
