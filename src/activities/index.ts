@@ -3,6 +3,7 @@ import { announceActivities } from './announce.js';
 import { candidateActivities } from './candidate.js';
 import { composeActivities } from './compose.js';
 import { decideActivities } from './decide.js';
+import { equivalenceActivities } from './equivalence.js';
 import type { Host } from './host.js';
 import { imageActivities } from './images.js';
 import { notifyActivities } from './notify.js';
@@ -24,6 +25,7 @@ export const activitiesOf = {
   }),
   compose: (host: Host) => ({
     ...composeActivities(host),
+    ...equivalenceActivities(host),
     preflight: prepareActivities(host).preflight,
     cleanUp: prepareActivities(host).cleanUp,
   }),
