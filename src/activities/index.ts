@@ -3,6 +3,7 @@ import { announceActivities } from './announce.js';
 import { candidateActivities } from './candidate.js';
 import { composeActivities } from './compose.js';
 import { decideActivities } from './decide.js';
+import { equivalenceActivities } from './equivalence.js';
 import type { Host } from './host.js';
 import { imageActivities } from './images.js';
 import { notifyActivities } from './notify.js';
@@ -30,6 +31,7 @@ export const activitiesOf = {
     ...composeActivities(host),
     collect: rebuildActivities(host).collect,
     strict: rebuildActivities(host).strict,
+    ...equivalenceActivities(host),
     preflight: prepareActivities(host).preflight,
     cleanUp: prepareActivities(host).cleanUp,
   }),

@@ -81,6 +81,12 @@ export async function readDetails(
   return answer.parse(await ask(step, work, { files, details: true })).headers;
 }
 
+/** The packages of an RPM database, with files, scripts and dependencies. */
+export async function readDatabaseDetails(step: Step, dbpath: string, work: string): Promise<RpmDetails[]> {
+  const answer = z.object({ headers: z.array(rpmDetails) });
+  return answer.parse(await ask(step, work, { dbpath, details: true })).headers;
+}
+
 /** The packages of an RPM database. */
 export async function readDatabase(step: Step, dbpath: string, work: string): Promise<RpmHeader[]> {
   return z.object({ headers: z.array(rpmHeader) }).parse(await ask(step, work, { dbpath })).headers;
