@@ -31,6 +31,8 @@ export interface ArchStepArgs extends StepArgs {
 export interface Beat {
   readonly step: string;
   readonly progress?: Progress;
+  /** What it does now, in a few words. */
+  readonly status?: string;
 }
 
 /** Well below the heartbeat time-out, so that a busy machine does not look like a dead one. */
@@ -69,7 +71,12 @@ export function asStep<A extends StepArgs, R>(
       path: host.settings.path,
       home,
       onProgress: (progress) => {
-        beat = { step: args.step, progress };
+        beat = { ...beat, progress };
+        context.heartbeat(beat);
+      },
+      onStatus: (status) => {
+        const { status: _, ...rest } = beat;
+        beat = status === undefined ? rest : { ...rest, status };
         context.heartbeat(beat);
       },
     });

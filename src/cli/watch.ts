@@ -14,6 +14,7 @@ const pollMs = 400;
 /** What the view shows of one running step beside its record. */
 interface Live {
   readonly progress?: Progress;
+  readonly status?: string;
   readonly attempt: number;
 }
 
@@ -60,6 +61,7 @@ function liveSteps({ raw }: WorkflowExecutionDescription): Map<string, Live> {
     live.set(activityId ?? '', {
       attempt: attempt ?? 1,
       ...(beat?.progress ? { progress: beat.progress } : {}),
+      ...(beat?.status === undefined ? {} : { status: beat.status }),
     });
   }
   return live;
@@ -155,7 +157,8 @@ class TerminalView implements View {
     const again = live && live.attempt > 1 ? paint('yellow', `attempt ${live.attempt} `) : '';
     const progress = live?.progress;
     const bar = progress ? `${drawBar(progress)} ${counted(progress)}` : '';
-    this.#line(step.id, `${stepLine(step)}  ${again}${bar}`);
+    const status = live?.status === undefined ? '' : ` ${clean(live.status)}`;
+    this.#line(step.id, `${stepLine(step)}  ${again}${bar}${status}`);
   }
 
   #line(id: string, line: string): void {

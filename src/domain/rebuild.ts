@@ -74,5 +74,6 @@ export function releaseFits(accepted: string, rebuilt: string, disttag: string):
 /** Do epoch and version stay the same, and does the release fit? */
 export function evrFits(accepted: string, rebuilt: string, disttag: string): boolean {
   const [a, r] = [splitEvr(accepted), splitEvr(rebuilt)];
-  return a.epoch === r.epoch && a.version === r.version && releaseFits(a.release, r.release, disttag);
+  if (a.version === '' || a.epoch !== r.epoch || a.version !== r.version) return false;
+  return releaseFits(a.release, r.release, disttag);
 }

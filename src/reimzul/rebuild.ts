@@ -189,9 +189,11 @@ class Waiting {
     await tries.save();
   }
 
-  /** For the log: what has changed. */
+  /** For the log and for who watches: what has changed. */
   #say(state: string): void {
-    if (state !== this.#noted) this.input.step.note(state);
+    if (state === this.#noted) return;
     this.#noted = state;
+    this.input.step.note(state);
+    this.input.step.tell(state);
   }
 }

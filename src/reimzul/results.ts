@@ -87,15 +87,22 @@ export function resultsAway(url: string, error: unknown): Failure {
   return new Failure('ReimzulAway', `${url}: ${cause instanceof Error ? cause.message : String(cause)}`);
 }
 
-/** Was the lock of a target's createrepo left behind, or does one run? Reimzul drops requests while it is there. */
+/**
+ * Is there the lock of a target's createrepo, left behind or of one that runs? Reimzul drops requests meanwhile. A server that does not
+ * show such files is believed to have none.
+ */
 export async function isLocked(
-  step: Pick<Step, 'signal'>,
+  { signal }: Pick<Step, 'signal'>,
   settings: ReimzulSettings,
   arch: Architecture,
 ): Promise<boolean> {
-  const lock = await request(step, urlOf(settings, arch, '.repolock'));
-  await lock?.body?.cancel();
-  return lock !== undefined;
+  const url = urlOf(settings, arch, '.repolock');
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(httpSeconds * 1000)]);
+  const response = await fetch(url, { method: 'HEAD', signal: limited }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw resultsAway(url, error);
+  });
+  return response.ok;
 }
 
 const listedPackage = z.object({
@@ -125,7 +132,9 @@ export const listCommand: Argv = [
 
 /** The repo of the results of one target, read again only when it has changed. */
 export class ResultsRepo {
-  #known: { repomd: string; listing: Listing } | undefined;
+  #known: { asked: string; listing: Listing } | undefined;
+  /** Hex sha256 of repomd.xml as `list` has last seen it; empty for none. Another one each time that the repo is made anew. */
+  repomd = '';
   constructor(
     readonly step: Step,
     readonly settings: ReimzulSettings,
@@ -142,13 +151,14 @@ export class ResultsRepo {
   async list({ folder, chained }: Place): Promise<Listing> {
     const folders = [folder, ...(chained === undefined ? [] : [chained])];
     const response = await request(this.step, urlOf(this.settings, this.arch, 'repodata/repomd.xml'));
+    this.repomd = '';
     if (response === undefined) return { packages: [] };
-    const hash = createHash('sha256').update(JSON.stringify(folders));
-    hash.update(await readBounded(this.step, response, repomdBytes));
-    const repomd = hash.digest('hex');
-    if (this.#known?.repomd === repomd) return this.#known.listing;
+    const content = await readBounded(this.step, response, repomdBytes);
+    this.repomd = createHash('sha256').update(content).digest('hex');
+    const asked = [this.repomd, ...folders].join('\n');
+    if (this.#known?.asked === asked) return this.#known.listing;
     const listing = await this.#read(folders);
-    if (!('failure' in listing)) this.#known = { repomd, listing };
+    if (!('failure' in listing)) this.#known = { asked, listing };
     return listing;
   }
 

@@ -38,6 +38,8 @@ interface Unlisted {
   /** Of the last request for the repo, reimzul's own being the first. */
   asked: number;
   request?: string;
+  /** The repo's state at the first request of ours. */
+  repomd?: string;
 }
 
 export class Results {
@@ -105,10 +107,14 @@ export class Results {
           `${settings.beanstalk}: nobody takes requests from createrepo; ${why}`,
         );
       if (unreadable) throw new Failure('ReimzulAway', `${settings.results}: ${target}: ${why}`);
+      // A lock may be there that the server does not show.
+      if (known.repomd === this.input.repo.repomd)
+        throw new Failure('ResultsStuck', `${settings.results}: ${target} is not made anew; ${why}`);
       await this.#refuse(place.timestamp, `${place.url}: ${why}`);
     } else if (now - known.asked > Math.max(secondMs, most / 4) && !(await untaken())) {
       known.request = await askForRepo(queue, target);
       known.asked = now;
+      known.repomd ??= this.input.repo.repomd;
     }
   }
 

@@ -39,6 +39,7 @@ export interface StepHost {
   /** HOME of the commands: a folder of the instance, so that no dot file of the user's counts. */
   home: string;
   onProgress?: (progress: Progress) => void;
+  onStatus?: (status: string | undefined) => void;
   /** False where a command is already inside a contained step (a step program) or needs no root. Default true for root. */
   contain?: boolean;
 }
@@ -50,6 +51,7 @@ export function createStep(host: StepHost): Step {
     signal: host.signal,
     note: (line) => void host.log.write(`${line}\n`),
     progress: (progress) => host.onProgress?.(progress),
+    tell: (status) => host.onStatus?.(status),
     run: (argv, options = {}) => runCommand(host, contain, argv, options),
   };
 }

@@ -46,6 +46,8 @@ export interface Step {
   readonly run: (argv: Argv, options?: RunOptions) => Promise<RunResult>;
   /** Reports how far the step is. Cheap; may be called for every line. */
   readonly progress: (progress: Progress) => void;
+  /** Tells in a few words what it does now, for people who watch it; undefined where there is nothing to tell. */
+  readonly tell: (status: string | undefined) => void;
   /** Writes a line into the step's log. */
   readonly note: (line: string) => void;
 }

@@ -3,7 +3,7 @@
  * behaviour a test writes down. Only the compilation is missing: their packages were built before.
  */
 import { execa } from 'execa';
-import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -21,8 +21,8 @@ export interface Hands {
   readonly number: number;
   /** Puts the news as reimzul does, with changes if any. */
   news(status: string, change?: Record<string, unknown>): Promise<void>;
-  /** Puts RPMs, all or some of a folder, where results go. */
-  results(rpms: string, only?: RegExp): Promise<string>;
+  /** Puts RPMs, all or some of a folder, where results go: those of the job's arch or of a chained build. */
+  results(rpms: string, only?: RegExp, arch?: string): Promise<string>;
   /** Asks for the repo to be made anew. */
   createrepo(): Promise<void>;
   put(tube: string, body: string | Buffer): Promise<void>;
@@ -142,8 +142,8 @@ export class Reimzul {
       number,
       put,
       news: (status, change) => put('notify', JSON.stringify({ ...job, ...added, status, ...change })),
-      results: async (rpms, only) => {
-        const to = join(this.folder, 'repo', job.target, pkgname, timestamp, `${evr}.${job.arch}`);
+      results: async (rpms, only, arch = job.arch) => {
+        const to = join(this.folder, 'repo', job.target, pkgname, timestamp, `${evr}.${arch}`);
         await mkdir(to, { recursive: true });
         for (const name of await readdir(rpms))
           if (only === undefined || only.test(name)) await cp(join(rpms, name), join(to, name));
@@ -166,6 +166,3 @@ export class Reimzul {
     await rm(lock);
   };
 }
-
-/** Sizes of files, for comparisons. */
-export const sizeOf = async (file: string) => (await stat(file)).size;

@@ -34,7 +34,14 @@ for file in main doc devel; do echo $file ${version} > %{buildroot}/opt/${name}/
 `;
 
 const rpmbuild = (folder: string, ...options: string[]) =>
-  execa('rpmbuild', ['--quiet', '--define', `_topdir ${folder}`, '--define', `_dbpath ${folder}/db`, ...options]);
+  execa('rpmbuild', [
+    '--quiet',
+    '--define',
+    `_topdir ${folder}`,
+    '--define',
+    `_dbpath ${folder}/db`,
+    ...options,
+  ]);
 
 export interface Made extends SourcePackage {
   readonly file: string;
@@ -64,7 +71,12 @@ export async function makePackages(folder: string, source: Made, disttag: string
   await rpmbuild(
     join(folder, `build-${source.srpm}${disttag}`),
     ...['--rebuild', '--target', 'x86_64', '--define', `dist ${disttag}`],
-    ...['--define', `_rpmdir ${out}`, '--define', '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm'],
+    ...[
+      '--define',
+      `_rpmdir ${out}`,
+      '--define',
+      '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm',
+    ],
     source.file,
   );
   if ((await readdir(out)).length !== 3) throw new Error(`${out}: not three packages`);
