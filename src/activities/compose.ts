@@ -204,11 +204,9 @@ async function pullVerified(step: Step, command: [string, ...string[]]): Promise
 async function readRepomd(step: Step, baseurl: string): Promise<Buffer> {
   const path = 'repodata/repomd.xml';
   if (baseurl.startsWith('file://')) return readFile(new URL(`${baseurl.replace(/\/?$/, '/')}${path}`));
-  const content = await fetchPublished(step, { url: baseurl }, path).catch(
-    (error: unknown) => {
-      throw error instanceof Failure ? new Failure('RepoUnreachable', error.message) : error;
-    },
-  );
+  const content = await fetchPublished(step, { url: baseurl }, path).catch((error: unknown) => {
+    throw error instanceof Failure ? new Failure('RepoUnreachable', error.message) : error;
+  });
   if (content === undefined) throw new Failure('RepoUnreachable', `${baseurl}/${path}: HTTP status 404`);
   return content;
 }

@@ -264,6 +264,7 @@ async function mirrorsFollow(
 ): Promise<void> {
   if (needed === undefined) return;
   chain.phase('mirrors');
+  forward.forgetRetry();
   await forward.step(
     'mirrors',
     'Wait until enough mirrors serve the release',
@@ -403,9 +404,13 @@ class Forward {
       .catch(() => undefined);
   }
 
-  /** Does a person's retry come within so many milliseconds? Without a time it is waited for. */
-  async retriedWithin(milliseconds: number | undefined): Promise<boolean> {
+  /** One that came for an earlier step says nothing of the next. */
+  forgetRetry(): void {
     this.#retry = false;
+  }
+
+  /** Has a person's retry come, or does it within so many milliseconds? Without a time it is waited for. */
+  async retriedWithin(milliseconds: number | undefined): Promise<boolean> {
     if (milliseconds === undefined) await this.wait(() => this.#retry);
     else await condition(() => this.#retry || this.stopped, milliseconds);
     if (this.stopped) throw new Stopped();
