@@ -54,6 +54,7 @@ export async function publishReleasePages(
     const shown = {
       ...{ name, title, description, osname, ref: release?.ref ?? ref, architectures, url: target.url },
       ...{ fingerprint: key.fingerprint, builds: stream.publish.buildlogs.url, home },
+      testing: stream.publish.testing?.url,
     };
     await writeReleasePages(folder, {
       generated: now.toISOString(),
