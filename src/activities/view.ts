@@ -1,7 +1,7 @@
 /** What the stream workflow reads and keeps outside of itself. */
 import { Context } from '@temporalio/activity';
-import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
+import { WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { ActivityFailure, ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
 import type { StreamView } from '../domain/promotion.js';
 import { readReleases, readView, recalledView, saveView } from '../release/release-index.js';
 import { loadStream } from '../streams/load.js';
@@ -45,20 +45,30 @@ export const viewActivities = (host: Host) => ({
       _step,
       { id, attempt }: StepArgs & { id: string; attempt: number },
     ): Promise<RebuildNews | undefined> => {
-      const handle: WorkflowHandle = Context.current().client.workflow.getHandle(id);
-      try {
-        if ((await handle.describe()).status.name === 'RUNNING') return undefined;
-        return { attempt, state: 'testing', ...((await handle.result()) as RebuildResult) };
-      } catch (error) {
-        const gone = { attempt, state: 'failed', note: 'its workflow was gone' } as const;
-        if (error instanceof WorkflowNotFoundError) return gone;
-        if (!(error instanceof WorkflowFailedError)) throw error;
-        const { cause } = error;
-        if (cause instanceof CancelledFailure) return { attempt, state: 'cancelled' };
-        if (cause instanceof TerminatedFailure) return { ...gone, note: 'its workflow was terminated' };
-        const code = cause instanceof ApplicationFailure ? (cause.type ?? 'CommandFailed') : 'CommandFailed';
-        return { ...gone, note: `${code}: ${cause?.message ?? error.message}` };
-      }
+      const end = await endOf(Context.current().client, id);
+      return end && { attempt, ...end };
     },
   ),
 });
+
+/** How a rebuild's workflow has ended; undefined while it runs. */
+export async function endOf(client: Client, id: string): Promise<Omit<RebuildNews, 'attempt'> | undefined> {
+  const handle = client.workflow.getHandle<() => Promise<RebuildResult>>(id);
+  const failed = (note: string) => ({ state: 'failed', note }) as const;
+  try {
+    if ((await handle.describe()).status.name === 'RUNNING') return undefined;
+    const { build, commits } = await handle.result();
+    return { state: 'testing', build, commits };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return failed('its workflow was gone');
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const { cause } = error;
+    if (cause instanceof CancelledFailure) return { state: 'cancelled' };
+    if (cause instanceof TerminatedFailure) return failed('its workflow was terminated');
+    const code = cause instanceof ApplicationFailure ? cause.type : undefined;
+    // That of the step that it failed with.
+    const step = cause instanceof ActivityFailure ? cause.cause : undefined;
+    const inner = step instanceof ApplicationFailure ? step.type : undefined;
+    return failed(`${inner ?? code ?? 'CommandFailed'}: ${step?.message ?? cause?.message ?? error.message}`);
+  }
+}

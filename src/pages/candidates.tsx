@@ -1,6 +1,7 @@
 /** What may become the next release, and who still has to say so. */
 import type { CadenceRow } from '../domain/cadence.js';
 import type { Promotion, StreamView } from '../domain/promotion.js';
+import { Attempts } from './attempts.js';
 import { fileLink, shellWord } from './facts.js';
 import { When } from './layout.js';
 import { pageLink } from './links.js';
@@ -101,6 +102,7 @@ function Candidate({ promotion, approvers, stream }: CandidateProps) {
           </>
         )}
       </dl>
+      {promotion.attempts && <Attempts promotion={promotion} attempts={promotion.attempts} stream={stream} />}
     </article>
   );
 }

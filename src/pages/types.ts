@@ -63,6 +63,8 @@ export interface ReleaseStreamFacts extends Omit<StreamFacts, 'releases'> {
   readonly repo?: string | undefined;
   /** The folder of the build pages, without `index.html`: http(s) address, or link from the release location's root. */
   readonly builds?: string | undefined;
+  /** Likewise the folder of the pages of signed builds that wait for a decision. */
+  readonly testing?: string | undefined;
 }
 
 export interface ReleasesInput {

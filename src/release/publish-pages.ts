@@ -56,6 +56,7 @@ export async function publishReleasePages(
       ...{ name, title, description, osname, ref: release?.ref ?? ref, architectures, url: target.url },
       ...(isSplit(place) ? { repo: place.target.url } : {}),
       ...{ fingerprint: key.fingerprint, builds: stream.publish.buildlogs.url, home },
+      testing: stream.publish.testing?.url,
     };
     await writeReleasePages(folder, {
       generated: now.toISOString(),

@@ -264,7 +264,16 @@ export class Decisions {
   ): Promise<{ answer: Answer; verified?: Verified | undefined }> {
     const { entity } = this;
     await getExternalWorkflowHandle(promotionId(entity.stream, open.build)).signal(decisionSignal, decision);
-    await condition(() => entity.promotion(open.build) !== open, '10s');
+    const heard = () => {
+      const now = entity.promotion(open.build);
+      if (!now || !isRebuildDecision(decision.decision)) return now !== open;
+      const { nonce } = decision.approval;
+      return (
+        lastAttempt(now)?.number !== decision.attempt ||
+        allVotes(now.votes).some((vote) => vote.nonce === nonce)
+      );
+    };
+    await condition(heard, '10s');
     const promotion = entity.promotion(open.build);
     if (!promotion) return { answer: { message: `${open.build}: the promotion has ended` } };
     if (isRebuildDecision(decision.decision))

@@ -132,11 +132,16 @@ describe('decide', function () {
       assert.deepEqual(counting, [anns.nonce, bobs.nonce]);
       assert.deepEqual(rules, {
         approvers: [ann, bob].map(({ name, fingerprint }) => ({ name, fingerprint })),
-        approvals: { promote: 2, rollback: 1, announce: 1 },
+        approvals: {
+          ...{ promote: 2, rollback: 1, announce: 1 },
+          ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1 },
+        },
         proposerCounts: false,
         proposalAge: 28 * 86_400,
         remindEvery: 7200,
         hold: false,
+        mode: 'copy',
+        decisionRemindEvery: undefined,
       });
       await declare({ approvers: [bob] });
       assert.deepEqual((await standing(anns.nonce, bobs.nonce)).standing, [bobs.nonce]);

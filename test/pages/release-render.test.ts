@@ -11,7 +11,7 @@ import { layOut } from '../../src/pages/timeline-layout.js';
 import { writeReleasePages } from '../../src/pages/write.js';
 import { hash } from './packages.js';
 import {
-  backed, backedNotes, blank, calendar, candidate, current, documents, former, generated, index, input, notes, proposed, view,
+  backed, backedNotes, blank, calendar, candidate, current, documents, former, generated, index, input, notes, proposed, rebuilt, view,
 } from './release-site.js'; // prettier-ignore
 import { stream as builds } from './site.js';
 
@@ -70,6 +70,34 @@ describe('release pages', () => {
       /2 more .* from Bob and Carol\./,
     );
     assert.match(withPromotions({ ...proposed, missing: [] }), /nobody is left to give it/);
+  });
+
+  it('show every attempt at a signed rebuild, and what the SIG says of the last', () => {
+    const shown = withPromotions(rebuilt);
+    assert.match(
+      shown,
+      /3 ✓ can be tested \S+ test x86_64 test aarch64 netbase 6\.5-1\.noarch; without .*; stream files/,
+    );
+    assert.match(shown, /2 ○ cancelled 20261121_04 the same once more 2026-11-21 10:00 UTC/);
+    assert.match(shown, /1 ✗ failed SourceMissing: vim <b>8<\/b> none yet as accepted/);
+    assert.match(shown, /✓ release Alice Arbor, 2026-11-23 09:05 UTC \(1 of 2\) : boots/);
+    assert.match(shown, /✓ redo Bob Birch, 2026-11-23 09:05 UTC \(1 of 1\)/);
+    assert.match(
+      shown,
+      /Still asked Carol Cedar, .* To decide treeline decide sample 20261122_01 and one of release , redo , rework , abandon/,
+    );
+    const attempts = rebuilt.attempts ?? [];
+    const differs = { ...attempts[2]!, state: 'differs', ended: undefined } as const;
+    const waiting = withPromotions({ ...rebuilt, phase: 'rebuilding', attempts: attempts.with(2, differs) });
+    assert.match(waiting, /● differs/);
+    assert.match(waiting, /and one of accept , redo , rework , abandon/);
+    const running = withPromotions({
+      ...rebuilt,
+      phase: 'rebuilding',
+      attempts: attempts.with(2, { ...differs, state: 'running' }),
+    });
+    assert.match(running, /● running/);
+    assert.doesNotMatch(running, /To decide|test x86_64/);
   });
 
   it('say what each phase means', () => {

@@ -14,7 +14,7 @@ import {
 import type { ReleasesInput, ReleaseStreamFacts } from '../../src/pages/types.js';
 import { writeReleasePages } from '../../src/pages/write.js';
 import { hash, hostile } from './packages.js';
-import { newer, stream as builds } from './site.js';
+import { newer, older, stream as builds } from './site.js';
 
 const fingerprint = 'C99E737D7BC92E56D61C12796231C6DFCC378F33';
 const url = 'http://127.0.0.1:8470/releases/sample';
@@ -32,6 +32,8 @@ export const stream: ReleaseStreamFacts = {
   architectures: ['x86_64', 'aarch64'],
   fingerprint,
   builds: '../../buildlogs/sample/',
+  // Signed builds have pages like those of others.
+  testing: '../../buildlogs/sample/',
 };
 
 const back = {
@@ -113,6 +115,42 @@ export const proposed: Promotion = {
   expires: '2026-12-21T06:00:00Z',
 };
 
+/** Its third attempt at a signed rebuild waits for a decision. */
+export const rebuilt: Promotion = {
+  ...proposed,
+  ...{
+    build: older,
+    phase: 'deciding',
+    proposedBy: 'Alice Arbor',
+    missing: ['Carol Cedar', hostile],
+  },
+  approvals: [alice, { ...alice, approver: 'Bob Birch' }],
+  votesNeeded: { release: 2, redo: 1, rework: 1, accept: 1, abandon: 1 },
+  votes: {
+    release: [{ ...alice, onto: current, signed: candidate, reason: `boots ${hostile}` }],
+    redo: [{ ...alice, approver: 'Bob Birch', onto: current, reuse: false }],
+  },
+  attempts: [
+    {
+      ...{ number: 1, kind: 'first', reuse: true, state: 'failed' },
+      ...{
+        began: '2026-11-21T08:00:00Z',
+        ended: '2026-11-21T09:30:00Z',
+        note: 'SourceMissing: vim <b>8</b>',
+      },
+    },
+    {
+      ...{ number: 2, kind: 'redo', reuse: true, state: 'cancelled', build: '20261121_04' },
+      ...{ began: '2026-11-21T10:00:00Z', ended: '2026-11-21T10:05:00Z' },
+    },
+    {
+      ...{ number: 3, kind: 'rework', reuse: false, state: 'testing', build: candidate },
+      changes: { pin: { netbase: `6.5-1.noarch` }, drop: [hostile], files: 'current' },
+      ...{ began: '2026-11-22T08:00:00Z', ended: '2026-11-22T11:00:00Z' },
+    },
+  ],
+};
+
 const history: readonly DecisionRecord[] = [
   {
     at: '2026-11-23T12:31:00Z',
@@ -137,7 +175,7 @@ const history: readonly DecisionRecord[] = [
 export const view: StreamView = {
   stream: 'sample',
   current,
-  promotions: [proposed],
+  promotions: [proposed, rebuilt],
   inWork: null,
   released: [],
   vetoes: [{ build: '20261121_01', by: 'Carol Cedar', fingerprint: alice.fingerprint }],
@@ -286,7 +324,7 @@ export async function makeReleaseSite(): Promise<{ root: string; remove(): Promi
   await put('index.html');
   await put('buildlogs/sample/index.html');
   for (const arch of stream.architectures)
-    await put(`buildlogs/sample/builds/${candidate}/${arch}/index.html`);
+    for (const build of [candidate, older]) await put(`buildlogs/sample/builds/${build}/${arch}/index.html`);
   await writeReleasePages(dir, {
     ...input,
     pages: [{ notes }, { notes: backedNotes, next: current, rolledBack: back }],

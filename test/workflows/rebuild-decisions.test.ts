@@ -460,6 +460,30 @@ describe('promotion with signed rebuilds', function () {
         await world.client.workflow.getHandle(rebuildId(world.stream, first, 3)).result();
         await world.start();
         await world.attempt(first, 3, 'testing', 'deciding');
+        const ends = [
+          ['failed', 'BootTestFailed: no login', undefined],
+          ['cancelled', undefined, 'cancel'],
+          ['failed', 'its workflow was terminated', 'terminate'],
+        ] as const satisfies readonly (readonly [string, string | undefined, string | undefined])[];
+        for (const [place, [state, note, how]] of ends.entries()) {
+          const number = 4 + place;
+          if (how === undefined) world.fails('testAttempt', 'BootTestFailed', { message: 'no login' });
+          const held = world.hold('testAttempt');
+          await world.say('redo', first, 'alice');
+          await held.reached;
+          await until('it is saved', 60, () => world.saved?.promotions[0]?.attempts?.length === number);
+          await world.terminate(streamId(world.stream));
+          await world.terminate(promotionId(world.stream, first));
+          const rebuild = world.client.workflow.getHandle(rebuildId(world.stream, first, number));
+          if (how === 'cancel') await rebuild.cancel();
+          if (how === 'terminate') await rebuild.terminate();
+          if (how !== 'cancel') held.open();
+          await assert.rejects(rebuild.result());
+          delete world.steps.testAttempt;
+          await world.start();
+          const { attempts: known } = await world.attempt(first, number, state, 'deciding');
+          assert.equal(known?.at(-1)?.note, note);
+        }
       },
 
       async 'finds a rebuild that was begun after what is known was saved'(world) {

@@ -11,6 +11,7 @@ import { bundleWorkflowCode, Worker, type ReplayWorkerOptions } from '@temporali
 import { randomUUID } from 'node:crypto';
 import type { Standing } from '../../src/activities/decide.js';
 import type { ReleasePlan } from '../../src/activities/release.js';
+import { endOf } from '../../src/activities/view.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
 import type { Question } from '../../src/release/authority.js';
 import type { RunRecord } from '../../src/domain/run.js';
@@ -522,12 +523,8 @@ export class World {
       return { build: signed, commits: commitsOf(signed) };
     },
     rebuildEnd: async ({ id, attempt }) => {
-      const handle = this.client.workflow.getHandle(String(id));
-      const status = (await handle.describe().catch(ignore))?.status.name;
-      if (status === 'RUNNING') return undefined;
-      if (status === 'COMPLETED')
-        return { attempt, state: 'testing', ...((await handle.result()) as object) };
-      return { attempt, state: 'failed', note: status === undefined ? 'was gone' : `was ${status}` };
+      const end = await endOf(this.client, String(id));
+      return end && { attempt, ...end };
     },
     recall: (): StreamView => ({ ...(this.saved ?? emptyView(this.stream)), inWork: null }),
     saveView: ({ view }) => void (this.saved = view as StreamView),
