@@ -219,9 +219,9 @@ describe('rebuildSource', function () {
       await hands.news('Failed', { srpm: 'other-1.0-1.src.rpm' });
       // Chained to ours: same key, target and timestamp.
       await hands.news('Failed', { arch: 'i386' });
-      await hands.news('Success', { arch: 'noarch' });
       // Long enough for it to go astray.
       await new Promise((resolve) => setTimeout(resolve, 1500));
+      await hands.news('Success', { arch: 'noarch' });
       await hands.results(rpms.good);
       await hands.news('Success');
       await hands.news('Success');
