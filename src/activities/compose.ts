@@ -46,7 +46,12 @@ export const composeActivities = (host: Host) => {
       mkdir(cache, { recursive: true }),
       mkdir(store.archDir(args, args.arch), { recursive: true }),
     ]);
-    const { treefile, releasever, repos } = stream;
+    const { treefile, releasever } = stream;
+    // dnf fills it in for what it downloads, but not in the path of a package on this machine.
+    const repos = stream.repos.map((repo) => ({
+      ...repo,
+      baseurl: repo.baseurl.replaceAll('$basearch', args.arch),
+    }));
     return { treefile, releasever, repos, arch: args.arch, work, cache, repo: store.repo(stream.name) };
   }
 

@@ -64,9 +64,8 @@ export async function approvedPackages(step: Step, host: Host, args: ApprovedArg
     commits: { [args.arch]: run.commit },
   } as const;
   await authority(step, store, base, release, promoted, work);
-  if (attempt > 1) {
-    const decision = kind === 'rework' ? kind : 'redo';
-    const again = { decision, build, onto, attempt: attempt - 1, reuse, changes } as const;
+  if (kind !== undefined && kind !== 'first') {
+    const again = { decision: kind, build, onto, attempt: attempt - 1, reuse, changes } as const;
     await authority(step, store, base, release, again, work);
   } else if (changes) throw drift(`${build}: a first attempt has no changes`);
 

@@ -13,13 +13,8 @@ import {
   type TreeDifference,
 } from '../domain/equivalence.js';
 import { lockfile } from '../domain/lockfile.js';
-import {
-  acceptedRun,
-  rebuildChanges,
-  rebuildPackages,
-  type AcceptedRun,
-  type RebuildChanges,
-} from '../domain/rebuild-packages.js';
+import { acceptedRun, rebuildPackages, type AcceptedRun } from '../domain/rebuild-packages.js';
+import { reworkChanges, type ReworkChanges } from '../domain/statement.js';
 import type { Stream } from '../domain/stream.js';
 import { checkoutCommand } from '../rpm/difference.js';
 import { readDatabaseDetails, readDetails, type RpmDetails } from '../rpm/headers.js';
@@ -58,7 +53,7 @@ export async function readEquivalence(
   const run = await needJson(at('accepted-run.json'), acceptedRun);
   const accepted = await needJson(at('accepted.json'), lockfile);
   const packages = await needJson(at('packages.json'), rebuildPackages);
-  const changes = (await readJson(at('changes.json'), rebuildChanges)) ?? { pin: {}, drop: [] };
+  const changes = (await readJson(at('changes.json'), reworkChanges)) ?? { pin: {}, drop: [] };
   const settings = stream.release?.rebuild;
 
   const differences: Difference[] = comparePackages(accepted, packages, settings?.reimzul.disttag ?? '');
@@ -130,7 +125,7 @@ async function reworkedPaths(
   store: Store,
   run: AcceptedRun,
   args: ArchStepArgs & { readonly commit: string },
-  { pin, drop }: RebuildChanges,
+  { pin, drop }: Pick<ReworkChanges, 'pin' | 'drop'>,
   work: string,
 ): Promise<string[]> {
   const names = new Set([...Object.keys(pin), ...drop]);
