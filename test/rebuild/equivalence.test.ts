@@ -9,6 +9,7 @@ import { equivalence } from '../../src/domain/equivalence.js';
 import type { Lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import { instanceKeyFile, signingHome } from '../../src/keys/gpg.js';
+import { packageRoot } from '../../src/settings.js';
 import { needJson, writeJson } from '../../src/store/store.js';
 import { runActivity } from '../steps/activity.js';
 import { barSpec, Fixture, fooSpec, type Attempt, type Rpm } from './fixture.js';
@@ -28,7 +29,7 @@ describe('a signed tree', function () {
       env: { SOURCE_DATE_EPOCH: '1700000000' },
     });
     const database = join(folder, 'usr/share/rpm');
-    await f.s.step.run(['python3', '-I', 'src/composers/dnf/rpmdb.py', database], { cwd: process.cwd() });
+    await f.s.step.run(['python3', '-I', join(packageRoot, 'src/composers/dnf/rpmdb.py'), database]);
     await f.s.step.run(['cp', '-a', join(folder, 'etc'), join(folder, 'usr/etc')]);
     for (const name of await readdir(folder))
       if (name !== 'usr') await rm(join(folder, name), { recursive: true });
@@ -37,16 +38,20 @@ describe('a signed tree', function () {
     await cp(instanceKeyFile(f.s.at('state')), join(trusted, 'key.asc'));
     await writeFile(join(remotes, 'tiny.conf'), conf());
   }
-  const conf = (change: Record<string, string | undefined> = {}) =>
-    `# Where updates come from\n[remote "tiny"]\n${Object.entries({
+  /** The tree's remote configuration; a key that is undefined is left out. */
+  function conf(change: Record<string, string | undefined> = {}): string {
+    const settings: Record<string, string | undefined> = {
       url: `${f.web.url}/mirror/repo/`,
       'gpg-verify': 'true',
       'gpg-verify-summary': 'true',
       gpgkeypath: '/usr/share/tiny/key.asc',
       ...change,
-    })
-      .flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}\n`]))
-      .join('')}`;
+    };
+    const lines = Object.entries(settings).filter(([, value]) => value !== undefined);
+    return ['# Where updates come from', '[remote "tiny"]', ...lines.map((pair) => pair.join('=')), ''].join(
+      '\n',
+    );
+  }
 
   before(async () => {
     f = await Fixture.make();

@@ -10,6 +10,7 @@ import { imageTools } from '../../images/tools.js';
 import { instanceKeyFile, readKey, requirePrivateKey, signingHome, type KeyFacts } from '../../keys/gpg.js';
 import { examineKey, expiresWithin } from '../../keys/strength.js';
 import type { Settings } from '../../settings.js';
+import type { Step } from '../../steps/step.js';
 import { findTool, tool, type Tool } from '../../steps/tools.js';
 import { listStreams, loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
@@ -112,29 +113,33 @@ interface SigningKeyUse {
 async function checkKeys(settings: Settings): Promise<Check[]> {
   const step = await commandStep(settings, 'doctor');
   const home = signingHome(settings.state);
-  return Promise.all(
-    [...(await signingKeys(settings))].map(async ([file, { what, instance = false, expiryWarning }]) => {
-      const check = { role: 'signing', what };
-      try {
-        if (expiryWarning !== undefined) {
-          const key = await examineKey(step, home, file);
-          const soon = expiresWithin(key, expiryWarning, new Date()) ? ': renew it soon' : '';
-          return {
-            ...check,
-            ok: true,
-            detail: `${key.fingerprint}, ${key.algorithm}${expiryOf(key)}${soon}`,
-          };
-        }
-        const key = await readKey(step, file);
-        await requirePrivateKey(step, home, key);
-        return { ...check, ok: true, detail: `${key.fingerprint}${expiryOf(key)}` };
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        const detail = instance ? `${message}; \`treeline init\` makes it` : `${message}; import it`;
-        return { ...check, ok: false, detail, optional: !instance };
-      }
-    }),
-  );
+  const checks: Check[] = [];
+  // One after the other: each gpg may start the home's agent, which ends with the command that started it.
+  for (const [file, use] of await signingKeys(settings)) checks.push(await checkKey(step, home, file, use));
+  return checks;
+}
+
+async function checkKey(
+  step: Step,
+  home: string,
+  file: string,
+  { what, instance = false, expiryWarning }: SigningKeyUse,
+): Promise<Check> {
+  const check = { role: 'signing', what };
+  try {
+    if (expiryWarning !== undefined) {
+      const key = await examineKey(step, home, file);
+      const soon = expiresWithin(key, expiryWarning, new Date()) ? ': renew it soon' : '';
+      return { ...check, ok: true, detail: `${key.fingerprint}, ${key.algorithm}${expiryOf(key)}${soon}` };
+    }
+    const key = await readKey(step, file);
+    await requirePrivateKey(step, home, key);
+    return { ...check, ok: true, detail: `${key.fingerprint}${expiryOf(key)}` };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const detail = instance ? `${message}; \`treeline init\` makes it` : `${message}; import it`;
+    return { ...check, ok: false, detail, optional: !instance };
+  }
 }
 
 const expiryOf = ({ expires }: KeyFacts) =>
