@@ -1,9 +1,9 @@
 /** What a decision about a signed rebuild says: filled in from its last attempt, and shown before it is signed. */
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Lockfile } from '../domain/lockfile.js';
 import { releasedAs, type Attempt, type Promotion } from '../domain/promotion.js';
 import type { RebuildDecision, ReworkChanges } from '../domain/statement.js';
+import { equivalence } from '../domain/equivalence.js';
 import { signedName, type Architecture, type Stream } from '../domain/stream.js';
 import { readJson, type Store } from '../store/store.js';
 import { findBuild } from './builds.js';
@@ -142,17 +142,11 @@ async function showSigned(store: Store, stream: string, signed: string, onto: st
   console.log();
 }
 
-/** Of the equivalence report only what people read first. */
-const equivalence = z.looseObject({
-  summary: z.string().optional(),
-  unexpected: z.array(z.unknown()).optional(),
-});
-
 async function showEquivalence(file: string): Promise<void> {
   const report = await readJson(file, equivalence);
   if (!report) return;
-  if (report.summary !== undefined) console.log(clean(report.summary));
-  const count = report.unexpected?.length ?? 0;
+  const { expected, unexpected: count } = report.counts;
+  console.log(`${expected} expected differences from the accepted build`);
   console.log(
     count === 0
       ? 'no unexpected difference from the accepted build'

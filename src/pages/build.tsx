@@ -111,6 +111,18 @@ const Facts = ({ meta }: Pick<BuildInput, 'meta'>) => (
         </dd>
       </>
     )}
+    {meta.treeline.rebuild && (
+      <>
+        <dt>Signed rebuild</dt>
+        <dd>
+          of {meta.treeline.rebuild.accepted}, attempt {meta.treeline.rebuild.attempt}:{' '}
+          <a href={fileLink(meta.treeline.rebuild.packages)}>
+            {meta.treeline.rebuild.rebuilt} of {meta.treeline.packages} packages rebuilt
+          </a>
+          , <a href={fileLink(meta.treeline.rebuild.equivalence)}>compared with the accepted build</a>
+        </dd>
+      </>
+    )}
     <dt>Composer</dt>
     <dd>{meta.treeline.composer}</dd>
     <dt>Signing key</dt>

@@ -267,7 +267,9 @@ async function compare(
 class Acceptance {
   #asked = 0;
   constructor() {
-    setHandler(acceptSignal, () => void this.#asked++);
+    setHandler(acceptSignal, () => {
+      this.#asked++;
+    });
   }
 
   async wait(

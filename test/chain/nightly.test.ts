@@ -1,10 +1,10 @@
 /**
  * The chain end to end, told as one story on one instance: a build that survives killed workers and a killed server, a night without a
- * change, an update during which the repo changes, and machines that upgrade from what was published.
+ * change, and an update during which the repo changes.
  */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildIndex, type BuildMeta } from '../../src/domain/metadata.js';
@@ -193,19 +193,5 @@ describe('the nightly chain', function () {
     assert.deepEqual(second.pkgdiff, diff);
     assert.equal(second['ostree-parent'], first['ostree-commit']);
     await saveHistory(await instance.client(), 'nightly/sample', run, 'nightly-repo-changed');
-  });
-
-  it('upgrades a machine of the first build over HTTP with GPG verification, and a wrong signature is refused', async () => {
-    const { upgrade } = await import('./upgrade.js');
-    const work = join(instance.settings.state, 'guest');
-    await mkdir(work);
-    const disk = join(
-      instance.store().www(),
-      'buildlogs/sample/builds',
-      first.buildid,
-      'x86_64',
-      first.images.qcow2!.path,
-    );
-    await upgrade(instance, { disk, work, from: first, tools: systemPath });
   });
 });

@@ -37,7 +37,10 @@ describe('treeline command', function () {
     assert.equal((await instance.cli('nightly')).exitCode, 2);
     const roles = await instance.cli('worker', '--roles', 'compose,paint');
     assert.equal(roles.exitCode, 2);
-    assert.match(roles.stderr, /no role paint; there are: control, compose, images, signing, publish/);
+    assert.match(
+      roles.stderr,
+      /no role paint; there are: control, compose, images, reimzul, signing, publish/,
+    );
     assert.equal((await instance.cli('help')).exitCode, 0);
   });
 

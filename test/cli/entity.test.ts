@@ -39,7 +39,12 @@ describe('decisions from the command line', function () {
     await storeBuilds(instance.store(), 'sample.signed', [signedBuild]);
     const { run: signedRun } = await findBuild(instance.store(), `sample.signed/${signedBuild}`);
     await writeJson(join(instance.store().archDir(signedRun, 'x86_64'), 'build', 'equivalence.json'), {
-      ...{ summary: '2 packages rebuilt, 0 files differ', unexpected: ['/usr/lib/issue'] },
+      ...{ stream: 'sample.signed', architecture: 'x86_64', counts: { expected: 2, unexpected: 1 } },
+      ...{
+        accepted: { build: signedBuild, commit: 'a' },
+        rebuilt: { commit: 'b', packages: 2 },
+        differences: [],
+      },
     });
     await instance.startServer();
     connection = await NativeConnection.connect({ address: instance.settings.temporalAddress });
@@ -148,7 +153,7 @@ describe('decisions from the command line', function () {
     const release = await shown(signedBuild, 'release');
     assert.match(release, /^sample 20261121_01, attempt 2 \(testing\)\n20261123_09 is released: it replaces/);
     assert.match(release, /qcow2 +a\.qcow2 +1\.0 GiB +passed/);
-    assert.match(release, /2 packages rebuilt, 0 files differ\n1 unexpected difference from/);
+    assert.match(release, /2 expected differences from the accepted build\n1 unexpected difference from/);
     assert.match(release, /netbase +changed +1-1\.noarch +2-1\.noarch/);
     assert.match(await shown(accepted, 'redo'), /attempt 3 begins with the same inputs; signed packages/);
     const rework = await shown(

@@ -24,6 +24,7 @@ describe('failures', () => {
       'machine',
       'package',
       'publish',
+      'rebuild',
       'signing',
       'test',
     ]);

@@ -1,4 +1,4 @@
-/** A machine booted from an image upgrades itself from the served buildlogs. */
+/** A machine booted from an image upgrades itself from the served mirror. */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
 import { createWriteStream } from 'node:fs';
@@ -14,17 +14,15 @@ export interface UpgradeInput {
   readonly work: string;
   readonly from: BuildMeta;
   readonly tools: string;
-  /** Where the repo is below the instance's web root; default the sample's buildlogs. */
-  readonly place?: string;
-  /** What the machine follows; default the build's ref. */
-  readonly ref?: string;
+  /** Where the repo is below the instance's web root. */
+  readonly place: string;
 }
 
 const remote = '/etc/ostree/remotes.d/sample.conf';
 
 export async function upgrade(
   instance: TestInstance,
-  { disk, work, from, tools, place = 'buildlogs/sample', ref = from.ref }: UpgradeInput,
+  { disk, work, from, tools, place }: UpgradeInput,
 ): Promise<void> {
   const controller = new AbortController();
   const step = createStep({
@@ -54,7 +52,9 @@ export async function upgrade(
       `s#^url=.*#url=http://10.0.2.2:${instance.settings.webPort}/${path}#`,
       remote,
     ]);
-  const head = (await readFile(join(instance.store().www(), place, 'repo/refs/heads', ref), 'utf8')).trim();
+  const head = (
+    await readFile(join(instance.store().www(), place, 'repo/refs/heads', from.ref), 'utf8')
+  ).trim();
 
   let guest = await boot();
   try {
@@ -76,7 +76,7 @@ export async function upgrade(
     );
 
     await pointTo(guest, 'evil/repo');
-    await publishEvil(instance, place, ref);
+    await publishEvil(instance, place, from.ref);
     await assert.rejects(guest.ssh(['sudo', 'ostree', 'admin', 'upgrade']), /[Ss]ignature|GPG/);
 
     await pointTo(guest, `${place}/repo`);

@@ -1,0 +1,240 @@
+/**
+ * The signed rebuild from a nightly to readers of mirror and cloud, on real tools: a real beanstalkd, the local builder that compiles, real
+ * signatures, a rework that the SIG asks for, a release, and a machine of it that upgrades to the next one. The worker, the
+ * builder and beanstalkd die by SIGKILL on the way.
+ */
+import assert from 'node:assert/strict';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { execa } from 'execa';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
+import type { Attempt, Promotion, StreamView } from '../../src/domain/promotion.js';
+import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
+import { releaseIndex } from '../../src/domain/release.js';
+import { signingHome } from '../../src/keys/gpg.js';
+import { approversHome } from '../../src/sample/approvers.js';
+import { LocalReimzul } from '../support/reimzul.js';
+import { saveHistory } from '../support/histories.js';
+import { TestInstance } from '../support/instance.js';
+import { freePort, until } from '../support/ports.js';
+import { assertNoSecrets } from '../support/secrets.js';
+import { startSmtp, type Smtp } from '../support/smtp.js';
+import { upgrade } from './upgrade.js';
+
+const stream = 'sample-signed';
+
+describe('a signed rebuild', function () {
+  this.timeout('20m');
+  let instance: TestInstance;
+  let reimzul: LocalReimzul;
+  let smtp: Smtp;
+  let home: string;
+  let work: string;
+  const builds: string[] = [];
+  /** What was released, oldest first. */
+  const released: string[] = [];
+
+  before(async () => {
+    smtp = await startSmtp({ tls: 'none' });
+    instance = await TestInstance.create();
+    work = await mkdtemp(join(tmpdir(), 'treeline-signed-'));
+    await instance.withSample();
+    home = approversHome(instance.settings.state);
+    const beanstalk = `127.0.0.1:${await freePort()}`;
+    await instance.ship(stream, (declared) => {
+      declared.images = [];
+      const release = declared.release as Record<string, unknown>;
+      const { reimzul: settings, ...rebuild } = release.rebuild as Record<string, unknown>;
+      release.rebuild = {
+        ...rebuild,
+        reimzul: { ...(settings as object), beanstalk, lost: '20s', deadline: '5m' },
+      };
+      release.mail = {
+        server: `smtp://127.0.0.1:${smtp.port}`,
+        startTls: 'never',
+        from: 'sig@sample.invalid',
+      };
+      release.sig = { to: ['sig@sample.invalid'] };
+      release.announce = { to: ['announce@sample.invalid'] };
+    });
+    await instance.start();
+    reimzul = await LocalReimzul.start(instance, beanstalk);
+    await nightly();
+  });
+  after(async () => {
+    await reimzul.close();
+    await instance.close();
+    await smtp.close();
+    await rm(work, { recursive: true, force: true });
+  });
+
+  async function nightly(): Promise<void> {
+    await instance.nightly(stream);
+    builds.push((await instance.result(stream)).build ?? '');
+  }
+  const as = (name: string) => ['--gnupg-home', home, '--key', `${name}@sample.invalid`, '--yes'];
+  const ok = async (...args: string[]) => {
+    const { exitCode, stdout, stderr } = await instance.cli(...args);
+    assert.equal(exitCode, 0, `${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  /** Undefined while no worker answers. */
+  const view = async (): Promise<StreamView | undefined> =>
+    (await instance.client()).workflow
+      .getHandle(`stream/${stream}`)
+      .query<StreamView>('view')
+      .catch(() => undefined);
+  const promotionOf = async (build: string): Promise<Promotion | undefined> =>
+    (await view())?.promotions.find((promotion) => promotion.build === build);
+  async function promote(build: string): Promise<void> {
+    await ok('promote', stream, build, ...as('alice'));
+    await ok('approve', stream, build, ...as('bob'));
+  }
+  /** The attempt, when it has ended well. */
+  async function tested(build: string, number: number): Promise<Attempt> {
+    let last: Attempt | undefined;
+    await until(`attempt ${number} at ${build} is tested`, 600, async () => {
+      const promotion = await promotionOf(build);
+      last = promotion?.attempts?.find((attempt) => attempt.number === number);
+      if (last && ['failed', 'differs', 'cancelled'].includes(last.state)) assert.fail(JSON.stringify(last));
+      return last?.state === 'testing' && promotion?.phase === 'deciding';
+    });
+    return last ?? assert.fail();
+  }
+  const url = (place: string) => `http://127.0.0.1:${instance.settings.webPort}/${place}/${stream}`;
+  const metaOf = async (place: string, build: string): Promise<BuildMeta> =>
+    buildMeta.parse(await (await fetch(`${url(place)}/builds/${build}/x86_64/meta.json`)).json());
+  async function release(build: string, attempt: Attempt): Promise<void> {
+    for (const name of ['alice', 'bob']) await ok('decide', stream, build, 'release', ...as(name));
+    const signed = attempt.build ?? '';
+    await until(`${signed} is released`, 300, async () => {
+      const now = await view();
+      const failed = now?.promotions.find(({ phase }) => phase === 'failed');
+      if (failed) assert.fail(failed.note);
+      return now?.current === signed && now.promotions.every((promotion) => promotion.build !== build);
+    });
+    released.push(signed);
+  }
+  const key = () => join(instance.settings.state, 'keys/treeline.asc');
+  async function clientHead(): Promise<string> {
+    const folder = await mkdtemp(join(work, 'client-'));
+    const repo = `--repo=${folder}`;
+    await execa('ostree', [repo, 'init', '--mode=archive']);
+    const verify = ['--set=gpg-verify=true', '--set=gpg-verify-summary=true', `--gpg-import=${key()}`];
+    await execa('ostree', [repo, 'remote', 'add', ...verify, 'r', `${url('mirror')}/repo`]);
+    await execa('ostree', [repo, 'pull', 'r', `${stream}/x86_64/standard`]);
+    return (await execa('ostree', [repo, 'rev-parse', `r:${stream}/x86_64/standard`])).stdout;
+  }
+
+  it('is compiled, signed, composed and tested through killed workers, builders and queues', async () => {
+    const [build = ''] = builds;
+    reimzul.pause();
+    await promote(build);
+    await until('a job waits', 120, () => reimzul.hasJobs('x86_64'));
+    await instance.killWorkers();
+    await reimzul.kill();
+    await instance.startWorker();
+    await reimzul.start();
+    const attempt = await tested(build, 1);
+    const meta = await metaOf('testing', attempt.build ?? '');
+    assert.equal(meta['ostree-commit'], attempt.commits?.x86_64);
+    const { rebuild: redone } = meta.treeline;
+    assert.equal(redone?.accepted, build);
+    assert.ok(redone.rebuilt >= 2, 'two really rebuilt');
+    const page = `${url('testing')}/builds/${meta.buildid}/x86_64`;
+    assert.match(await (await fetch(`${page}/equivalence.html`)).text(), /netbase/);
+    const packages = rebuildPackages.parse(await (await fetch(`${page}/packages.json`)).json());
+    const own = Object.entries(packages).filter(([, { origin }]) => origin === 'rebuilt');
+    assert.ok(own.some(([name]) => name === 'treeline-sample-tools'));
+    for (const [name, { evra }] of own) assert.match(evra, /\.tl1\.\w+$/, name);
+  });
+
+  it('is reworked with a changed image list, and released to mirror and cloud by two statements', async () => {
+    const [build = ''] = builds;
+    const images = 'images:\n  - kind: qcow2\n    size: 2GiB\n';
+    await instance.edit(stream, 'stream.yaml', (text) => text.replace(/^images: \[\]\n/m, images));
+    const reason = ['--reason', 'with an image'];
+    await ok('decide', stream, build, 'rework', '--current-files', '--reuse', ...reason, ...as('alice'));
+    const attempt = await tested(build, 2);
+    assert.equal(attempt.kind, 'rework');
+    const stale = await instance.cli('decide', stream, '20200101_01', 'release', ...as('alice'));
+    assert.notEqual(stale.exitCode, 0);
+    await release(build, attempt);
+
+    const index = releaseIndex.parse(JSON.parse(await ok('releases', stream, '--json')));
+    const [entry] = index.releases;
+    assert.deepEqual(
+      [entry?.version, entry?.treeline.accepted, entry?.treeline.approvers],
+      [attempt.build, build, ['Alice', 'Bob']],
+    );
+    assert.equal(await clientHead(), entry?.commits[0]?.checksum);
+    assert.equal(smtp.mailbox.filter(({ to }) => to.includes('announce@sample.invalid')).length, 1);
+  });
+
+  it('is signed as it says: images on cloud, every package that must be ours', async () => {
+    const [signed = ''] = released;
+    const meta = await metaOf('cloud', signed);
+    const keyring = join(work, 'keyring.gpg');
+    await execa('gpg', ['--batch', '--yes', '--output', keyring, '--dearmor', key()]);
+    const at = `${url('cloud')}/builds/${signed}/x86_64`;
+    for (const image of Object.values(meta.images)) {
+      const [file, signature] = [join(work, image.path), join(work, `${image.path}.asc`)];
+      for (const [name, to] of [
+        [image.path, file],
+        [image.signature ?? '', signature],
+      ] as const)
+        // prettier-ignore
+        await writeFile(to, Buffer.from(await (await fetch(`${at}/${name}`)).arrayBuffer()));
+      await execa('gpgv', ['--keyring', keyring, signature, file]);
+    }
+    const run = (await instance.store().runOf(stream, signed)) ?? '';
+    const folder = instance.store().archDir({ stream: `${stream}.signed`, run }, 'x86_64');
+    const packages = rebuildPackages.parse(JSON.parse(await readFile(join(folder, 'packages.json'), 'utf8')));
+    const dbpath = `--dbpath=${join(work, 'rpmdb')}`;
+    await execa('rpmkeys', [dbpath, '--import', key()]);
+    for (const { origin, file } of Object.values(packages)) {
+      const check = ['--define', '_pkgverify_level all', '--checksig', join(folder, 'packages', file)];
+      const { exitCode, stdout } = await execa('rpmkeys', [dbpath, ...check], { reject: false });
+      // With our key alone: ours are good, and no others.
+      assert.equal(exitCode === 0, origin === 'rebuilt', stdout);
+    }
+  });
+
+  it('upgrades a machine of the old release to the new one over mirror, with GPG verification', async () => {
+    const [first = ''] = released;
+    await instance.edit(stream, 'stream.yaml', (text) =>
+      text.replace(/^images:\n(?:[ -].*\n)+/m, 'images: []\n'),
+    );
+    await ok('sample', 'bump', 'netbase');
+    await nightly();
+    const [, build = ''] = builds;
+    await promote(build);
+    await release(build, await tested(build, 1));
+    const from = await metaOf('cloud', first);
+    const disk = join(work, Object.values(from.images)[0]?.path ?? '');
+    await upgrade(instance, { disk, work, from, tools: instance.settings.path, place: `mirror/${stream}` }); // prettier-ignore
+  });
+
+  it('leaves no secret in histories, logs and published files, and keys for the signing role alone', async () => {
+    const client = await instance.client();
+    const histories: Record<string, string> = {};
+    for await (const { workflowId, runId, type } of client.workflow.list()) {
+      histories[`${workflowId} ${runId}`] = historyToJSON(
+        await client.workflow.getHandle(workflowId, runId).fetchHistory(),
+      );
+      if (type === 'rebuild') await saveHistory(client, workflowId, runId, `rebuild-${workflowId.at(-1)}`);
+    }
+    const { state } = instance.settings;
+    await assertNoSecrets(
+      { strings: histories, folders: [join(state, 'store'), join(state, 'www')] },
+      signingHome(state),
+    );
+    // As the user of the other roles.
+    const find = ['--reuid', '65534', '--regid', '65534', '--clear-groups', 'find', join(state, 'keys'), '-type', 'f', '-readable']; // prettier-ignore
+    const { stdout } = await execa('setpriv', find, { reject: false });
+    assert.doesNotMatch(stdout, /private-keys|gnupg/);
+    assert.ok((await readdir(signingHome(state))).length > 0);
+  });
+});
