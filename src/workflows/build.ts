@@ -6,7 +6,7 @@ import type { ChainPlan } from '../activities/prepare.js';
 import type { RunRecord } from '../domain/run.js';
 import type { Architecture } from '../domain/stream.js';
 import { compose, composeOn, control, images, publish, signing } from './activities.js';
-import { sideBySide, type Chain } from './chain.js';
+import { sideBySide, together, type Chain } from './chain.js';
 
 /** An architecture's part of a run, on the host that has its scratch folder. */
 export interface OnHost {
@@ -25,6 +25,56 @@ export const namer =
   (plan: ChainPlan): Named =>
   (step, arch) =>
     plan.architectures.length > 1 ? `${step}-${arch}` : step;
+
+/** On a host that fits: the last published commit is pulled there, while `work` runs. */
+export async function onHost<T>(
+  chain: Chain,
+  named: Named,
+  arch: Architecture,
+  work: (host: ReturnType<typeof composeOn>) => Promise<T>,
+): Promise<OnHost & { readonly worked: T }> {
+  const { hostQueue } = await chain.step(
+    named('preflight', arch),
+    'Check space, tools, keys and target',
+    (call, args) => compose(arch).preflight.executeWithOptions(call, [{ ...args, arch }]),
+  );
+  const host = composeOn(hostQueue);
+  const [parent, worked] = await together([
+    () =>
+      chain.step(
+        named('parent', arch),
+        'Pull the last published commit',
+        (call, args) => host.parent.executeWithOptions(call, [{ ...args, arch }]),
+        (value) => (value ? (value.version ?? value.commit.slice(0, 12)) : 'none yet'),
+      ),
+    () => work(host),
+  ]);
+  return { arch, hostQueue, parent, worked };
+}
+
+export const resolvePackages = (
+  chain: Chain,
+  named: Named,
+  arch: Architecture,
+  host: ReturnType<typeof composeOn>,
+) =>
+  chain.step(
+    named('resolve', arch),
+    'Resolve packages to a lockfile',
+    (call, args) => host.resolve.executeWithOptions(call, [{ ...args, arch }]),
+    (value) => `${value.packages} packages`,
+  );
+
+/** The tree, from the packages of the lockfile. */
+export async function makeTree(chain: Chain, named: Named, { arch, hostQueue }: OnHost): Promise<void> {
+  const host = composeOn(hostQueue);
+  await chain.step(named('download', arch), 'Fetch and verify packages', (call, args) =>
+    host.download.executeWithOptions(call, [{ ...args, arch }]),
+  );
+  await chain.step(named('compose', arch), 'Make the tree', (call, args) =>
+    host.compose.executeWithOptions(call, [{ ...args, arch }]),
+  );
+}
 
 export async function commitTree(
   chain: Chain,

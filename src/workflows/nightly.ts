@@ -12,19 +12,22 @@ import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@tempo
 import type { ChainPlan } from '../activities/prepare.js';
 import type { ChainResult } from '../domain/run.js';
 import type { Architecture } from '../domain/stream.js';
-import { compose, composeOn, control } from './activities.js';
+import { composeOn, control } from './activities.js';
 import {
   commitTree,
   finish,
   makeImages,
+  makeTree,
   namer,
+  onHost,
   publishBuild,
+  resolvePackages,
   signImages,
   type Named,
   type OnHost,
 } from './build.js';
 import { nightlyId, type NightlyInput } from './nightly-messages.js';
-import { Chain, describeFailure, sideBySide, together } from './chain.js';
+import { Chain, describeFailure, sideBySide } from './chain.js';
 
 /** A run starts over this often when a package repo changes under it. */
 const maxRounds = 3;
@@ -115,41 +118,18 @@ async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<Cha
 }
 
 async function prepare(chain: Chain, named: Named, arch: Architecture): Promise<Prepared> {
-  const { hostQueue } = await chain.step(
-    named('preflight', arch),
-    'Check space, tools, keys and target',
-    (call, args) => compose(arch).preflight.executeWithOptions(call, [{ ...args, arch }]),
+  const { worked, ...host } = await onHost(chain, named, arch, (there) =>
+    resolvePackages(chain, named, arch, there),
   );
-  const host = composeOn(hostQueue);
-  const [parent, resolved] = await together([
-    () =>
-      chain.step(
-        named('parent', arch),
-        'Pull the last published commit',
-        (call, args) => host.parent.executeWithOptions(call, [{ ...args, arch }]),
-        (value) => (value ? (value.version ?? value.commit.slice(0, 12)) : 'none yet'),
-      ),
-    () =>
-      chain.step(
-        named('resolve', arch),
-        'Resolve packages to a lockfile',
-        (call, args) => host.resolve.executeWithOptions(call, [{ ...args, arch }]),
-        (value) => `${value.packages} packages`,
-      ),
-  ]);
-  return { arch, hostQueue, parent, inputHash: resolved.inputHash };
+  return { ...host, inputHash: worked.inputHash };
 }
 
 /** Makes the tree; answers the repos that have changed since the lockfile was made. */
-async function composeTree(chain: Chain, named: Named, { arch, hostQueue }: Prepared): Promise<string[]> {
+async function composeTree(chain: Chain, named: Named, prepared: Prepared): Promise<string[]> {
+  const { arch, hostQueue } = prepared;
   const host = composeOn(hostQueue);
   try {
-    await chain.step(named('download', arch), 'Fetch and verify packages', (call, args) =>
-      host.download.executeWithOptions(call, [{ ...args, arch }]),
-    );
-    await chain.step(named('compose', arch), 'Make the tree', (call, args) =>
-      host.compose.executeWithOptions(call, [{ ...args, arch }]),
-    );
+    await makeTree(chain, named, prepared);
   } catch (error) {
     // A locked package that is gone from its repo: resolve anew.
     const failure = describeFailure(error);

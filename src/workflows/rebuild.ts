@@ -14,10 +14,20 @@ import type { ChainPlan } from '../activities/prepare.js';
 import type { SourcesToBuild } from '../activities/rebuild.js';
 import { signedName } from '../domain/lines.js';
 import type { Architecture } from '../domain/stream.js';
-import { compose, composeOn, control, publish, reimzul, signing } from './activities.js';
-import { commitTree, finish, makeImages, namer, publishBuild, signImages } from './build.js';
+import { composeOn, control, publish, reimzul, signing } from './activities.js';
+import {
+  commitTree,
+  finish,
+  makeImages,
+  makeTree,
+  namer,
+  onHost,
+  publishBuild,
+  resolvePackages,
+  signImages,
+} from './build.js';
 import type { Committed, Named, OnHost } from './build.js';
-import { Chain, describeFailure, limited, sideBySide, together } from './chain.js';
+import { Chain, describeFailure, limited, sideBySide } from './chain.js';
 import {
   acceptSignal,
   rebuildNews,
@@ -156,32 +166,18 @@ async function collect(
   arch: Architecture,
   { reuse }: RebuildInput,
 ): Promise<Collected> {
-  const { hostQueue } = await chain.step(
-    named('preflight', arch),
-    'Check space, tools, keys and target',
-    (call, args) => compose(arch).preflight.executeWithOptions(call, [{ ...args, arch }]),
+  const { worked, ...on } = await onHost(chain, named, arch, (host) =>
+    chain.step(
+      named('collect', arch),
+      'Collect the accepted packages and their sources',
+      (call, args) => host.collect.executeWithOptions(call, [{ ...args, arch, reuse }]),
+      ({ sources, accepted }) => {
+        const reused = sources.filter((source) => source.reused).length;
+        return `${sources.length - reused} to rebuild, ${reused} reused, ${accepted} as accepted`;
+      },
+    ),
   );
-  const host = composeOn(hostQueue);
-  const [parent, sources] = await together([
-    () =>
-      chain.step(
-        named('parent', arch),
-        'Pull the last signed commit',
-        (call, args) => host.parent.executeWithOptions(call, [{ ...args, arch }]),
-        (value) => (value ? (value.version ?? value.commit.slice(0, 12)) : 'none yet'),
-      ),
-    () =>
-      chain.step(
-        named('collect', arch),
-        'Collect the accepted packages and their sources',
-        (call, args) => host.collect.executeWithOptions(call, [{ ...args, arch, reuse }]),
-        (value) => {
-          const reused = value.sources.filter((source) => source.reused).length;
-          return `${value.sources.length - reused} to rebuild, ${reused} reused, ${value.accepted} as accepted`;
-        },
-      ),
-  ]);
-  return { arch, hostQueue, parent, ...sources };
+  return { ...on, ...worked };
 }
 
 /** Wave by wave, and so many side by side as the stream allows. */
@@ -216,30 +212,21 @@ async function rebuildSources(
 async function composeSigned(
   chain: Chain,
   named: Named,
-  { arch, hostQueue }: Collected,
+  collected: Collected,
   { build, onto, attempt, kind, reuse, changes }: RebuildInput,
 ): Promise<void> {
+  const { arch, hostQueue } = collected;
   const host = composeOn(hostQueue);
   await chain.step(named('sign-packages', arch), 'Verify and sign the rebuilt packages', (call, args) =>
     signing.signPackages.executeWithOptions(call, [
       { ...args, arch, build, onto, attempt, kind, reuse, changes },
     ]),
   );
-  await chain.step(
-    named('resolve', arch),
-    'Resolve packages to a lockfile',
-    (call, args) => host.resolve.executeWithOptions(call, [{ ...args, arch }]),
-    (value) => `${value.packages} packages`,
-  );
+  await resolvePackages(chain, named, arch, host);
   await chain.step(named('strict', arch), 'Are they the accepted ones?', (call, args) =>
     host.strict.executeWithOptions(call, [{ ...args, arch }]),
   );
-  await chain.step(named('download', arch), 'Fetch and verify packages', (call, args) =>
-    host.download.executeWithOptions(call, [{ ...args, arch }]),
-  );
-  await chain.step(named('compose', arch), 'Make the tree', (call, args) =>
-    host.compose.executeWithOptions(call, [{ ...args, arch }]),
-  );
+  await makeTree(chain, named, collected);
 }
 
 /** Checks the tree, and compares it with the accepted one; answers what nobody expected. */
