@@ -224,7 +224,7 @@ describe('a signed rebuild', function () {
       histories[`${workflowId} ${runId}`] = historyToJSON(
         await client.workflow.getHandle(workflowId, runId).fetchHistory(),
       );
-      if (type === 'rebuild') await saveHistory(client, workflowId, runId, `rebuild-${workflowId.at(-1)}`);
+      if (type === 'rebuild') await saveHistory(client, workflowId, runId, 'rebuild-tested');
     }
     const { state } = instance.settings;
     await assertNoSecrets(

@@ -11,6 +11,7 @@ import { searchAttributes } from '../../src/search-attributes.js';
 import { findTemporal } from '../../src/temporal/server.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 import type { RebuildInput, RebuildResult } from '../../src/workflows/rebuild-messages.js';
+import { saveHistory } from '../support/histories.js';
 import { until } from '../support/ports.js';
 
 type Args = Record<string, unknown>;
@@ -106,6 +107,7 @@ describe('rebuild workflow', function () {
     changed: Script,
     input: Partial<RebuildInput> = {},
     during?: (handle: WorkflowHandle) => Promise<void>,
+    history?: string,
   ): Promise<Ran> {
     [calls, change] = [[], changed];
     const handle = await environment.client.workflow.start('rebuild', {
@@ -126,6 +128,8 @@ describe('rebuild workflow', function () {
       await handle.fetchHistory(),
       handle.workflowId,
     );
+    if (history !== undefined)
+      await saveHistory(environment.client, handle.workflowId, handle.firstExecutionRunId, history);
     const [record, ...more] = of('record');
     assert.equal(more.length, 0, 'a run is recorded once');
     return { ...outcome, record: record as unknown as RunRecord };
@@ -150,7 +154,7 @@ describe('rebuild workflow', function () {
   };
 
   it('signs only what was rebuilt, composes only what was signed, and offers only what was compared', async () => {
-    const { result, record } = await run({});
+    const { result, record } = await run({}, {}, undefined, 'rebuild-published');
     assert.deepEqual(result, { build: signed, commits: { x86_64: commit } });
     assert.deepEqual([record.outcome, record.build], ['published', signed]);
     order([
@@ -214,14 +218,19 @@ describe('rebuild workflow', function () {
         throw ApplicationFailure.nonRetryable('0 of 1', 'StatementRefused');
       return { approvers: [] };
     };
-    const { result } = await run({ ...differs, authorize }, {}, async (handle) => {
-      await phase(handle, /waits for the SIG/);
-      assert.equal(of('image').length, 0, 'nothing is made of it before');
-      await handle.signal('accept');
-      await until('the first is refused', 20, () => refusals === 1);
-      assert.equal(of('image').length, 0);
-      await handle.signal('accept');
-    });
+    const { result } = await run(
+      { ...differs, authorize },
+      {},
+      async (handle) => {
+        await phase(handle, /waits for the SIG/);
+        assert.equal(of('image').length, 0, 'nothing is made of it before');
+        await handle.signal('accept');
+        await until('the first is refused', 20, () => refusals === 1);
+        assert.equal(of('image').length, 0);
+        await handle.signal('accept');
+      },
+      'rebuild-accepted',
+    );
     assert.equal(result?.build, signed);
     const asked = of('authorize').at(-1);
     assert.deepEqual([asked?.decision, asked?.commits], ['accept', { x86_64: commit }]);

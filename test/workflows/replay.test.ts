@@ -49,6 +49,8 @@ describe('replay', function () {
     ['release-signed', 'checkMirrors'],
     ['release-signed-undone', 'verifyUndone'],
     ['rollback', 'takeFormer'],
+    ['rebuild-published', 'signPackages'],
+    ['rebuild-accepted', 'equivalence'],
     ['candidate-proposed', 'tellSig'],
   ] as const)
     it(`of ${name} fails when step ${step} is another than it was`, async () => {
