@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path';
 import { idsOfDay } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
 import { runRecord, type RunRecord } from '../domain/run.js';
-import type { Architecture, Stream } from '../domain/stream.js';
+import { baseOf, signedLine, type Architecture, type Stream } from '../domain/stream.js';
 import { formatBytes } from '../domain/units.js';
 import { readKey } from '../keys/gpg.js';
 import { readIndex } from '../publish/build-index.js';
 import { reachTarget } from '../publish/target.js';
 import { createExclusive, exists, writeJson, type Run } from '../store/store.js';
-import { readStreamFile, streamFolder } from '../streams/load.js';
+import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
 import { composerTools } from '../composers/index.js';
 import { missingTools } from '../steps/tools.js';
@@ -77,8 +77,13 @@ export const prepareActivities = (host: Host) => ({
     for (const id of await host.store.ids(args.stream))
       if ((await host.store.runOf(args.stream, id)) === args.run) return { build: id };
     // On a new builder, whose store knows nothing yet, the target is asked.
-    const index = await readIndex(host, await frozenStream(host, args), step.signal);
-    const used = new Set([...index.builds, ...index['tombstone-builds']].map((build) => build.id));
+    const stream = await frozenStream(host, args);
+    const indexes = [await readIndex(host, stream, step.signal)];
+    const other = (await host.store.ids(args.stream)).length === 0 && (await otherLine(host, stream));
+    if (other) indexes.push(await readIndex(host, other, step.signal));
+    const used = new Set(
+      indexes.flatMap((index) => [...index.builds, ...index['tombstone-builds']]).map((build) => build.id),
+    );
     for (const id of idsOfDay(new Date(args.date)))
       if (!used.has(id) && (await createExclusive(join(ids, id), `${args.run}\n`))) {
         step.note(`reserved ${id}`);
@@ -100,6 +105,12 @@ export const prepareActivities = (host: Host) => ({
     await rm(host.store.work(run), { recursive: true, force: true });
   },
 });
+
+/** The other line of the stream, which shares its build ids. */
+async function otherLine(host: Host, stream: Stream): Promise<Stream | undefined> {
+  const base = baseOf(stream.name);
+  return base === stream.name ? signedLine(stream) : loadStream(host.settings, base);
+}
 
 /** What the workflow needs to know of a frozen stream. */
 export const planOf = ({ architectures, images, bootTest }: Stream): ChainPlan => ({

@@ -28,8 +28,14 @@ describe('reserve', function () {
     await s.remove();
   });
 
-  const reserve = async (name: string, date = '2026-11-23T12:00:00.000Z', stream = 'tiny') => {
-    const frozen = { name: stream, publish: { buildlogs: { location: s.at('www'), url: target.url } } };
+  const reserve = async (
+    name: string,
+    date = '2026-11-23T12:00:00.000Z',
+    stream = 'tiny',
+    more: { publish?: object; release?: object } = {},
+  ) => {
+    const publish = { buildlogs: { location: s.at('www'), url: target.url }, ...more.publish };
+    const frozen = { name: stream, publish, release: more.release };
     await writeJson(join(host.store.runDir({ stream, run: name }), 'stream.json'), frozen);
     return (await run(prepareActivities(host).reserve, { stream, run: name, step: 'reserve', date })).build;
   };
@@ -53,6 +59,14 @@ describe('reserve', function () {
   it('counts for each stream', async () => {
     assert.equal(await reserve('a'), '20261123_01');
     assert.equal(await reserve('a', undefined, 'other'), '20261123_01');
+  });
+
+  it('never gives an id that a signed rebuild has, also on a builder whose store knows nothing', async () => {
+    const index = { ...emptyIndex(), builds: [{ id: '20261123_01', arches: ['x86_64' as const] }] };
+    await writeJson(s.at('www/testing/builds.json'), index);
+    const testing = { location: s.at('www/testing'), url: `${target.url}/testing` };
+    const signed = { publish: { testing }, release: { rebuild: {} } };
+    assert.equal(await reserve('a', undefined, 'tiny', signed), '20261123_02');
   });
 
   it('never gives an id that is published or was, even where its file is lost', async () => {

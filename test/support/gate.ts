@@ -15,7 +15,7 @@ export interface Hold {
   readonly when: 'before' | 'after' | 'half';
 }
 
-const tools = ['ostree', 'gpg', 'gpgv', 'rsync', 'git', 'python3'];
+const tools = ['ostree', 'gpg', 'gpgv', 'rsync', 'git', 'python3', 'rpmsign', 'createrepo_c'];
 
 const wrapper = (folder: string, logs: string, tool: string) => `#!/bin/bash
 run() { /usr/bin/env PATH='${systemPath}' ${tool} "$@"; }

@@ -46,10 +46,10 @@ export class TestInstance {
 
   /** `overrides` are merged into the environment, such as `TREELINE_PATH`. */
   static async create(overrides: Record<string, string> = {}): Promise<TestInstance> {
-    const folder = await mkdtemp(join(tmpdir(), 'treeline-test-'));
+    const folder =
+      overrides.TREELINE_STATE === undefined && (await mkdtemp(join(tmpdir(), 'treeline-test-')));
     const env = {
-      TREELINE_STATE: join(folder, 'state'),
-      TREELINE_STREAMS: join(folder, 'streams'),
+      ...(folder ? { TREELINE_STATE: join(folder, 'state'), TREELINE_STREAMS: join(folder, 'streams') } : {}),
       TREELINE_WEB_PORT: String(await freePort()),
       TREELINE_TEMPORAL_UI_PORT: String(await freePort()),
       TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
