@@ -183,7 +183,7 @@ describe('a signed tree', function () {
       await writeFile(join(tree, 'usr/share/bar/data'), 'other');
     });
     const changes = join(attempt.folder, 'changes.json');
-    await writeJson(changes, { pin: {}, drop: ['bar'] });
+    await writeJson(changes, { pin: {}, drop: ['bar'], files: 'accepted' });
     assert.deepEqual((await compare(attempt, made)).unexpected, []);
     await rm(changes);
   });
