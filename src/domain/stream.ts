@@ -166,7 +166,7 @@ export function signedLine(stream: Stream): Stream | undefined {
     name: signedName(stream.name),
     // Machines that are installed from its images follow the releases.
     ref: stream.release.ref ?? stream.ref,
-    title: `${stream.title}, signed`,
+    title: `${stream.title}: signed builds`,
     publish: { ...stream.publish, buildlogs: testing },
     schedule: undefined,
   };
