@@ -9,12 +9,14 @@ import { execa } from 'execa';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
 import type { Attempt, Promotion, StreamView } from '../../src/domain/promotion.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import { releaseIndex } from '../../src/domain/release.js';
 import { signingHome } from '../../src/keys/gpg.js';
 import { approversHome } from '../../src/sample/approvers.js';
+import { Gate, type Hold } from '../support/gate.js';
 import { LocalReimzul } from '../support/reimzul.js';
 import { saveHistory } from '../support/histories.js';
 import { TestInstance } from '../support/instance.js';
@@ -32,14 +34,18 @@ describe('a signed rebuild', function () {
   let smtp: Smtp;
   let home: string;
   let work: string;
+  let gate: Gate;
   const builds: string[] = [];
   /** What was released, oldest first. */
   const released: string[] = [];
 
   before(async () => {
     smtp = await startSmtp({ tls: 'none' });
-    instance = await TestInstance.create();
     work = await mkdtemp(join(tmpdir(), 'treeline-signed-'));
+    const state = join(work, 'instance/state');
+    gate = await Gate.make(join(work, 'gate'), join(state, `store/${stream}.signed/runs/*/logs`));
+    const folders = { TREELINE_STATE: state, TREELINE_STREAMS: join(work, 'instance/streams') };
+    instance = await TestInstance.create({ ...folders, TREELINE_PATH: gate.path });
     await instance.withSample();
     home = approversHome(instance.settings.state);
     const beanstalk = `127.0.0.1:${await freePort()}`;
@@ -103,6 +109,16 @@ describe('a signed rebuild', function () {
     });
     return last ?? assert.fail();
   }
+  /** SIGKILL while a step is held; then on to where the next one is held. */
+  async function killed(what: 'worker' | 'server', next?: Hold): Promise<void> {
+    await gate.held(300);
+    await (what === 'worker' ? instance.killWorkers() : instance.killServer());
+    await gate.open();
+    // What is held looks every 50 ms.
+    await sleep(500);
+    if (next) await gate.close(next);
+    await (what === 'worker' ? instance.startWorker() : instance.startServer());
+  }
   const url = (place: string) => `http://127.0.0.1:${instance.settings.webPort}/${place}/${stream}`;
   const metaOf = async (place: string, build: string): Promise<BuildMeta> =>
     buildMeta.parse(await (await fetch(`${url(place)}/builds/${build}/x86_64/meta.json`)).json());
@@ -151,12 +167,16 @@ describe('a signed rebuild', function () {
     for (const [name, { evra }] of own) assert.match(evra, /\.tl1\.\w+$/, name);
   });
 
-  it('is reworked with a changed image list, and released to mirror and cloud by two statements', async () => {
+  it('is reworked through SIGKILLs at signing, check and switch, and released to mirror and cloud by two statements', async () => {
     const [build = ''] = builds;
     const images = 'images:\n  - kind: qcow2\n    size: 2GiB\n';
     await instance.edit(stream, 'stream.yaml', (text) => text.replace(/^images: \[\]\n/m, images));
     const reason = ['--reason', 'with an image'];
+    await gate.close({ step: 'sign-packages', when: 'before', command: 'createrepo_c' });
     await ok('decide', stream, build, 'rework', '--current-files', '--reuse', ...reason, ...as('alice'));
+    await killed('worker', { step: 'check-tree', when: 'before', command: 'ostree' });
+    await killed('server', { step: 'switch', when: 'after', command: 'rsync' });
+    await killed('worker');
     const attempt = await tested(build, 2);
     assert.equal(attempt.kind, 'rework');
     const stale = await instance.cli('decide', stream, '20200101_01', 'release', ...as('alice'));
