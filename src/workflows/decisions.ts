@@ -4,6 +4,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
+  patched,
   startChild,
 } from '@temporalio/workflow';
 import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
@@ -227,7 +228,12 @@ export class Decisions {
     this.#checkCommits(statement, commits);
     if (decision === 'approve') this.#checkOnto(statement);
     const { reason, onto, attempt } = statement;
-    if (decision === 'withdraw') checkWithdrawal(open, verified);
+    if (decision === 'withdraw') {
+      // What is taken back may still be on its way through the promotion.
+      const said = () => hasSaid(entity.promotion(build) ?? open, verified);
+      if (!said() && patched('withdrawal-waits')) await condition(said, '5s');
+      checkWithdrawal(entity.promotion(build) ?? open, verified);
+    }
     if (decision === 'reject') entity.veto(build, approval(verified));
     const told = await this.#tell(open, {
       ...{ decision, approval: approval(verified), reason, onto },
@@ -432,14 +438,23 @@ function checkAttempt(open: Promotion | undefined, said: Statement, decision: Re
   return open;
 }
 
-function checkWithdrawal(open: Promotion, { statement, fingerprint, approver }: Verified): void {
+function checkWithdrawal(open: Promotion, verified: Verified): void {
+  if (hasSaid(open, verified)) return;
+  const { statement, approver } = verified;
   const { build, attempt } = statement;
+  throw refuse(
+    'StatementRefused',
+    attempt === undefined
+      ? `${approver} has neither proposed nor approved ${build}`
+      : `${approver} has said nothing of attempt ${attempt} of ${build}`,
+  );
+}
+
+/** Is there something of this approver that a withdrawal takes back? */
+function hasSaid(open: Promotion, { statement, fingerprint, approver }: Verified): boolean {
   const mine = (given: { fingerprint: string }) => given.fingerprint === fingerprint;
-  if (attempt === undefined) {
-    if (open.proposedBy !== approver && !open.approvals.some(mine))
-      throw refuse('StatementRefused', `${approver} has neither proposed nor approved ${build}`);
-  } else if (lastAttempt(open)?.number !== attempt || !allVotes(open.votes).some(mine))
-    throw refuse('StatementRefused', `${approver} has said nothing of attempt ${attempt} of ${build}`);
+  if (statement.attempt === undefined) return open.proposedBy === approver || open.approvals.some(mine);
+  return lastAttempt(open)?.number === statement.attempt && allVotes(open.votes).some(mine);
 }
 
 /** What a word on an attempt has come to. */
