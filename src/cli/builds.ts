@@ -2,9 +2,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildId } from '../domain/build-id.js';
+import { baseOf, signedName } from '../domain/lines.js';
 import { runRecord, type RunRecord } from '../domain/run.js';
 import { storedBuilds, type StoredBuild } from '../publish/stored-builds.js';
-import { readJson, type Run, type Store } from '../store/store.js';
+import { exists, readJson, type Run, type Store } from '../store/store.js';
 import { CliError, exitCodes } from './output.js';
 
 /** Records of a stream's runs, newest first. */
@@ -35,7 +36,12 @@ export async function findRun(
     const found: (Run & { build: string })[] = [];
     for (const stream of streams) {
       const run = await store.runOf(stream, wanted);
-      if (run !== undefined) found.push({ stream, run, build: wanted });
+      if (run === undefined) continue;
+      // Both lines of a stream know its ids; the run belongs to one of them.
+      const line = (await exists(store.runDir({ stream: signedName(stream), run })))
+        ? signedName(stream)
+        : stream;
+      if (baseOf(stream) === stream || stream === first) found.push({ stream: line, run, build: wanted });
     }
     if (found.length > 1)
       throw new CliError(

@@ -185,6 +185,15 @@ describe('decisions from the command line', function () {
     await no(/say why: --reason/, accepted, 'abandon');
   });
 
+  it('a build is named by its id, whichever line of its stream it is of', async () => {
+    for (const [id, line] of [
+      [accepted, 'sample'],
+      [signedBuild, 'sample.signed'],
+    ] as const)
+      for (const name of [id, `sample/${id}`, `${line}/${id}`])
+        assert.equal((await findBuild(instance.store(), name)).run.stream, line, name);
+  });
+
   it('retry and what became of a mail need no signature', async () => {
     assert.deepEqual((await taken('retry', 'sample', build)).request, { build });
     assert.deepEqual((await taken('announce', 'sample', build, '--sent')).request, { build, mail: 'sent' });
