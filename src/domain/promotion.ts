@@ -103,6 +103,8 @@ export interface Promotion {
   readonly expires: string;
   /** Why it waits or failed, for people. */
   readonly note?: string | undefined;
+  /** Nonce of the last decision that it has taken in. */
+  readonly heard?: string | undefined;
   /** Of a stream with signed rebuilds: every attempt, oldest first. */
   readonly attempts?: readonly Attempt[] | undefined;
   /** Attempts that earlier promotions of the build have made: their numbers are not used again. */

@@ -1,6 +1,6 @@
 /** The embedded Temporal server: the development server with an SQLite file, for one machine. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,13 +25,30 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Starts the server and waits until it answers (at most 60 s). The kernel ends it when this process dies. */
+/** The server has ended before it answered. */
+class EndedAtOnce extends Error {}
+
+/**
+ * Starts the server and waits until it answers (at most 60 s). The kernel ends it when this process dies. One that ends at once
+ * is started again, twice: the ports that it chooses for itself may be lost to somebody else before it has them.
+ */
 export async function startServer(settings: Settings): Promise<Server> {
+  for (let left = 2; ; left--) {
+    try {
+      return await start(settings);
+    } catch (error) {
+      if (!(error instanceof EndedAtOnce) || left === 0) throw error;
+    }
+  }
+}
+
+async function start(settings: Settings): Promise<Server> {
   const temporal = await findTemporal();
   if (!temporal) throw new Failure('ToolMissing', 'temporal: not installed. Run `bin/setup`.');
   const [host, port] = settings.temporalAddress.split(':');
   await mkdir(join(settings.state, 'logs'), { recursive: true });
-  const log = await open(join(settings.state, 'logs', 'temporal.log'), 'a');
+  const logFile = join(settings.state, 'logs', 'temporal.log');
+  const log = await open(logFile, 'a');
   const argv = [
     'server',
     'start-dev',
@@ -55,7 +72,7 @@ export async function startServer(settings: Settings): Promise<Server> {
   });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   await log.close();
-  await answering(settings, child);
+  await answering(settings, child, logFile);
   return {
     pid: child.pid ?? 0,
     async close() {
@@ -65,11 +82,11 @@ export async function startServer(settings: Settings): Promise<Server> {
   };
 }
 
-async function answering(settings: Settings, child: ChildProcess): Promise<void> {
+async function answering(settings: Settings, child: ChildProcess, log: string): Promise<void> {
   for (const deadline = Date.now() + 60_000; ; await sleep(200)) {
     if (child.exitCode !== null)
-      throw new Error(
-        `the Temporal server ended at once; see ${join(settings.state, 'logs', 'temporal.log')}`,
+      throw new EndedAtOnce(
+        `the Temporal server ended at once: ${(await readFile(log, 'utf8')).trim().split('\n').slice(-3).join(' | ')}; see ${log}`,
       );
     try {
       const client = await connect(settings);

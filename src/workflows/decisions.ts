@@ -270,13 +270,17 @@ export class Decisions {
   ): Promise<{ answer: Answer; verified?: Verified | undefined }> {
     const { entity } = this;
     await getExternalWorkflowHandle(promotionId(entity.stream, open.build)).signal(decisionSignal, decision);
+    // Any change of it, as it was: one that was on its way already may be taken for the answer.
+    const anyChange = !patched('heard');
     const heard = () => {
       const now = entity.promotion(open.build);
-      if (!now || !isRebuildDecision(decision.decision)) return now !== open;
+      if (!now || (anyChange && !isRebuildDecision(decision.decision))) return now !== open;
       const { nonce } = decision.approval;
       return (
-        lastAttempt(now)?.number !== decision.attempt ||
-        allVotes(now.votes).some((vote) => vote.nonce === nonce)
+        now.heard === nonce ||
+        now.approvals.some((given) => given.nonce === nonce) ||
+        allVotes(now.votes).some((vote) => vote.nonce === nonce) ||
+        (isRebuildDecision(decision.decision) && lastAttempt(now)?.number !== decision.attempt)
       );
     };
     await condition(heard, '10s');

@@ -262,6 +262,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     const decision = decisions.shift();
     if (decision) {
       const change = decided(me, decision);
+      set({ heard: decision.approval.nonce });
       if (change.phase !== undefined && !isOpen(change.phase)) await end(change.phase, change.note);
       else {
         set(change);

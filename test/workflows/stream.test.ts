@@ -28,11 +28,9 @@ describe('stream workflow', function () {
         { approvals, proposedBy, missing, needed, onto },
         { approvals: [], proposedBy: 'unsigned', missing: ['alice', 'bob', 'carol'], needed: 2, onto: null },
       );
-      const [record] = (await world.view()).history;
-      assert.deepEqual(
-        [record?.decision, record?.by, record?.fingerprint],
-        ['promote', 'unsigned', undefined],
-      );
+      // It is remembered when its promotion has answered, and that may be seen before.
+      const record = await until('it is remembered', 60, async () => (await world.view()).history[0]);
+      assert.deepEqual([record.decision, record.by, record.fingerprint], ['promote', 'unsigned', undefined]);
       await world.entity.signal('promote', { build: second, by: 'schedule' });
       assert.equal((await world.becomes(second, 'proposed')).proposedBy, 'schedule');
       assert.equal(world.count('takeStatement'), 0);
