@@ -187,6 +187,24 @@ export const failureKinds = {
     'The build cannot be released.',
     'Choose another build: `treeline builds STREAM` lists those that are published.',
   ),
+  ReleaseUnfixed: kind(
+    'decision',
+    false,
+    'The build lacks a fix that a security release has brought.',
+    'Choose a build that has it, or rework the rebuild with the fixed packages (`treeline decide STREAM rework`); to release it all the same, sign with `--unfixed CASE`.',
+  ),
+  FixNotFound: kind(
+    'decision',
+    false,
+    'There is no such advisory, package or source RPM, or the release has the fix already.',
+    'The message says which; `treeline security STREAM` lists what is known.',
+  ),
+  AdvisoryInvalid: kind(
+    'package',
+    false,
+    'Advisories of a repo or file are malformed, truncated, too large or hostile.',
+    'Nothing was taken from that source; the others count. Mend it, or tell its owner.',
+  ),
   BuildDamaged: kind(
     'decision',
     false,

@@ -20,3 +20,10 @@ export type Architecture = z.infer<typeof architecture>;
 
 /** Hex sha256: of files and of ostree commits. */
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: 'write 64 hexadecimal digits' });
+
+/** Goes into a mail header: one line, no angle brackets but those around the address. */
+export const mailbox = z
+  .string()
+  .regex(/^([^<>@\r\n\x00-\x1f]+ <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/, {
+    error: 'write an address such as `Atomic SIG <sig@example.org>`',
+  });

@@ -1,4 +1,5 @@
 /** What is known of a stream's promotions: the answer of the stream workflow's `view` query, and what its pages show. */
+import type { SecurityCase } from './security.js';
 import { changesText, type RebuildDecision, type ReworkChanges } from './statement.js';
 
 /** The author of what happened without anybody's decision, such as the end of a release. */
@@ -18,6 +19,8 @@ export interface DecisionRecord {
   readonly reason?: string | undefined;
   /** Why it was refused; absent for one that counts. */
   readonly refused?: string | undefined;
+  /** Of a decision about a security release: its case. `build` is the release that it is made from. */
+  readonly case?: string | undefined;
 }
 
 /** An approval that counts at the moment. */
@@ -167,6 +170,8 @@ export interface StreamView {
   readonly released: readonly Released[];
   /** Builds that an approver has rejected, with the veto's author. */
   readonly vetoes: readonly { readonly build: string; readonly by: string; readonly fingerprint: string }[];
+  /** Security cases: the open ones, and the newest 100 that have ended; newest first. Not for the public: embargoed ones are among them. */
+  readonly security?: readonly SecurityCase[] | undefined;
   /** How many attempts promotions of a build have made that ended without a release. */
   readonly attempted?: Readonly<Record<string, number>> | undefined;
   /** The newest 100, newest first; the build store has every statement. */

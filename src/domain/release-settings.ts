@@ -1,13 +1,10 @@
 /** The stream file's `release`: who decides about releases, when they are due, and whom they are announced to. */
 import { z } from 'zod';
-import { httpUrl, plain, refTemplate } from './names.js';
+import { httpUrl, mailbox, plain, refTemplate } from './names.js';
 import { rebuildSettings } from './rebuild-settings.js';
+import { securitySettings } from './security-settings.js';
 import { duration } from './units.js';
 
-/** Goes into a mail header: one line, no angle brackets but those around the address. */
-const mailbox = z.string().regex(/^([^<>@\r\n\x00-\x1f]+ <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/, {
-  error: 'write an address such as `Atomic SIG <sig@example.org>`',
-});
 const day = z.iso.date({ error: 'write a date such as `2026-11-24`' });
 
 const approver = z.strictObject({
@@ -46,6 +43,12 @@ const approvals = z.strictObject({
     .describe('Distinct approvers that accept unexpected differences of a rebuild.'),
   abandon: z.int().min(1).max(20).default(1).describe('Distinct approvers that end the work on a build.'),
   rollback: z.int().min(1).max(20).default(1).describe('Distinct approvers that a rollback needs.'),
+  fix: z
+    .int()
+    .min(1)
+    .max(20)
+    .default(1)
+    .describe('Distinct approvers of the security group that a security release needs.'),
   announce: z
     .int()
     .min(1)
@@ -145,6 +148,7 @@ export const releaseSettings = z
     remindEvery: duration.prefault('3d').describe('The SIG is reminded of a waiting proposal this often.'),
     cadence: cadence.optional().describe('When releases are due; without it whenever the SIG decides.'),
     rebuild: rebuildSettings.optional(),
+    security: securitySettings.optional(),
     knownIssues: plain
       .optional()
       .describe('Text file, a known issue per paragraph, for the release notes; read at each release.'),

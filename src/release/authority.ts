@@ -9,9 +9,12 @@ import type { ReleaseSettings } from '../domain/release-settings.js';
 import {
   changesText,
   contradicts,
+  isFixDecision,
   isRebuildDecision,
+  type FixDecision,
   type RebuildDecision,
   type ReworkChanges,
+  type Decision,
   type Statement,
   type Verified,
 } from '../domain/statement.js';
@@ -21,12 +24,15 @@ import { readText, type Store } from '../store/store.js';
 
 /** What is asked for. */
 export interface Question {
-  readonly decision: 'promote' | 'rollback' | 'announce' | RebuildDecision;
-  /** Of a decision about a signed rebuild: the accepted build. */
+  readonly decision: 'promote' | 'rollback' | 'announce' | RebuildDecision | Exclude<FixDecision, 'fix'>;
+  /** Of a decision about a signed rebuild: the accepted build. About a security release: the release that it is made from. */
   readonly build: string;
   /** Of a promotion and a release: the newest release now. Of a rollback: the release to return to. */
   readonly onto: string | null;
-  /** Of a promotion: the build's commits, by architecture. Of `release` and `accept`: the signed build's. */
+  /**
+   * Of a promotion: the build's commits, by architecture. Of `release` and `accept`: the signed build's. Of `approve-fix`: those of the
+   * release that it is made from; of `accept-fix`: those of the case's build.
+   */
   readonly commits?: Readonly<Partial<Record<string, string>>> | undefined;
   /** Of a promotion whose signed rebuild has begun: its approvals do not grow old. */
   readonly begun?: boolean | undefined;
@@ -36,8 +42,29 @@ export interface Question {
   readonly signed?: string | undefined;
   /** Of `redo` and `rework`. */
   readonly reuse?: boolean | undefined;
-  /** Of `rework`; of `redo` those of the attempt that is redone, if it had any. */
+  /** Of `rework`; of `redo` those of the attempt that is redone, if it had any; of `approve-fix` those of its plan. */
   readonly changes?: ReworkChanges | undefined;
+  /** Of a decision about a security release. */
+  readonly case?: string | undefined;
+  /** Of `approve-fix`: source RPMs that were given. */
+  readonly srpms?: Readonly<Record<string, string>> | undefined;
+  /** Of a promotion and a release: cases whose fixes the build lacks. Only who says so counts. */
+  readonly unfixed?: readonly string[] | undefined;
+}
+
+/** Approvers who may decide so: about security releases the security group. */
+export const approversFor = (
+  { approvers, security }: Pick<ReleaseSettings, 'approvers' | 'security'>,
+  decision: Decision,
+): ReleaseSettings['approvers'] =>
+  isFixDecision(decision) && security && security.approvers.length > 0
+    ? approvers.filter(({ name }) => security.approvers.includes(name))
+    : approvers;
+
+/** Distinct approvers that are needed. */
+function neededFor({ approvals }: ReleaseSettings, decision: Question['decision']): number {
+  if (decision === 'approve-fix' || decision === 'accept-fix') return approvals.fix;
+  return decision === 'dismiss-fix' ? 1 : approvals[decision];
 }
 
 /**
@@ -52,7 +79,7 @@ export async function authority(
   question: Question,
   work: string,
 ): Promise<Verified[]> {
-  const keyring = await openKeyring(step, release.approvers, work);
+  const keyring = await openKeyring(step, approversFor(release, question.decision), work);
   try {
     const said = await statementsOn(keyring, store.statements(stream), stream, question.build);
     const { decision, build } = question;
@@ -60,17 +87,22 @@ export async function authority(
     const veto = last.find(({ statement }) => statement.decision === 'reject');
     if (veto) throw new Failure('StatementRefused', `${build}: rejected by ${veto.approver}`);
     const standing = last.filter(({ statement }) => statement.decision !== 'reject');
-    const needed = release.approvals[decision];
+    const needed = neededFor(release, decision);
     if (standing.length < needed)
       throw new Failure(
         'StatementRefused',
-        `${build}: ${standing.length} of ${needed} signed statements for this ${decision} still stand (${standing.map(({ approver }) => approver).join(', ') || 'nobody'})`,
+        `${build}: ${standing.length} of ${needed} signed statements for this ${decision} still stand (${standing.map(({ approver }) => approver).join(', ') || 'nobody'})${unfixedText(question)}`,
       );
     return standing;
   } finally {
     await keyring.close();
   }
 }
+
+const unfixedText = ({ unfixed = [] }: Question) =>
+  unfixed.length > 0
+    ? `; those that do not name the fixes that it lacks (${unfixed.join(', ')}) do not count`
+    : '';
 
 /** All statements about a build whose signatures count now, in the order of their times. */
 async function statementsOn(
@@ -111,7 +143,8 @@ function lastWords(
   { proposerCounts, proposalAge, statementAge }: ReleaseSettings,
 ): Verified[] {
   // A word on an attempt names it, and counts for nothing else: it does not grow old.
-  const lasting = question.begun === true || isRebuildDecision(question.decision);
+  const lasting =
+    question.begun === true || isRebuildDecision(question.decision) || isFixDecision(question.decision);
   const oldest = lasting ? 0 : Date.now() - (proposalAge + statementAge) * 1000;
   const last = new Map<string, Verified>();
   for (const verified of said) {
@@ -129,9 +162,11 @@ function lastWords(
 }
 
 /** Does this statement end an earlier yes of its author? */
-function isAgainst({ decision, attempt }: Statement, question: Question): boolean {
+function isAgainst({ decision, attempt, case: about }: Statement, question: Question): boolean {
   const { decision: asked } = question;
   if (asked === 'rollback' || asked === 'announce') return false;
+  if (isFixDecision(asked) || about !== undefined)
+    return about === question.case && (decision === 'withdraw' || decision === 'dismiss-fix');
   if (decision === 'reject') return true;
   if (decision === 'withdraw') return attempt === undefined || attempt === question.attempt;
   if (!isRebuildDecision(asked) || !isRebuildDecision(decision) || attempt !== question.attempt) return false;
@@ -151,14 +186,37 @@ function answers(statement: Statement, question: Question): boolean {
       return (
         (decision === 'promote' || decision === 'approve') &&
         onto === question.onto &&
+        saysUnfixed(statement, question) &&
         Object.entries(question.commits ?? {}).every(
           ([arch, commit]) => statement.commits[arch as keyof Statement['commits']] === commit,
         )
       );
+    case 'approve-fix':
+      return (
+        decision === 'approve-fix' &&
+        statement.case === question.case &&
+        onto === question.onto &&
+        sameCommits(statement, question) &&
+        inputsText(statement) === inputsText(question)
+      );
+    case 'accept-fix':
+      return (
+        decision === 'accept-fix' && statement.case === question.case && sameCommits(statement, question)
+      );
+    case 'dismiss-fix':
+      return decision === 'dismiss-fix' && statement.case === question.case;
     default:
       return decision === question.decision && asksTheSame(statement, question);
   }
 }
+
+/** What a security release is made with besides its base. */
+const inputsText = ({ changes, srpms = {} }: Pick<Question, 'changes' | 'srpms'>): string =>
+  JSON.stringify([changes ? changesText(changes) : '', Object.entries(srpms).sort()]);
+
+/** Does it name every fix that the build lacks? */
+const saysUnfixed = ({ unfixed = [] }: Statement, { unfixed: lacks = [] }: Question): boolean =>
+  lacks.every((one) => unfixed.includes(one));
 
 /** Of a decision about a rebuild: about this attempt, and word for word. */
 function asksTheSame(statement: Statement, question: Question): boolean {
@@ -169,6 +227,7 @@ function asksTheSame(statement: Statement, question: Question): boolean {
         question.signed !== undefined &&
         statement.signed === question.signed &&
         statement.onto === question.onto &&
+        saysUnfixed(statement, question) &&
         sameCommits(statement, question)
       );
     case 'accept':

@@ -173,6 +173,11 @@ export class Decisions {
         case 'rework':
         case 'abandon':
           return this.#onAttempt(verified, statement.decision);
+        case 'fix':
+        case 'approve-fix':
+        case 'accept-fix':
+        case 'dismiss-fix':
+          throw refuse('StatementRefused', 'security releases are not decided here yet');
         default:
           return this.#onPromotion(verified, statement.decision);
       }

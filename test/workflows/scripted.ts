@@ -17,6 +17,7 @@ import type { Question } from '../../src/release/authority.js';
 import type { RunRecord } from '../../src/domain/run.js';
 import {
   contradicts,
+  isFixDecision,
   isRebuildDecision,
   type Decision,
   type RebuildDecision,
@@ -202,6 +203,7 @@ export class World {
       abandon: 1,
       rollback: 1,
       announce: 1,
+      fix: 1,
     },
     proposerCounts: true,
     proposalAge: 86_400,
@@ -513,7 +515,7 @@ export class World {
           (['announce', 'accept', 'redo', 'rework', 'abandon'].includes(decision) || said.onto === onto) &&
           (said.decision !== 'promote' || this.rules.proposerCounts),
       );
-      const needed = this.rules.approvals[decision];
+      const needed = this.rules.approvals[isFixDecision(decision) ? 'fix' : decision];
       if (approvers.length < needed)
         throw ApplicationFailure.nonRetryable(`${approvers.length} of ${needed}`, 'StatementRefused');
       return { approvers: approvers.map(([by]) => by) };
