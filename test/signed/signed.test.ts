@@ -12,10 +12,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
 import type { Attempt, Promotion, StreamView } from '../../src/domain/promotion.js';
+import { lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import { releaseIndex } from '../../src/domain/release.js';
 import { signingHome } from '../../src/keys/gpg.js';
 import { approversHome } from '../../src/sample/approvers.js';
+import { watchId } from '../../src/workflows/stream-messages.js';
 import { Gate, type Hold } from '../support/gate.js';
 import { LocalReimzul } from '../support/reimzul.js';
 import { saveHistory } from '../support/histories.js';
@@ -43,7 +45,7 @@ describe('a signed rebuild', function () {
     smtp = await startSmtp({ tls: 'none' });
     work = await mkdtemp(join(tmpdir(), 'treeline-signed-'));
     const state = join(work, 'instance/state');
-    gate = await Gate.make(join(work, 'gate'), join(state, `store/${stream}.signed/runs/*/logs`));
+    gate = await Gate.make(join(work, 'gate'), join(state, `store/${stream}{,.signed}/runs/*/logs`));
     const folders = { TREELINE_STATE: state, TREELINE_STREAMS: join(work, 'instance/streams') };
     instance = await TestInstance.create({ ...folders, TREELINE_PATH: gate.path });
     await instance.withSample();
@@ -64,6 +66,7 @@ describe('a signed rebuild', function () {
       };
       release.sig = { to: ['sig@sample.invalid'] };
       release.announce = { to: ['announce@sample.invalid'] };
+      release.security = { ...(release.security as object), join: '1s' };
     });
     await instance.start();
     reimzul = await LocalReimzul.start(instance, beanstalk);
@@ -222,17 +225,58 @@ describe('a signed rebuild', function () {
     }
   });
 
-  it('upgrades a machine of the old release to the new one over mirror, with GPG verification', async () => {
+  it('brings a fix by one approval while a nightly runs, announced as a security notice', async () => {
     const [first = ''] = released;
-    await instance.edit(stream, 'stream.yaml', (text) =>
-      text.replace(/^images:\n(?:[ -].*\n)+/m, 'images: []\n'),
+    await ok('apply');
+    await ok('sample', 'bump', 'treeline-sample-tools');
+    // Of all chains only a nightly pushes images by themselves.
+    await gate.close({ step: 'push-images', when: 'after', command: 'rsync' });
+    await instance.nightly(stream);
+    await gate.held(300);
+    const advisory = ['--advisory', 'SAMPLE-2026:0001', '--severity', 'critical', '--cve', 'CVE-2026-0001'];
+    await ok('sample', 'bump', 'netbase', ...advisory);
+    await (await instance.client()).schedule.getHandle(watchId(stream)).trigger();
+    const { id, plan } = await until('a plan waits for an approval', 300, async () => {
+      const [one] = (await view())?.security ?? [];
+      if (one?.phase === 'failed') assert.fail(one.note);
+      return one?.plan && { ...one, plan: one.plan };
+    });
+    assert.deepEqual(
+      plan.packages.map(({ name, why }) => [name, why]),
+      [['netbase', 'fix']],
     );
-    await ok('sample', 'bump', 'netbase');
-    await nightly();
-    const [, build = ''] = builds;
-    await promote(build);
-    await release(build, await tested(build, 1));
-    const from = await metaOf('cloud', first);
+    await ok('security', stream, '--approve', id, ...as('bob'));
+    const fixed = await until('the fix is released', 900, async () => {
+      const one = (await view())?.security?.find((other) => other.id === id);
+      if (one && ['failed', 'differs'].includes(one.phase)) assert.fail(one.note);
+      return one?.phase === 'released' && one.build;
+    });
+    assert.equal((await instance.progress(stream))?.phase, 'publish', 'the nightly still runs');
+    await gate.open();
+    builds.push((await instance.result(stream)).build ?? '');
+
+    const { releases } = releaseIndex.parse(JSON.parse(await ok('releases', stream, '--json')));
+    const entry = releases.at(-1);
+    assert.deepEqual(
+      [entry?.version, entry?.treeline.former, entry?.treeline.approvers, entry?.treeline.security?.cves],
+      [fixed, first, ['Bob'], ['CVE-2026-0001']],
+    );
+    assert.equal(await clientHead(), entry?.commits[0]?.checksum);
+    const packagesOf = async (build: string) =>
+      lockfile.parse(await (await fetch(`${url('cloud')}/builds/${build}/x86_64/lockfile.json`)).json())
+        .packages;
+    const [before, after] = [await packagesOf(first), await packagesOf(fixed)];
+    const differing = Object.keys({ ...before, ...after }).filter(
+      (name) => before[name]?.digest !== after[name]?.digest,
+    );
+    assert.deepEqual(differing, ['netbase']);
+    const notices = smtp.mailbox.filter(({ to }) => to.includes('announce@sample.invalid'));
+    assert.equal(notices.length, 2);
+    assert.match(notices[1]?.parsed.text ?? '', /SAMPLE-2026:0001[\s\S]*CVE-2026-0001/);
+  });
+
+  it('upgrades a machine of the old release to the fix over mirror, with GPG verification', async () => {
+    const from = await metaOf('cloud', released[0] ?? '');
     const disk = join(work, Object.values(from.images)[0]?.path ?? '');
     await upgrade(instance, { disk, work, from, tools: instance.settings.path, place: `mirror/${stream}` }); // prettier-ignore
   });
