@@ -27,13 +27,15 @@ export interface ApprovedArgs extends ArchStepArgs {
   readonly kind?: Attempt['kind'] | undefined;
   readonly reuse: boolean;
   readonly changes?: ReworkChanges | undefined;
-  /** Of a security case, whose base `build` and `onto` are then: what its approval is about, besides its base. */
+  /** Of a security case; `build` and `onto` are its base then. */
   readonly fix?: FixApproval | undefined;
 }
 
 /** What the security group approves. */
 export interface FixApproval {
   readonly case: string;
+  /** The release that it is made from. */
+  readonly base: string;
   readonly changes: ReworkChanges;
   /** Source RPMs that a person gave: `sha256` by file name. */
   readonly srpms?: Readonly<Record<string, string>> | undefined;
