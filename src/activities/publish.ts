@@ -22,6 +22,7 @@ import {
   takeCommit,
 } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
+import { readFix } from '../rebuild/fix-run.js';
 import { writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
@@ -163,9 +164,12 @@ export const publishActivities = (host: Host) => {
     ),
 
     /** Removes what is older than the stream's retention: builds at the target, runs in the store. */
-    prune: asStep(host, async (step, args: StepArgs): Promise<{ builds: string[]; runs: number }> =>
-      pruneBuilds(host, step, await frozenStream(host, args)),
-    ),
+    prune: asStep(host, async (step, args: StepArgs): Promise<{ builds: string[]; runs: number }> => {
+      // What a security case's build looks at is the release location: nothing is pruned there.
+      const isFix = (await readFix(store, args)) !== undefined;
+      const stream = isFix ? await loadStream(host.settings, args.stream) : await frozenStream(host, args);
+      return pruneBuilds(host, step, stream);
+    }),
 
     /**
      * Removes the builds of attempts that are not released from the testing location, unless `release.rebuild.keepAbandoned` keeps them.

@@ -107,7 +107,12 @@ export async function planFixes(
   readonly fixes: readonly string[];
 }> {
   const persistdir = join(input.work, 'system');
-  const answer = await ask(step, input, planned, { action: 'plan', persistdir, ...wanted });
+  const answer = await ask(step, input, planned, {
+    action: 'plan',
+    persistdir,
+    repos: input.repos,
+    ...wanted,
+  });
   return { changed: await lockfileOf(step, input, answer), gone: answer.gone, fixes: answer.fixes };
 }
 
