@@ -13,7 +13,15 @@ import { packageDifference } from '../rpm/difference.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Run } from '../store/store.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
-import { commitFacts, commitMetadata, initRepo, ostree, remoteCommands, resolveRef } from './ostree.js';
+import {
+  commitFacts,
+  commitMetadata,
+  initRepo,
+  ostree,
+  remoteCommands,
+  remoteOf,
+  resolveRef,
+} from './ostree.js';
 
 /** Key of a commit's metadata: hash of everything that it was made from. */
 export const inputHashKey = 'treeline.input-hash';
@@ -38,23 +46,6 @@ export const composeActivities = (host: Host) => {
   const file = (run: Run, arch: Architecture, name: string) => join(store.archDir(run, arch), name);
   const readLockfile = (args: ArchStepArgs) => needJson(file(args, args.arch, 'lockfile.json'), lockfile);
 
-  async function composeInput(stream: Stream, args: ArchStepArgs): Promise<ComposeInput> {
-    const work = store.work(args, 'compose', args.arch);
-    const cache = store.cache(stream.name, args.arch);
-    await Promise.all([
-      mkdir(work, { recursive: true }),
-      mkdir(cache, { recursive: true }),
-      mkdir(store.archDir(args, args.arch), { recursive: true }),
-    ]);
-    const { treefile, releasever } = stream;
-    // dnf fills it in for what it downloads, but not in the path of a package on this machine.
-    const repos = stream.repos.map((repo) => ({
-      ...repo,
-      baseurl: repo.baseurl.replaceAll('$basearch', args.arch),
-    }));
-    return { treefile, releasever, repos, arch: args.arch, work, cache, repo: store.repo(stream.name) };
-  }
-
   return {
     /**
      * Pulls the last published commit into the staging repo, verifying summary and commit signatures. Answers nothing if there
@@ -74,7 +65,7 @@ export const composeActivities = (host: Host) => {
           );
         return undefined;
       }
-      const remote = `published-${args.arch}`;
+      const remote = remoteOf(args.arch, target);
       const ref = refOf(stream, args.arch);
       for (const command of remoteCommands(repo, remote, `${target.url}/repo`, stream.signingKey))
         await step.run(command);
@@ -93,7 +84,10 @@ export const composeActivities = (host: Host) => {
       host,
       async (step, args: ArchStepArgs): Promise<{ packages: number; inputHash: string }> => {
         const stream = await frozenStream(host, args);
-        const locked = await composerOf(stream.composer).resolve(step, await composeInput(stream, args));
+        const locked = await composerOf(stream.composer).resolve(
+          step,
+          await composeInput(host, stream, args),
+        );
         await writeJson(file(args, args.arch, 'lockfile.json'), locked);
         const inputHash = await hashInputs(stream, args.arch, join(store.runDir(args), 'source'), locked);
         await writeJson(file(args, args.arch, 'inputs.json'), { inputHash });
@@ -106,7 +100,7 @@ export const composeActivities = (host: Host) => {
       const stream = await frozenStream(host, args);
       await composerOf(stream.composer).download(
         step,
-        await composeInput(stream, args),
+        await composeInput(host, stream, args),
         await readLockfile(args),
       );
     }),
@@ -116,7 +110,7 @@ export const composeActivities = (host: Host) => {
       const stream = await frozenStream(host, args);
       await composerOf(stream.composer).compose(
         step,
-        await composeInput(stream, args),
+        await composeInput(host, stream, args),
         await readLockfile(args),
       );
     }),
@@ -146,7 +140,7 @@ export const composeActivities = (host: Host) => {
         args: ArchStepArgs & { build: string; parent?: string; date: string },
       ): Promise<{ commit: string }> => {
         const stream = await frozenStream(host, args);
-        const input = await composeInput(stream, args);
+        const input = await composeInput(host, stream, args);
         const { inputHash } = await needJson(
           file(args, args.arch, 'inputs.json'),
           z.object({ inputHash: z.string() }),
@@ -188,6 +182,28 @@ export const composeActivities = (host: Host) => {
     ),
   };
 };
+
+/** What the composer's steps of a run work on; its folders are there then. */
+export async function composeInput(
+  { store }: Host,
+  stream: Stream,
+  args: ArchStepArgs,
+): Promise<ComposeInput> {
+  const work = store.work(args, 'compose', args.arch);
+  const cache = store.cache(stream.name, args.arch);
+  await Promise.all([
+    mkdir(work, { recursive: true }),
+    mkdir(cache, { recursive: true }),
+    mkdir(store.archDir(args, args.arch), { recursive: true }),
+  ]);
+  const { treefile, releasever } = stream;
+  // dnf fills it in for what it downloads, but not in the path of a package on this machine.
+  const repos = stream.repos.map((repo) => ({
+    ...repo,
+    baseurl: repo.baseurl.replaceAll('$basearch', args.arch),
+  }));
+  return { treefile, releasever, repos, arch: args.arch, work, cache, repo: store.repo(stream.name) };
+}
 
 /**
  * Runs a pull that verifies signatures. Between a publisher's renames a reader may see a summary with another's signature, so a bad

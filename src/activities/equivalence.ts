@@ -8,6 +8,7 @@ import { acceptedRun, rebuildPackages } from '../domain/rebuild-packages.js';
 import { renderEquivalence } from '../pages/equivalence.js';
 import { packageProblems, remoteProblems, signatureProblems } from '../rebuild/check-tree.js';
 import { readEquivalence } from '../rebuild/equivalence.js';
+import { readFix } from '../rebuild/fix-run.js';
 import { needJson, writeJson, writeWhole } from '../store/store.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
 
@@ -19,7 +20,7 @@ export const equivalenceActivities = (host: Host) => {
   const { store } = host;
   return {
     /**
-     * Compares the signed commit and its packages with the accepted ones. Writes `build/equivalence.json` and `.html`, which are
+     * Compares the new commit and its packages with the accepted ones, or with the release that a security case is made from. Writes `build/equivalence.json` and `.html`, which are
      * published with the build. Answers the unexpected differences, a bounded list of lines. Fails with LockfileDrift.
      */
     equivalence: asStep(
@@ -63,7 +64,7 @@ export const equivalenceActivities = (host: Host) => {
       const run = await needJson(at('accepted-run.json'), acceptedRun);
       const from = {
         accepted: await needJson(at('accepted.json'), lockfile),
-        stream: await frozenStream(host, run),
+        repos: [...(await frozenStream(host, run)).repos, ...((await readFix(store, args))?.repos ?? [])],
         rpmKey,
       };
       const packages = await needJson(at('packages.json'), rebuildPackages);

@@ -4,6 +4,7 @@ import { candidateActivities } from './candidate.js';
 import { composeActivities } from './compose.js';
 import { decideActivities } from './decide.js';
 import { equivalenceActivities } from './equivalence.js';
+import { fixActivities } from './fix.js';
 import type { Host } from './host.js';
 import { imageActivities } from './images.js';
 import { notifyActivities } from './notify.js';
@@ -26,11 +27,15 @@ export const activitiesOf = {
     ...viewActivities(host),
     ...candidateActivities(host),
     loadSigned: rebuildActivities(host).loadSigned,
+    loadFix: fixActivities(host).loadFix,
   }),
   compose: (host: Host) => ({
     ...composeActivities(host),
     collect: rebuildActivities(host).collect,
     strict: rebuildActivities(host).strict,
+    collectSrpms: fixActivities(host).collectSrpms,
+    planFix: fixActivities(host).planFix,
+    overrideLockfile: fixActivities(host).overrideLockfile,
     ...equivalenceActivities(host),
     preflight: prepareActivities(host).preflight,
     cleanUp: prepareActivities(host).cleanUp,
@@ -40,6 +45,7 @@ export const activitiesOf = {
   signing: (host: Host) => ({ ...signActivities(host), ...signPackagesActivities(host) }),
   publish: (host: Host) => ({
     ...publishActivities(host),
+    keepFix: fixActivities(host).keepFix,
     ...releaseActivities(host),
     ...signedReleaseActivities(host),
     ...announceActivities(host),

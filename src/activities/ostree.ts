@@ -1,5 +1,7 @@
 /** The ostree commands that several steps use, as pure argv builders and small readers. */
+import { createHash } from 'node:crypto';
 import { Failure } from '../domain/failures.js';
+import type { Architecture, Target } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { exists } from '../store/store.js';
 
@@ -19,6 +21,10 @@ export async function initRepo(
 }
 
 /** Configures a remote whose commits and summary must be signed with the key. Replaces one of the same name. */
+/** Name of a staging repo's remote: one for each location, as two runs of a line may look at different ones at the same time. */
+export const remoteOf = (arch: Architecture, { url }: Pick<Target, 'url'>): string =>
+  `published-${arch}-${createHash('sha256').update(url).digest('hex').slice(0, 8)}`;
+
 export const remoteCommands = (
   repo: string,
   name: string,

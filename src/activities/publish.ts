@@ -2,15 +2,13 @@
  * Publication. All that is bulky goes first and stays invisible (objects, images); then a short switch of refs and
  * summary; an independent client pulls; metadata names the build last.
  */
-import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
-import { buildMeta } from '../domain/metadata.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, signedLine, type Architecture } from '../domain/stream.js';
 import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
-import { assembleMeta } from '../publish/meta.js';
+import { assembleMeta, putMeta, putRecords } from '../publish/meta.js';
 import { publishIndex, pruneBuilds, readIndex, removeBuilds } from '../publish/build-index.js';
 import { writeBuildPages } from '../publish/pages.js';
 import {
@@ -24,7 +22,8 @@ import {
   takeCommit,
 } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
-import { exists, writeJson, writeWhole } from '../store/store.js';
+import { readFix } from '../rebuild/fix-run.js';
+import { writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
 import { commitFacts, ostree } from './ostree.js';
@@ -77,11 +76,7 @@ export const publishActivities = (host: Host) => {
       let total = nothingPushed;
       for (const [arch] of commitsOf(args)) {
         const folder = archBuild(args, arch);
-        await mkdir(folder, { recursive: true });
-        // Only a signed rebuild has packages.json.
-        for (const name of ['lockfile.json', 'packages.json'])
-          if (await exists(join(store.archDir(args, arch), name)))
-            await cp(join(store.archDir(args, arch), name), join(folder, name));
+        await putRecords(store, args, arch);
         const onLine = (line: string) => {
           const bytes = /^\s*([\d,]+)\s+(\d+)%/.exec(line);
           const [done, percent] = [Number(bytes?.[1]?.replaceAll(',', '') ?? 0), Number(bytes?.[2] ?? 0)];
@@ -130,12 +125,8 @@ export const publishActivities = (host: Host) => {
       async (step, args: PublishArgs & { steps: readonly StepRecord[] }): Promise<void> => {
         const stream = await frozenStream(host, args);
         const target = stream.publish.buildlogs;
-        for (const [arch, commit] of commitsOf(args)) {
-          const folder = archBuild(args, arch);
-          const meta = await assembleMeta(host, args, arch, commit, args.steps);
-          await cp(store.logs(args), join(folder, 'logs'), { recursive: true });
-          await writeWhole(join(folder, 'meta.json'), `${JSON.stringify(buildMeta.parse(meta), null, 2)}\n`);
-        }
+        for (const [arch, commit] of commitsOf(args))
+          await putMeta(host, args, arch, await assembleMeta(host, args, arch, commit, args.steps));
         const index = await publishIndex(
           host,
           stream,
@@ -173,9 +164,12 @@ export const publishActivities = (host: Host) => {
     ),
 
     /** Removes what is older than the stream's retention: builds at the target, runs in the store. */
-    prune: asStep(host, async (step, args: StepArgs): Promise<{ builds: string[]; runs: number }> =>
-      pruneBuilds(host, step, await frozenStream(host, args)),
-    ),
+    prune: asStep(host, async (step, args: StepArgs): Promise<{ builds: string[]; runs: number }> => {
+      // What a security case's build looks at is the release location: nothing is pruned there.
+      const isFix = (await readFix(store, args)) !== undefined;
+      const stream = isFix ? await loadStream(host.settings, args.stream) : await frozenStream(host, args);
+      return pruneBuilds(host, step, stream);
+    }),
 
     /**
      * Removes the builds of attempts that are not released from the testing location, unless `release.rebuild.keepAbandoned` keeps them.

@@ -1,16 +1,23 @@
 /** The steps of a signed rebuild that are its own: everything else is the nightly's, with other inputs. */
-import { cp, link, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ComposeInput, RepoInput } from '../composers/composer.js';
-import { downloadFrom, findSources, packagesDir } from '../composers/dnf/packages.js';
+import { downloadFrom, packagesDir } from '../composers/dnf/packages.js';
 import { Failure } from '../domain/failures.js';
-import { lockfile, type Lockfile } from '../domain/lockfile.js';
-import type { RebuildSettings } from '../domain/rebuild-settings.js';
+import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun, rebuildPackages } from '../domain/rebuild-packages.js';
 import { reworkChanges, type ReworkChanges } from '../domain/statement.js';
-import { baseOf, signedLine, type Architecture, type Stream } from '../domain/stream.js';
+import { baseOf, signedLine, type Architecture } from '../domain/stream.js';
 import { findAccepted, lockfileOfRun, reworkedLockfile } from '../rebuild/accepted.js';
-import { bySource, planRebuild, rebuildPlan, type PlannedSource } from '../rebuild/plan.js';
+import {
+  collectSources,
+  copyWhole,
+  inputFor,
+  needRebuild,
+  ownRepos,
+  poolOf,
+  putPackages,
+} from '../rebuild/collect.js';
+import { rebuildPlan, type PlannedSource } from '../rebuild/plan.js';
 import { exists, needJson, readJson, writeJson, type Run } from '../store/store.js';
 import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
@@ -32,22 +39,10 @@ export interface SourcesToBuild {
   readonly limit: number;
 }
 
-export const needRebuild = ({ name, release }: Stream): RebuildSettings => {
-  if (release?.rebuild) return release.rebuild;
-  throw new Failure('StreamInvalid', `${name}: release.rebuild: missing: add the section`);
-};
-
 export const rebuildActivities = (host: Host) => {
   const { store, settings } = host;
   const file = (args: Run & { arch: Architecture }, ...path: string[]) =>
     join(store.archDir(args, args.arch), ...path);
-  /** Results of a source that were signed before, by the source RPM's digest and the dist tag. */
-  const pool = (stream: Stream, digest: string) =>
-    join(
-      store.streamDir(stream.name),
-      'pool',
-      `${digest.replace('sha256:', '')}${needRebuild(stream).reimzul.disttag}`,
-    );
 
   return {
     /**
@@ -71,7 +66,11 @@ export const rebuildActivities = (host: Host) => {
         const declared = await readStreamFile(settings, join(source, 'stream.yaml'), base);
         const { treefile, ref, osname, releasever, composer, architectures, images, bootTest } = declared;
         const tree = { treefile, ref, osname, releasever, composer, architectures, images, bootTest };
-        const line = signedLine({ ...current, ...tree, repos: ownRepos(declared, current, folder) });
+        const line = signedLine({
+          ...current,
+          ...tree,
+          repos: ownRepos(declared.repos, folder, [needRebuild(current).rpmKey]),
+        });
         if (!line)
           throw new Failure('StreamInvalid', `${base}: release.rebuild and publish.testing: add both`);
         for (const [arch, run] of Object.entries(accepted) as [Architecture, unknown][]) {
@@ -97,50 +96,17 @@ export const rebuildActivities = (host: Host) => {
       const run = await needJson(file(args, 'accepted-run.json'), acceptedRun);
       const accepted = await frozenStream(host, run);
       const changes = await readJson(file(args, 'changes.json'), reworkChanges);
-      const input = await inputFor(accepted.repos, 'accepted', run.stream, { ...args, stream });
+      const on = { ...args, stream };
+      const input = await inputFor(store, on, accepted.repos, 'accepted', run.stream);
       const before = await lockfileOfRun(host, run, args.arch);
       const locked = changes ? await reworkedLockfile(step, input, stream.composer, before, changes) : before;
       await writeJson(file(args, 'accepted.json'), locked);
       await downloadFrom(step, input, input.repos, locked);
-
-      const repos = rebuild.sources.map((repo) => ({ ...repo, metadataSigned: false }));
-      const sourceInput = await inputFor(repos, 'sources', stream.name, { ...args, stream });
-      const makes = Object.entries(locked.packages).flatMap(([name, { sourcerpm }]) =>
-        sourcerpm === undefined ? [] : [[name, sourcerpm] as const],
-      );
-      const found = await findSources(
-        step,
-        sourceInput,
-        [...bySource(locked).keys()],
-        Object.fromEntries(makes),
-      );
-      const inPool = new Set<string>();
-      for (const { digest } of Object.values(found))
-        if (await exists(join(pool(stream, digest), 'result.json'))) inPool.add(digest);
-      const sources = planRebuild(locked, found, rebuild, args.reuse, (digest) => inPool.has(digest));
+      const sources = await collectSources(step, store, on, locked, rebuild, args.reuse);
       await writeJson(file(args, 'plan.json'), { sources });
-
-      const fresh = sources.filter(({ reused }) => !reused);
-      await downloadFrom(step, sourceInput, repos, sourceLockfile(fresh));
-      await fill(file(args, 'sources'), fresh.map(({ name, srpm }) => [`${name}.rpm`, srpm]), packagesDir(sourceInput)); // prettier-ignore
-      for (const { digest, srpm } of sources.filter(({ reused }) => reused))
-        await copyWhole(pool(stream, digest), file(args, 'rebuilt', srpm.replace(/\.src\.rpm$/, '')));
-      const remade = new Set(sources.flatMap(({ packages }) => packages.map(({ name }) => name)));
-      const names = Object.entries(locked.packages).map(
-        ([name, { evra }]) => [`${name}.rpm`, `${name}-${evra}.rpm`, remade.has(name)] as const,
-      );
-      for (const [folder, again] of [
-        ['packages', false],
-        ['accepted-packages', true],
-      ] as const)
-        // prettier-ignore
-        await fill(
-            file(args, folder),
-            names.filter(([, , rebuilt]) => rebuilt === again),
-            packagesDir(input),
-          );
-      const { limit } = rebuild.reimzul;
-      return { sources, limit, accepted: names.filter(([, , rebuilt]) => !rebuilt).length };
+      const path = (name: string) => join(packagesDir(input), `${name}.rpm`);
+      const kept = await putPackages(store.archDir(args, args.arch), locked, sources, path);
+      return { sources, limit: rebuild.reimzul.limit, accepted: kept };
     }),
 
     /**
@@ -163,63 +129,12 @@ export const rebuildActivities = (host: Host) => {
       if (drift.length > 0) throw new Failure('LockfileDrift', drift.slice(0, 20).join('; '), drift);
       const { sources } = await needJson(file(args, 'plan.json'), rebuildPlan);
       for (const { srpm, digest } of sources)
-        await copyWhole(file(args, 'rebuilt', srpm.replace(/\.src\.rpm$/, '')), pool(stream, digest));
+        await copyWhole(
+          file(args, 'rebuilt', srpm.replace(/\.src\.rpm$/, '')),
+          poolOf(store, stream, digest),
+        );
       step.note(`${Object.keys(resolved.packages).length} packages, as accepted`);
       return { packages: Object.keys(resolved.packages).length };
     }),
   };
-
-  /** Folders for packages that come from other repos than the run's own. */
-  async function inputFor(
-    repos: readonly RepoInput[],
-    name: string,
-    cacheOf: string,
-    args: Omit<ArchStepArgs, 'stream'> & { stream: Stream },
-  ): Promise<ComposeInput> {
-    const { stream, arch } = args;
-    const work = store.work({ ...args, stream: stream.name }, name, arch);
-    const cache = store.cache(cacheOf, arch);
-    await Promise.all([work, cache].map((folder) => mkdir(folder, { recursive: true })));
-    const { treefile, releasever } = stream;
-    return { treefile, releasever, repos, arch, work, cache, repo: store.repo(stream.name) };
-  }
 };
-
-/**
- * Every repo that the treefile may name is the run's own package set: what was accepted and what was signed, and nothing else. Its
- * metadata is signed with the key of the rebuilt packages.
- */
-function ownRepos(accepted: Stream, current: Stream, runDir: string): Stream['repos'] {
-  const { rpmKey } = needRebuild(current);
-  const gpgKeys = [...new Set([rpmKey, ...accepted.repos.flatMap((repo) => repo.gpgKeys)])];
-  const baseurl = `file://${runDir}/$basearch/packages`;
-  return accepted.repos.map(({ id }) => ({ id, baseurl, gpgKeys, metadataSigned: true }));
-}
-
-/** Source RPMs as a lockfile, to fetch them by. */
-const sourceLockfile = (sources: readonly PlannedSource[]): Lockfile => ({
-  metadata: { generated: new Date(0).toISOString(), rpmmd_repos: {} },
-  packages: Object.fromEntries(sources.map(({ name, evra, digest, repo }) => [name, { evra, digest, repo }])),
-});
-
-/** A folder with just these files, by hard links where that goes. `names`: as they are in `from`, and as they shall be. */
-async function fill(
-  folder: string,
-  names: readonly (readonly [string, string, ...unknown[]])[],
-  from: string,
-): Promise<void> {
-  const next = `${folder}.new`;
-  await rm(next, { recursive: true, force: true });
-  await mkdir(next, { recursive: true });
-  for (const [name, as] of names)
-    await link(join(from, name), join(next, as)).catch(() => cp(join(from, name), join(next, as)));
-  await rm(folder, { recursive: true, force: true });
-  await rename(next, folder);
-}
-
-/** A copy of a folder of files, whole or not at all; one that is there stays. */
-async function copyWhole(from: string, to: string): Promise<void> {
-  if (await exists(to)) return;
-  await mkdir(join(to, '..'), { recursive: true });
-  await fill(to, (await readdir(from)).map((name) => [name, name]), from); // prettier-ignore
-}

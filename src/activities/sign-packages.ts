@@ -2,15 +2,28 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../domain/failures.js';
-import { firstOf, type RebuildPackage } from '../domain/rebuild-packages.js';
+import type { Lockfile } from '../domain/lockfile.js';
+import {
+  acceptedRun,
+  firstOf,
+  rebuildPackages,
+  type RebuildPackage,
+  type RebuildPackages,
+} from '../domain/rebuild-packages.js';
 import { readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
 import { examineKey, expiresWithin } from '../keys/strength.js';
 import { approvedPackages, type ApprovedArgs } from '../rebuild/approved.js';
 import { fetchedRpms, publishedRpms } from '../rebuild/results.js';
 import { indexPackages, rpmsOf, signInto } from '../rebuild/sign-rpms.js';
-import { verifyAccepted, verifyRebuilt, type AcceptedRpm, type Rebuilt } from '../rebuild/verify-rpms.js';
-import { writeJson } from '../store/store.js';
-import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
+import {
+  verifyAccepted,
+  verifyGiven,
+  verifyRebuilt,
+  type AcceptedRpm,
+  type Rebuilt,
+} from '../rebuild/verify-rpms.js';
+import { needJson, writeJson, type Store } from '../store/store.js';
+import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
 import { sha256 } from './sign.js';
 
 export const signPackagesActivities = (host: Host) => {
@@ -53,6 +66,7 @@ export const signPackagesActivities = (host: Host) => {
             return { name, locked, path: join(folder, `${name}-${locked.evra}.rpm`) };
           });
           await verifyAccepted(step, approved, accepted, work);
+          await verifyGiven(approved, fetched, at('sources'));
           const kept = accepted.filter(({ name }) => !names.includes(name));
           await nothingElse(packages, [...kept.map(({ path }) => path), ...rebuilt.map(({ copy }) => copy)]);
           await signInto(
@@ -62,7 +76,15 @@ export const signPackagesActivities = (host: Host) => {
             packages,
             work,
           );
-          const record = await recordOf(kept, rebuilt, packages, key.fingerprint);
+          const released = args.fix ? await recordOfRun(store, args) : {};
+          const record = await recordOf(
+            approved.accepted,
+            kept,
+            rebuilt,
+            packages,
+            key.fingerprint,
+            released,
+          );
           await indexPackages(step, key, packages);
           await writeJson(at('packages.json'), record);
           return { rebuilt: rebuilt.length, accepted: kept.length, key: key.fingerprint };
@@ -107,28 +129,35 @@ async function nothingElse(folder: string, known: readonly string[]): Promise<vo
     throw new Failure('LockfileDrift', `packages that nobody approved: ${firstOf(others)}`);
 }
 
-/** `packages.json` */
+/** `packages.json` of the release that a case is made from. */
+async function recordOfRun(store: Store, args: ArchStepArgs): Promise<RebuildPackages> {
+  const run = await needJson(join(store.archDir(args, args.arch), 'accepted-run.json'), acceptedRun);
+  return needJson(join(store.archDir(run, args.arch), 'packages.json'), rebuildPackages);
+}
+
+/** `packages.json`. `released`: that of the base, whose packages stay what they are. */
 async function recordOf(
+  { packages: locked }: Lockfile,
   kept: readonly AcceptedRpm[],
   rebuilt: readonly Rebuilt[],
   folder: string,
   key: string,
-): Promise<Record<string, RebuildPackage>> {
+  released: RebuildPackages,
+): Promise<RebuildPackages> {
   const record: Record<string, RebuildPackage> = {};
-  for (const { name, locked, path } of kept) {
-    const { evra, digest, sourcerpm } = locked;
-    record[name] = {
-      file: basename(path),
-      evra,
-      digest,
-      origin: 'accepted',
-      ...(sourcerpm ? { sourcerpm } : {}),
-    };
+  for (const { name, locked: one, path } of kept) {
+    const { evra, digest, sourcerpm } = one;
+    const before = Object.hasOwn(released, name) ? released[name] : undefined;
+    record[name] =
+      before?.digest === digest
+        ? { ...before, file: basename(path), evra }
+        : { file: basename(path), evra, digest, origin: 'accepted', ...(sourcerpm ? { sourcerpm } : {}) };
   }
   for (const { name, evra, sourcerpm, copy } of rebuilt) {
     const file = basename(copy);
     const digest = `sha256:${await sha256(join(folder, file))}`;
-    record[name] = { file, evra, digest, origin: 'rebuilt', key, sourcerpm };
+    const accepted = locked[name]?.evra;
+    record[name] = { file, evra, digest, origin: 'rebuilt', accepted, key, sourcerpm };
   }
   return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,7 +1,7 @@
 /** `nightly --dry-run`: every step with its commands. They come from the builders that the steps themselves use. */
 import { join } from 'node:path';
 import { checksumsFile, signCommitCommand, summaryCommand } from '../activities/sign.js';
-import { ostree, remoteCommands } from '../activities/ostree.js';
+import { ostree, remoteCommands, remoteOf } from '../activities/ostree.js';
 import { inputHashKey } from '../activities/compose.js';
 import { pushOptions, switchOptions } from '../publish/push.js';
 import type { ComposeInput } from '../composers/composer.js';
@@ -124,7 +124,7 @@ function planArch(settings: Settings, stream: Stream, arch: Architecture): Plann
     queue: role === 'signing' ? role : `${role}-${arch}`,
     commands,
   });
-  const remote = `published-${arch}`;
+  const remote = remoteOf(arch, stream.publish.buildlogs);
   const out = join(store.archDir(own, arch), 'build');
   const databases = [join(work, '../diff/0'), join(work, '../diff/1')];
   return [

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { parseEvra, sameEvra } from './dist-tag.js';
 import type { Lockfile } from './lockfile.js';
 import type { RebuildPackages } from './rebuild-packages.js';
+import type { ReworkChanges } from './statement.js';
 
 export const difference = z.object({
   kind: z.enum(['package', 'file', 'script', 'dependency', 'tree']),
@@ -87,6 +88,8 @@ export function comparePackages(accepted: Lockfile, rebuilt: RebuildPackages, di
     const [old, fresh] = [accepted.packages[name], rebuilt[name]];
     if (!old) add(name, `added: ${fresh?.evra ?? ''}`);
     else if (!fresh) add(name, `removed: ${old.evra}`);
+    // Also what a security release takes from its base, where it was rebuilt.
+    else if (fresh.digest === old.digest && fresh.evra === old.evra) continue;
     else if (fresh.origin === 'accepted') {
       if (fresh.evra !== old.evra) add(name, `${old.evra} → ${fresh.evra}, although it was not rebuilt`);
       else if (fresh.digest !== old.digest) add(name, 'another file, although it was not rebuilt');
@@ -98,6 +101,35 @@ export function comparePackages(accepted: Lockfile, rebuilt: RebuildPackages, di
       );
   }
   return found;
+}
+
+/** What a security release has other than its base: expected is what was planned, word for word. */
+export function comparePlan(
+  base: Lockfile,
+  found: Readonly<Record<string, { readonly evra: string; readonly digest: string }>>,
+  { pin, drop }: Pick<ReworkChanges, 'pin' | 'drop'>,
+  disttag: string | undefined,
+): Difference[] {
+  const differences: Difference[] = [];
+  const names = new Set([...Object.keys(base.packages), ...Object.keys(found), ...Object.keys(pin), ...drop]);
+  for (const name of [...names].sort()) {
+    const [old, fresh] = [base.packages[name], found[name]];
+    const wanted = Object.hasOwn(pin, name) ? pin[name] : undefined;
+    const asPlanned =
+      wanted === undefined
+        ? fresh === undefined && drop.includes(name)
+        : fresh !== undefined &&
+          (fresh.evra === wanted || (disttag !== undefined && sameEvra(wanted, fresh.evra, disttag)));
+    const planned = wanted !== undefined || drop.includes(name);
+    if (!planned && old?.evra === fresh?.evra && old?.digest === fresh?.digest) continue;
+    const what = `${old?.evra ?? 'none'} → ${fresh?.evra ?? 'none'}`;
+    const but = planned ? `planned was ${wanted ?? 'none'}` : 'which was not planned';
+    differences.push({
+      ...{ kind: 'package', subject: name, expected: asPlanned },
+      what: asPlanned ? `${what}, as planned` : `${what}, ${but}`,
+    });
+  }
+  return differences;
 }
 
 /** One rebuilt package: its files (but for their content), scripts and dependencies. */
@@ -184,7 +216,7 @@ export interface TreeContext {
   readonly rebuiltPaths: Iterable<string>;
   /** Of each rebuilt package: accepted and rebuilt `evra`. */
   readonly renewed: readonly (readonly [string, string])[];
-  /** Paths of the files of packages that an approved rework has pinned or dropped: all may differ. */
+  /** Paths of the files of packages that an approved rework or fix has pinned or dropped: all may differ. */
   readonly reworkedPaths?: Iterable<string>;
   /** `rebuild.expected` */
   readonly expected: readonly string[];
@@ -222,12 +254,24 @@ function globOf(glob: string): RegExp {
 const inTree = (path: string) =>
   path.replace(/^\/etc(?=\/|$)/, '/usr/etc').replace(/^\/(bin|sbin|lib|lib64)(?=\/|$)/, '/usr/$1');
 
+const folderOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
+const foldersOf = (path: string): string[] => {
+  const folder = folderOf(path);
+  return folder === '' ? [] : [folder, ...foldersOf(folder)];
+};
+
 /** The two trees. */
 export function compareTrees(
   entries: readonly TreeDifference[],
   { rebuiltPaths, renewed, reworkedPaths = [], expected }: TreeContext,
 ): Difference[] {
   const reworked = new Set([...reworkedPaths].map(inTree));
+  // Folders that such files are in may come and go with them; what is generated beside them too.
+  const around = new Set([...reworked].flatMap(foldersOf));
+  const alongside = (path: string, { type }: TreeEntry) =>
+    type === 'd'
+      ? around.has(path)
+      : reworked.has(folderOf(path)) && generated.some((glob) => glob.test(path));
   const owned = new Set([...rebuiltPaths].map(inTree));
   const allowed = expected.map(globOf);
   const renewers = renewed.map(([from, to]) => renewer(from, to));
@@ -248,7 +292,7 @@ export function compareTrees(
     const to = fresh ? path : renewers.map((renew) => renew(path)).find((one) => added.has(one));
     const other = fresh ?? (to === undefined ? undefined : added.get(to));
     if (!other || to === undefined) {
-      add(path, 'removed', isBuildId(path) && owned.has(path));
+      add(path, 'removed', (isBuildId(path) && owned.has(path)) || alongside(path, old));
       continue;
     }
     if (to !== path) moved.add(to);
@@ -266,8 +310,9 @@ export function compareTrees(
     else if (contentMayDiffer(to)) add(to, 'content', true);
     else add(to, 'content, of no rebuilt package', false);
   }
-  for (const path of added.keys())
-    if (!moved.has(path)) add(path, 'added', isBuildId(path) && owned.has(path));
+  for (const [path, entry] of added)
+    if (!moved.has(path))
+      add(path, 'added', (isBuildId(path) && owned.has(path)) || (entry !== null && alongside(path, entry)));
   return found;
 }
 

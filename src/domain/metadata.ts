@@ -83,6 +83,8 @@ export const buildMeta = z.object({
         equivalence: z.string(),
       })
       .optional(),
+    /** Of a security release's build: its case, and the release that it was made from. */
+    fix: z.object({ case: z.string(), base: z.string() }).optional(),
     packages: z.int(),
     tests: z.object({ boot: z.record(z.string(), bootTestResult) }),
     /** Wall-clock seconds of each step. */

@@ -12,6 +12,8 @@ export const rebuildPackage = z.object({
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   /** `rebuilt` in the build system and signed by us, or the `accepted` file itself. */
   origin: z.enum(['rebuilt', 'accepted']),
+  /** Of a rebuilt one: `evra` of the package that was accepted, which counts where versions are compared with those of repos. */
+  accepted: z.string().optional(),
   /** Fingerprint of the key that a rebuilt one is signed with: 40 hex digits, upper case. */
   key: z.string().optional(),
   /** File name of the source RPM. */

@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { compareIds } from '../domain/build-id.js';
 import { buildIndex, emptyIndex, type BuildIndex } from '../domain/metadata.js';
+import { isOpenCase } from '../domain/security.js';
 import { baseOf, type Architecture, type Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
-import { readView } from '../release/release-index.js';
-import { writeJson } from '../store/store.js';
+import { readFix } from '../rebuild/fix-run.js';
+import { currentRelease, emptyReleases, readView, storedReleases } from '../release/release-index.js';
+import { writeJson, type Run } from '../store/store.js';
 import { streamRun } from '../workflows/stream-messages.js';
 import { storedIndex } from './stored-builds.js';
 import { fetchPublished, removeAt, rsync } from './target.js';
@@ -52,16 +54,29 @@ export async function pruneBuilds(
   stream: Stream,
 ): Promise<{ builds: string[]; runs: number }> {
   const index = await readIndex(host, stream, step.signal);
-  // A build whose promotion is open stays, and so does what its rebuild has made.
-  const { promotions = [] } = (await readView(host.store, baseOf(stream.name))) ?? {};
-  const proposed = new Set(
-    promotions.flatMap(({ build, attempts = [] }) => [build, ...attempts.map((attempt) => attempt.build)]),
-  );
+  const needed = await neededBuilds(host, stream);
   const old = index.builds
-    .filter(({ id }, place) => place >= stream.retention.builds && !proposed.has(id))
+    .filter(({ id }, place) => place >= stream.retention.builds && !needed.has(id))
     .map(({ id }) => id);
   const builds = await removeBuilds(host, step, stream, old, index);
-  return { builds: old, runs: await pruneRuns(host, stream, new Set(builds.map(({ id }) => id))) };
+  const kept = new Set([...needed, ...builds.map(({ id }) => id)]);
+  return { builds: old, runs: await pruneRuns(host, stream, kept) };
+}
+
+/**
+ * Builds that stay however old they are: those whose promotion is open, with what their rebuilds have made; the release that readers have,
+ * from which a security release is made; what open security cases have made and are made from.
+ */
+async function neededBuilds({ store }: Host, stream: Stream): Promise<Set<string>> {
+  const base = baseOf(stream.name);
+  const { promotions = [], security = [] } = (await readView(store, base)) ?? {};
+  const current = currentRelease((await storedReleases(store, base)) ?? emptyReleases(base))?.version;
+  const builds = [
+    ...promotions.flatMap(({ build, attempts = [] }) => [build, ...attempts.map((attempt) => attempt.build)]),
+    ...security.filter(({ phase }) => isOpenCase(phase)).flatMap(({ build, plan }) => [build, plan?.base]),
+    current,
+  ];
+  return new Set(builds.filter((id) => id !== undefined));
 }
 
 /** Removes these builds from the target, the index first; answers those that are left. Idempotent. */
@@ -98,13 +113,23 @@ async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>):
   const keep = new Set<string | undefined>([streamRun]);
   for (const id of kept) keep.add(await host.store.runOf(stream.name, id));
   const folder = host.store.runsDir(stream.name);
-  const old = (await newestFirst(folder))
-    .slice(stream.retention.runs)
-    .map(({ name }) => name)
-    .filter((run) => !keep.has(run));
-  for (const run of old) await rm(join(folder, run), { recursive: true, force: true });
+  const old = (await newestFirst(folder)).slice(stream.retention.runs).map(({ name }) => name);
+  let removed = 0;
+  for (const run of old) {
+    if (keep.has(run) || (await isOfOpenCase(host, { stream: stream.name, run }))) continue;
+    await rm(join(folder, run), { recursive: true, force: true });
+    removed++;
+  }
   await sweepScratch(join(host.settings.state, 'work'));
-  return old.length;
+  return removed;
+}
+
+/** It may wait for its approval, and has no build yet. */
+async function isOfOpenCase({ store }: Host, run: Run): Promise<boolean> {
+  const fix = await readFix(store, run);
+  if (!fix) return false;
+  const { security = [] } = (await readView(store, baseOf(run.stream))) ?? {};
+  return security.some(({ id, phase }) => id === fix.case && isOpenCase(phase));
 }
 
 /** A run removes its own scratch folder; one that was terminated cannot. No run lasts for a week. */

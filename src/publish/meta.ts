@@ -1,5 +1,5 @@
 /** Puts a build's `meta.json` together from what its steps left in the build store. */
-import { readdir } from 'node:fs/promises';
+import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { commitRecord } from '../activities/compose.js';
@@ -7,6 +7,7 @@ import { frozenStream, type Host } from '../activities/host.js';
 import { checksumsFile } from '../activities/sign.js';
 import {
   bootAttempt,
+  buildMeta,
   imageMeta,
   type BootAttempt,
   type BootTestResult,
@@ -16,7 +17,8 @@ import { rebuildPackages } from '../domain/rebuild-packages.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
 import { packageDifferenceRecord } from '../rpm/difference.js';
-import { exists, needJson, readJson, type Run } from '../store/store.js';
+import { readFix } from '../rebuild/fix-run.js';
+import { exists, needJson, readJson, writeWhole, type Run, type Store } from '../store/store.js';
 
 /** A boot test passed, passed only on a retry (flaky), or failed. */
 export function bootOutcome(attempts: readonly BootAttempt[]): BootTestResult['outcome'] {
@@ -42,6 +44,7 @@ export async function assembleMeta(
   ]);
   const signed = await needJson(file('signed.json'), z.object({ key: z.string() }));
   const rebuilt = await readJson(file('rebuild.json'), rebuildRecord);
+  const fix = await readFix(host.store, args);
   const images: BuildMeta['images'] = {};
   const boot: BuildMeta['treeline']['tests']['boot'] = {};
   for (const { kind } of stream.images) {
@@ -67,6 +70,7 @@ export async function assembleMeta(
       composer: stream.composer,
       key: signed.key,
       ...(rebuilt ? { rebuild: { ...rebuilt, ...(await rebuiltPackages(folder)) } } : {}),
+      ...(fix ? { fix: { case: fix.case, base: fix.base } } : {}),
       packages: diff.packages,
       tests: { boot },
       steps: stepTimes(steps),
@@ -75,6 +79,22 @@ export async function assembleMeta(
       logs: (await readdir(host.store.logs(args))).sort(),
     },
   };
+}
+
+/** Puts lockfile and packages.json beside the images. */
+export async function putRecords(store: Store, run: Run, arch: Architecture): Promise<void> {
+  const folder = store.archDir(run, arch);
+  await mkdir(join(folder, 'build'), { recursive: true });
+  // Only a signed rebuild has packages.json.
+  for (const name of ['lockfile.json', 'packages.json'])
+    if (await exists(join(folder, name))) await cp(join(folder, name), join(folder, 'build', name));
+}
+
+/** Puts the logs and, last, meta.json beside the images. */
+export async function putMeta(host: Host, run: Run, arch: Architecture, meta: BuildMeta): Promise<void> {
+  const folder = join(host.store.archDir(run, arch), 'build');
+  await cp(host.store.logs(run), join(folder, 'logs'), { recursive: true });
+  await writeWhole(join(folder, 'meta.json'), `${JSON.stringify(buildMeta.parse(meta), null, 2)}\n`);
 }
 
 /** `rebuild.json` of a signed rebuild. */

@@ -10,7 +10,7 @@ import type { Architecture, Stream } from '../domain/stream.js';
 import { readKey } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { exists, readJson, type Run } from '../store/store.js';
-import { storedIndex } from './stored-builds.js';
+import { keptBuild, storedIndex } from './stored-builds.js';
 
 /** Its metadata per architecture. Throws `BuildNotReleasable` with the reason. */
 export async function releasableBuild(
@@ -24,7 +24,8 @@ export async function releasableBuild(
   if (run === undefined) throw no('no such build');
   const own = { stream: stream.name, run };
   const index = await storedIndex(host.store, stream.name);
-  const entry = index?.builds.find(({ id }) => id === build);
+  const entry =
+    index?.builds.find(({ id }) => id === build) ?? (await keptBuild(host.store, stream.name, build));
   if (!entry) {
     if (index?.['tombstone-builds'].some(({ id }) => id === build)) throw no('was pruned');
     throw no(await whyUnpublished(host, own));

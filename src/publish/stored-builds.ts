@@ -1,7 +1,7 @@
 /** What the build store has of the published builds. The target is not asked. */
 import { join } from 'node:path';
 import { buildIndex, buildMeta, type BuildIndex, type BuildMeta } from '../domain/metadata.js';
-import { readJson, type Run, type Store } from '../store/store.js';
+import { readJson, writeJson, type Run, type Store } from '../store/store.js';
 
 export interface StoredBuild {
   readonly id: string;
@@ -13,6 +13,26 @@ export interface StoredBuild {
 /** `builds.json` as this instance last published it; undefined before the first publication. */
 export const storedIndex = (store: Store, stream: string): Promise<BuildIndex | undefined> =>
   readJson(join(store.published(stream), 'builds.json'), buildIndex);
+
+const keptFile = (store: Store, run: Run) => join(store.runDir(run), 'kept.json');
+
+/** `kept.json` of a run whose build is not published, and kept for a release: as a build of the index. */
+const keptRecord = buildIndex.shape.builds.element;
+
+/** Keeps a build that is not published, so that a release finds it. Idempotent. */
+export const keepBuild = (store: Store, run: Run, build: BuildIndex['builds'][number]): Promise<void> =>
+  writeJson(keptFile(store, run), build);
+
+/** A build that is kept; undefined for any other. */
+export async function keptBuild(
+  store: Store,
+  stream: string,
+  id: string,
+): Promise<BuildIndex['builds'][number] | undefined> {
+  const run = await store.runOf(stream, id);
+  const kept = run === undefined ? undefined : await readJson(keptFile(store, { stream, run }), keptRecord);
+  return kept?.id === id ? kept : undefined;
+}
 
 /** A build of the index; undefined where its run is not known here. */
 export async function storedBuild(

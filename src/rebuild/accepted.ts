@@ -6,12 +6,12 @@ import { resolveWanted } from '../composers/dnf/packages.js';
 import { readTreefile } from '../composers/dnf/treefile.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
-import type { AcceptedRun } from '../domain/rebuild-packages.js';
+import { rebuildPackages, type AcceptedRun } from '../domain/rebuild-packages.js';
 import type { ReworkChanges } from '../domain/statement.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import { metasOf } from '../release/check.js';
 import type { Step } from '../steps/step.js';
-import { needJson, type Run } from '../store/store.js';
+import { needJson, readJson, type Run } from '../store/store.js';
 
 /** The run of a published build, and its commit for each architecture. Fails with BuildNotReleasable. */
 export async function findAccepted(
@@ -28,6 +28,29 @@ export async function findAccepted(
 
 export const lockfileOfRun = (host: Host, run: Run, arch: Architecture): Promise<Lockfile> =>
   needJson(join(host.store.archDir(run, arch), 'lockfile.json'), lockfile);
+
+/**
+ * What the packages of a run count as where versions are compared with those of repos, `[epoch:]version-release.arch` by name: a rebuilt
+ * one as the package that it was rebuilt for, since its own dist tag says nothing about repos.
+ */
+export async function comparedVersions(
+  host: Host,
+  run: Run,
+  arch: Architecture,
+): Promise<Record<string, string>> {
+  const at = (name: string) => join(host.store.archDir(run, arch), name);
+  const { packages } = await lockfileOfRun(host, run, arch);
+  const records = (await readJson(at('packages.json'), rebuildPackages)) ?? {};
+  // Runs of before records had it.
+  const accepted = (await readJson(at('accepted.json'), lockfile))?.packages ?? {};
+  return Object.fromEntries(
+    Object.entries(packages).map(([name, { evra }]) => {
+      const record = Object.hasOwn(records, name) ? records[name] : undefined;
+      const before = record?.origin === 'rebuilt' ? (record.accepted ?? accepted[name]?.evra) : undefined;
+      return [name, before ?? evra];
+    }),
+  );
+}
 
 /**
  * The accepted package set with the changes of a rework: depsolved anew from the accepted repos, in which no version counts but

@@ -4,17 +4,20 @@ import { hashInputs, inputHashKey } from '../activities/compose.js';
 import { frozenStream, type ArchStepArgs, type Host } from '../activities/host.js';
 import { commitMetadata } from '../activities/ostree.js';
 import { sha256 } from '../activities/sign.js';
+import { needRelease } from '../activities/release.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import { acceptedRun, firstOf, lockfileDrift, type AcceptedRun } from '../domain/rebuild-packages.js';
 import type { Attempt } from '../domain/promotion.js';
 import type { RebuildSettings } from '../domain/rebuild-settings.js';
-import { baseOf, type Stream } from '../domain/stream.js';
+import { baseOf, type Architecture, type Stream } from '../domain/stream.js';
 import type { ReworkChanges } from '../domain/statement.js';
 import { authority } from '../release/authority.js';
 import type { Step } from '../steps/step.js';
 import { needJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
+import { needRebuild } from './collect.js';
+import { fixRepos } from './fix-run.js';
 
 export interface ApprovedArgs extends ArchStepArgs {
   /** The accepted build. */
@@ -27,6 +30,18 @@ export interface ApprovedArgs extends ArchStepArgs {
   readonly kind?: Attempt['kind'] | undefined;
   readonly reuse: boolean;
   readonly changes?: ReworkChanges | undefined;
+  /** Of a security case; `build` and `onto` are its base then. */
+  readonly fix?: FixApproval | undefined;
+}
+
+/** What the security group approves. */
+export interface FixApproval {
+  readonly case: string;
+  /** The release that it is made from. */
+  readonly base: string;
+  readonly changes: ReworkChanges;
+  /** Source RPMs that a person gave: `sha256` by file name. */
+  readonly srpms?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Approved {
@@ -36,40 +51,32 @@ export interface Approved {
   readonly pinned: ReadonlySet<string>;
   /** As the stream file on this host is now. */
   readonly rebuild: RebuildSettings;
-  /** As the accepted build was made. */
-  readonly stream: Stream;
+  /** The repos whose keys vouch for pinned packages. */
+  readonly repos: Stream['repos'];
+  /** Of a security case: source RPMs that were given and approved, `sha256` by file name. */
+  readonly srpms: Readonly<Record<string, string>>;
 }
 
 /**
- * Verifies that the SIG's statements, as this host's stream file counts them, are about the commit that `accepted.json` was made
- * from. Fails with StatementRefused, LockfileDrift, StreamInvalid.
+ * Verifies that the SIG's statements (of a case: the security group's), as this host's stream file counts them, are about the commit that
+ * `accepted.json` was made from. Fails with StatementRefused, LockfileDrift, StreamInvalid.
  */
 export async function approvedPackages(step: Step, host: Host, args: ApprovedArgs): Promise<Approved> {
   const { settings, store } = host;
-  const base = baseOf(args.stream);
   const folder = store.archDir(args, args.arch);
-  const { release } = await loadStream(settings, base);
-  const rebuild = release?.rebuild;
-  if (!rebuild) throw new Failure('StreamInvalid', `${base}: the stream has no \`release.rebuild\``);
+  const current = await loadStream(settings, baseOf(args.stream));
+  const rebuild = needRebuild(current);
   const run = await needJson(join(folder, 'accepted-run.json'), acceptedRun);
-  if (run.stream !== base || run.build !== args.build)
-    throw drift(`the rebuild is of ${run.stream} ${run.build}, not of ${base} ${args.build}`);
-  const { build, onto, attempt, kind, reuse, changes } = args;
-  const work = store.work(args, 'statements', args.arch);
-  const promoted = {
-    decision: 'promote',
-    build,
-    onto,
-    begun: true,
-    commits: { [args.arch]: run.commit },
-  } as const;
-  await authority(step, store, base, release, promoted, work);
-  if (kind !== undefined && kind !== 'first') {
-    const again = { decision: kind, build, onto, attempt: attempt - 1, reuse, changes } as const;
-    await authority(step, store, base, release, again, work);
-  } else if (changes) throw drift(`${build}: a first attempt has no changes`);
+  const { build, fix } = args;
+  // Of a case the line itself: what it has released.
+  const from = fix ? args.stream : current.name;
+  if (run.stream !== from || run.build !== build || (fix && fix.base !== build))
+    throw drift(`the rebuild is of ${run.stream} ${run.build}, not of ${from} ${build}`);
+  const changes = fix ? fix.changes : args.changes;
+  if (fix) await approvedFix(step, host, current, args, fix);
+  else await approvedAttempt(step, host, current, args, run);
 
-  const committed = await committedInputs(step, store.repo(base), run);
+  const committed = await committedInputs(step, store.repo(run.stream), run);
   const stream = await frozenStream(host, run);
   const approved = await needJson(join(store.archDir(run, args.arch), 'lockfile.json'), lockfile);
   const inputs = await hashInputs(stream, args.arch, join(store.runDir(run), 'source'), approved);
@@ -84,7 +91,57 @@ export async function approvedPackages(step: Step, host: Host, args: ApprovedArg
   const pinned = Object.keys(accepted.packages).filter(
     (name) => approved.packages[name]?.digest !== accepted.packages[name]?.digest,
   );
-  return { accepted, pinned: new Set(pinned), rebuild, stream };
+  const { repos } = fix ? { repos: fixRepos(current, true) } : stream;
+  return { accepted, pinned: new Set(pinned), rebuild, repos, srpms: fix?.srpms ?? {} };
+}
+
+/** Have enough approvers promoted the accepted build, and asked for this attempt? */
+async function approvedAttempt(
+  step: Step,
+  { store }: Host,
+  current: Stream,
+  args: ApprovedArgs,
+  run: AcceptedRun,
+): Promise<void> {
+  const { build, onto, attempt, kind, reuse, changes } = args;
+  const release = needRelease(current);
+  const work = store.work(args, 'statements', args.arch);
+  const promoted = {
+    decision: 'promote',
+    build,
+    onto,
+    begun: true,
+    commits: { [args.arch]: run.commit },
+  } as const;
+  await authority(step, store, current.name, release, promoted, work);
+  if (kind !== undefined && kind !== 'first') {
+    const again = { decision: kind, build, onto, attempt: attempt - 1, reuse, changes } as const;
+    await authority(step, store, current.name, release, again, work);
+  } else if (changes) throw drift(`${build}: a first attempt has no changes`);
+}
+
+/** Has the security group approved the case's plan, word for word, on the commits of its base? */
+async function approvedFix(
+  step: Step,
+  host: Host,
+  current: Stream,
+  args: ApprovedArgs,
+  { case: about, base, changes, srpms }: FixApproval,
+): Promise<void> {
+  const { store } = host;
+  const commits: Partial<Record<Architecture, string>> = {};
+  for (const arch of (await frozenStream(host, args)).architectures) {
+    const run = await needJson(join(store.archDir(args, arch), 'accepted-run.json'), acceptedRun);
+    commits[arch] = run.commit;
+  }
+  const question = {
+    decision: 'approve-fix',
+    build: base,
+    onto: base,
+    ...{ case: about, commits, changes, srpms },
+  } as const;
+  const work = store.work(args, 'statements', args.arch);
+  await authority(step, store, current.name, needRelease(current), question, work);
 }
 
 const drift = (why: string) => new Failure('LockfileDrift', why);

@@ -20,14 +20,14 @@ export interface Tree {
 
 /**
  * Is every package of the tree's RPM database one of `packages.json`, byte for byte by its header, with a signature by the right key:
- * ours for a rebuilt one, else a key of the repo (of the accepted `stream`) that the lockfile says it came from?
+ * ours for one that was rebuilt now, else a key of the repo (of `repos`) that the lockfile says it came from?
  */
 export async function packageProblems(
   step: Step,
   tree: Tree,
   folder: string,
   packages: RebuildPackages,
-  { accepted, stream, rpmKey }: { accepted: Lockfile; stream: Stream; rpmKey: string },
+  { accepted, repos, rpmKey }: { accepted: Lockfile; repos: Stream['repos']; rpmKey: string },
   work: string,
 ): Promise<string[]> {
   const problems: string[] = [];
@@ -45,10 +45,13 @@ export async function packageProblems(
 
   const keysOf = new Map([
     ['rebuilt', [rpmKey]],
-    ...stream.repos.map(({ id, gpgKeys }) => [`repo ${id}`, gpgKeys] as const),
+    ...repos.map(({ id, gpgKeys }) => [`repo ${id}`, gpgKeys] as const),
   ]);
-  const sourceOf = ({ name, origin }: { name: string; origin: string }) =>
-    origin === 'rebuilt' ? 'rebuilt' : `repo ${accepted.packages[name]?.repo ?? 'unknown'}`;
+  // What a security release takes from its base was rebuilt and signed then: it is as it was accepted.
+  const sourceOf = ({ name, origin, digest }: { name: string; origin: string; digest: string }) =>
+    origin === 'rebuilt' && accepted.packages[name]?.digest !== digest
+      ? 'rebuilt'
+      : `repo ${accepted.packages[name]?.repo ?? 'unknown'}`;
   for (const source of new Set(list.map(sourceOf))) {
     const own = list.filter((one) => sourceOf(one) === source).map(({ path }) => path);
     const keys = keysOf.get(source);

@@ -7,6 +7,7 @@ import { Failure } from '../domain/failures.js';
 import {
   comparePackage,
   comparePackages,
+  comparePlan,
   compareTrees,
   type Difference,
   type Equivalence,
@@ -21,6 +22,7 @@ import { readDatabaseDetails, readDetails, type RpmDetails } from '../rpm/header
 import { packageRoot } from '../settings.js';
 import type { Argv, Step } from '../steps/step.js';
 import { needJson, readJson, type Store } from '../store/store.js';
+import { readFix } from './fix-run.js';
 
 const entry = z.object({
   ...{ type: z.string(), mode: z.string(), owner: z.string(), xattrs: z.string() },
@@ -37,8 +39,9 @@ const treesCommand = (repos: readonly [string, string], commits: readonly [strin
 const most = 5000;
 
 /**
- * Compares the signed commit and its packages with the accepted ones. `work` is a scratch folder of its own, emptied first. Fails with
- * LockfileDrift where an RPM that is compared is missing.
+ * Compares the new commit and its packages with the accepted ones; of a security case also with the release that it is made from, from
+ * which nothing may differ but what was planned. `work` is a scratch folder of its own, emptied first. Fails with LockfileDrift where
+ * an RPM that is compared is missing.
  */
 export async function readEquivalence(
   step: Step,
@@ -52,15 +55,24 @@ export async function readEquivalence(
   await mkdir(work, { recursive: true });
   const run = await needJson(at('accepted-run.json'), acceptedRun);
   const accepted = await needJson(at('accepted.json'), lockfile);
-  const packages = await needJson(at('packages.json'), rebuildPackages);
+  const fix = await readFix(store, args);
   const changes = (await readJson(at('changes.json'), reworkChanges)) ?? { pin: {}, drop: [] };
   const settings = stream.release?.rebuild;
+  const disttag = settings?.reimzul.disttag ?? '';
+  // A tree that is composed from its lockfile directly has none that were rebuilt.
+  const packages = fix?.rebuilds === false ? {} : await needJson(at('packages.json'), rebuildPackages);
 
-  const differences: Difference[] = comparePackages(accepted, packages, settings?.reimzul.disttag ?? '');
-  const both = Object.entries(packages).flatMap(([name, { origin, file }]) => {
-    const evra = accepted.packages[name]?.evra;
-    return origin === 'rebuilt' && evra !== undefined
-      ? [{ old: at('accepted-packages', `${name}-${evra}.rpm`), fresh: at('packages', file) }]
+  const differences: Difference[] = [];
+  if (fix) {
+    const base = await needJson(join(store.archDir(run, args.arch), 'lockfile.json'), lockfile);
+    const found = fix.rebuilds ? packages : (await needJson(at('lockfile.json'), lockfile)).packages;
+    differences.push(...comparePlan(base, found, changes, fix.rebuilds ? disttag : undefined));
+  }
+  if (fix?.rebuilds !== false) differences.push(...comparePackages(accepted, packages, disttag));
+  const both = Object.entries(packages).flatMap(([name, { origin, file, digest }]) => {
+    const old = accepted.packages[name];
+    return origin === 'rebuilt' && old !== undefined && old.digest !== digest
+      ? [{ old: at('accepted-packages', `${name}-${old.evra}.rpm`), fresh: at('packages', file) }]
       : [];
   });
   const before = await details(

@@ -9,6 +9,7 @@ import { readHeaders, type RpmHeader } from '../rpm/headers.js';
 import { notSignedBy } from '../rpm/signatures.js';
 import type { Step } from '../steps/step.js';
 import type { Approved } from './approved.js';
+import { givenId } from './fix-run.js';
 import type { FetchedRpm, PublishedRpm } from './results.js';
 import { copyInto } from './sign-rpms.js';
 
@@ -92,12 +93,12 @@ function whyTampered(one: FetchedRpm, digest: string, own: readonly PublishedRpm
 
 /**
  * Verifies the accepted RPMs: the digests of the lockfile, which thereby stand for versions and sources too (the hash of the
- * commit's inputs has only digests in it); of pinned packages the signature, as no commit vouches for them. Fails with
- * LockfileDrift, PackageSignature.
+ * commit's inputs has only digests in it); of pinned packages the signature, as no commit vouches for them (`verifyGiven` looks at those
+ * of given source RPMs). Fails with LockfileDrift, PackageSignature.
  */
 export async function verifyAccepted(
   step: Step,
-  { pinned, stream }: Approved,
+  { pinned, repos }: Approved,
   accepted: readonly AcceptedRpm[],
   work: string,
 ): Promise<void> {
@@ -129,7 +130,7 @@ export async function verifyAccepted(
       );
   }
   if (problems.length > 0) throw new Failure('LockfileDrift', firstOf(problems));
-  for (const repo of stream.repos) {
+  for (const repo of repos) {
     const own = accepted.filter(({ name, locked }) => pinned.has(name) && locked.repo === repo.id);
     const bad = await notSignedBy(
       step,
@@ -144,11 +145,39 @@ export async function verifyAccepted(
       );
   }
   const lost = accepted.filter(
-    ({ name, locked }) => pinned.has(name) && !stream.repos.some(({ id }) => id === locked.repo),
+    ({ name, locked }) =>
+      pinned.has(name) && locked.repo !== givenId && !repos.some(({ id }) => id === locked.repo),
   );
   if (lost.length > 0)
     throw new Failure(
       'PackageSignature',
       `from no repo of the stream: ${firstOf(lost.map(({ name }) => name))}`,
     );
+}
+
+/**
+ * Verifies the packages that come of given source RPMs, and of no repo: each was rebuilt of one whose digest was approved, from the file
+ * that was submitted (`sources`). Fails with RebuildWrong.
+ */
+export async function verifyGiven(
+  { accepted, srpms, rebuild }: Approved,
+  fetched: readonly FetchedRpm[],
+  sources: string,
+): Promise<void> {
+  const problems: string[] = [];
+  for (const [name, { repo, digest, sourcerpm = '' }] of Object.entries(accepted.packages)) {
+    if (repo !== givenId) continue;
+    const one = fetched.find((rpm) => rpm.name === name);
+    const approved = one && Object.hasOwn(srpms, one.srpm) ? srpms[one.srpm] : undefined;
+    if (!one || one.digest !== digest)
+      problems.push(`${name}: is not what was rebuilt of a given source RPM`);
+    else if (approved === undefined) problems.push(`${name}: ${one.srpm} was not approved`);
+    else if (!sameSource(one.srpm, sourcerpm, rebuild.reimzul.disttag))
+      problems.push(`${name}: was built from ${sourcerpm}, not from ${one.srpm}`);
+    else {
+      const is = await sha256(join(sources, one.srpm)).catch(() => 'missing');
+      if (is !== approved) problems.push(`${name}: ${one.srpm} is ${is}, approved was ${approved}`);
+    }
+  }
+  if (problems.length > 0) throw new Failure('RebuildWrong', firstOf(problems));
 }

@@ -11,13 +11,16 @@ import { releaseRefOf, type Stream } from '../domain/stream.js';
 import { keyringOf, verifySignature } from '../keys/verify.js';
 import { fetchPublished } from '../publish/target.js';
 import { readIndex } from '../publish/build-index.js';
-import { storedBuild, type StoredBuild } from '../publish/stored-builds.js';
+import { keptBuild, storedBuild, type StoredBuild } from '../publish/stored-builds.js';
 import type { Step } from '../steps/step.js';
 import type { Run } from '../store/store.js';
 
 const damaged = (what: string) => new Failure('BuildDamaged', what);
 
-/** The build's run and metadata, per architecture. Fails with BuildNotReleasable for one that is not published (any more). */
+/**
+ * The build's run and metadata, per architecture. Fails with BuildNotReleasable for one that is neither published nor kept for a release
+ * (any more).
+ */
 export async function metasOf(
   host: Host,
   stream: Stream,
@@ -25,7 +28,9 @@ export async function metasOf(
   signal: AbortSignal,
 ): Promise<Pick<StoredBuild, 'run' | 'metas'>> {
   const gone = (why: string) => new Failure('BuildNotReleasable', `${build}: ${why}`);
-  const entry = (await readIndex(host, stream, signal)).builds.find(({ id }) => id === build);
+  const entry =
+    (await readIndex(host, stream, signal)).builds.find(({ id }) => id === build) ??
+    (await keptBuild(host.store, stream.name, build));
   const stored = entry && (await storedBuild(host.store, stream.name, entry));
   if (!stored) throw gone('is not among the published builds of this instance');
   const { run, metas } = stored;
@@ -34,7 +39,7 @@ export async function metasOf(
   return { run, metas };
 }
 
-/** Compares the build's files and commit with what was published of it. Fails with BuildDamaged, CommitInvalid. */
+/** Compares the build's files and commit with its metadata, and that with what was published of it, if it was. Fails with BuildDamaged, CommitInvalid. */
 export async function checkFiles(
   step: Step,
   host: Host,
@@ -45,10 +50,12 @@ export async function checkFiles(
 ): Promise<void> {
   const { buildid, architecture: arch } = meta;
   const folder = join(host.store.archDir(run, arch), 'build');
-  const path = `builds/${buildid}/${arch}/meta.json`;
-  const published = await fetchPublished(step, stream.publish.buildlogs, path);
-  if (!published || !isDeepStrictEqual(parsed(published), meta))
-    throw damaged(`${path}: at buildlogs is not what this instance has`);
+  if ((await keptBuild(host.store, run.stream, buildid)) === undefined) {
+    const path = `builds/${buildid}/${arch}/meta.json`;
+    const published = await fetchPublished(step, stream.publish.buildlogs, path);
+    if (!published || !isDeepStrictEqual(parsed(published), meta))
+      throw damaged(`${path}: at buildlogs is not what this instance has`);
+  }
   const keyring = await keyringOf(step, stream.signingKey, join(work, 'keys'));
   const sums: string[] = [];
   for (const image of Object.values(meta.images)) {

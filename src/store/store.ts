@@ -48,6 +48,9 @@ export class Store {
   /** What goes to `releases/<build>/` at the release location. */
   readonly releaseFiles = (stream: string, build: string) => join(this.releaseDir(stream, build), 'files');
   readonly statements = (stream: string) => join(this.streamDir(stream), 'statements');
+  /** A source RPM that a person gave for a security release, by its sha256. */
+  readonly srpm = (stream: string, digest: string, file: string) =>
+    join(this.streamDir(baseOf(stream)), 'security', 'srpms', digest, file);
   readonly outbox = (stream: string) => join(this.streamDir(stream), 'outbox');
   readonly cache = (stream: string, arch: Architecture) => join(this.streamDir(stream), 'cache', arch);
   readonly runsDir = (stream: string) => join(this.streamDir(stream), 'runs');

@@ -9,7 +9,6 @@ import { equivalence } from '../../src/domain/equivalence.js';
 import type { Lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import { instanceKeyFile, signingHome } from '../../src/keys/gpg.js';
-import { packageRoot } from '../../src/settings.js';
 import { needJson, writeJson } from '../../src/store/store.js';
 import { runActivity } from '../steps/activity.js';
 import { barSpec, Fixture, fooSpec, type Attempt, type Rpm } from './fixture.js';
@@ -20,44 +19,11 @@ describe('a signed tree', function () {
   let locked: Lockfile;
   let attempt: Attempt;
 
-  /** What a compose makes of RPM files, as far as these tests need it. */
-  async function compose(folder: string, rpms: readonly string[]): Promise<void> {
-    await f.s.step.run(['rm', '-rf', folder]);
-    await mkdir(join(folder, 'usr/share/rpm'), { recursive: true });
-    const options = ['--install', '--nodeps', '--nosignature', '--noscripts'];
-    await f.s.step.run(['rpm', '--root', folder, '--define', '_dbpath /usr/share/rpm', ...options, ...rpms], {
-      env: { SOURCE_DATE_EPOCH: '1700000000' },
-    });
-    const database = join(folder, 'usr/share/rpm');
-    await f.s.step.run(['python3', '-I', join(packageRoot, 'src/composers/dnf/rpmdb.py'), database]);
-    await f.s.step.run(['cp', '-a', join(folder, 'etc'), join(folder, 'usr/etc')]);
-    for (const name of await readdir(folder))
-      if (name !== 'usr') await rm(join(folder, name), { recursive: true });
-    const [remotes, trusted] = [join(folder, 'usr/etc/ostree/remotes.d'), join(folder, 'usr/share/tiny')];
-    await Promise.all([remotes, trusted].map((path) => mkdir(path, { recursive: true })));
-    await cp(instanceKeyFile(f.s.at('state')), join(trusted, 'key.asc'));
-    await writeFile(join(remotes, 'tiny.conf'), conf());
-  }
-  /** The tree's remote configuration; a key that is undefined is left out. */
-  function conf(change: Record<string, string | undefined> = {}): string {
-    const settings: Record<string, string | undefined> = {
-      url: `${f.web.url}/mirror/repo/`,
-      'gpg-verify': 'true',
-      'gpg-verify-summary': 'true',
-      gpgkeypath: '/usr/share/tiny/key.asc',
-      ...change,
-    };
-    const lines = Object.entries(settings).filter(([, value]) => value !== undefined);
-    return ['# Where updates come from', '[remote "tiny"]', ...lines.map((pair) => pair.join('=')), ''].join(
-      '\n',
-    );
-  }
-
   before(async () => {
     f = await Fixture.make();
     locked = await f.accept([fooSpec('5.el7'), barSpec], async (folder) => {
       const pool = (await readdir(f.pool())).map((name) => join(f.pool(), name));
-      await compose(folder, pool);
+      await f.compose(folder, pool);
     });
     await f.say('ann', 'promote');
     await f.say('bob');
@@ -82,7 +48,7 @@ describe('a signed tree', function () {
     const tree = f.s.at('tree');
     const packages = await needJson(join(of.folder, 'packages.json'), rebuildPackages);
     const files = Object.values(packages).map(({ file }) => join(of.folder, 'packages', file));
-    await compose(tree, rpms ?? files);
+    await f.compose(tree, rpms ?? files);
     await change(tree);
     const made = await f.commit('tiny.signed', tree, '20261123_01');
     const args = { ...of.args, step: 'sign-commit', commit: made };
@@ -243,7 +209,9 @@ describe('a signed tree', function () {
 
     it('with another update source, without verification, or with a foreign key', async () => {
       const withConf = (change: Record<string, string | undefined>) =>
-        commit(attempt, (tree) => writeFile(join(tree, 'usr/etc/ostree/remotes.d/tiny.conf'), conf(change)));
+        commit(attempt, (tree) =>
+          writeFile(join(tree, 'usr/etc/ostree/remotes.d/tiny.conf'), f.remote(change)),
+        );
       await refused(
         attempt,
         await withConf({ url: 'http://evil.invalid/repo' }),
@@ -282,7 +250,10 @@ describe('a signed tree', function () {
         await mkdir(folder, { recursive: true });
         const key = instanceKeyFile(f.s.at('state'));
         await f.s.step.run(['gpg', '--batch', '--output', join(folder, 'tiny.gpg'), '--dearmor', key]);
-        await writeFile(join(tree, 'usr/etc/ostree/remotes.d/tiny.conf'), conf({ gpgkeypath: undefined }));
+        await writeFile(
+          join(tree, 'usr/etc/ostree/remotes.d/tiny.conf'),
+          f.remote({ gpgkeypath: undefined }),
+        );
       });
       await check(attempt, made);
     });

@@ -3,21 +3,25 @@
  * real web server; all as the steps before the signing role leave it.
  */
 import { execa } from 'execa';
-import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
 import { hashInputs, inputHashKey } from '../../src/activities/compose.js';
 import type { Host } from '../../src/activities/host.js';
+import { signPackagesActivities } from '../../src/activities/sign-packages.js';
 import { sha256 } from '../../src/activities/sign.js';
 import type { Lockfile } from '../../src/domain/lockfile.js';
-import { makeInstanceKey, signingHome } from '../../src/keys/gpg.js';
-import { readSettings } from '../../src/settings.js';
-import { Store, writeJson } from '../../src/store/store.js';
+import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
+import { instanceKeyFile, makeInstanceKey, signingHome } from '../../src/keys/gpg.js';
+import { packageRoot, readSettings } from '../../src/settings.js';
+import { exists, needJson, Store, writeJson } from '../../src/store/store.js';
 import { loadStream } from '../../src/streams/load.js';
 import { serve, type WebServer } from '../../src/web/serve.js';
 import type { ApprovedArgs } from '../../src/rebuild/approved.js';
+import { ownRepos } from '../../src/rebuild/collect.js';
 import type { Decision, Statement } from '../../src/domain/statement.js';
 import { People, statementOf, type Person } from '../keys/people.js';
+import { runActivity } from '../steps/activity.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { freePort } from '../support/ports.js';
 
@@ -110,7 +114,7 @@ export class Fixture {
 
   /** Writes the stream file. */
   async declare(
-    change: { approvers?: readonly Person[]; rebuild?: object; rpmKey?: string } = {},
+    change: { approvers?: readonly Person[]; rebuild?: object; rpmKey?: string; release?: object } = {},
   ): Promise<void> {
     const declared = {
       name: 'tiny',
@@ -127,6 +131,7 @@ export class Fixture {
         testing: { location: '${state}/www/testing', url: '${web}/testing' },
         mirror: { location: '${state}/www/mirror', url: '${web}/mirror' },
         cloud: { location: '${state}/www/cloud', url: '${web}/cloud' },
+        release: { location: '${state}/www/releases', url: '${web}/releases' },
       },
       release: {
         mode: 'signed-rebuild',
@@ -144,22 +149,18 @@ export class Fixture {
           },
           ...change.rebuild,
         },
+        ...change.release,
       },
     };
     await this.s.write('streams/tiny/stream.yaml', stringify(declared));
     await this.s.write('streams/tiny/treefile.yaml', 'packages: [foo]\n');
   }
 
-  /** Builds an RPM by the real rpmbuild; answers its path. */
-  async rpm({
-    name,
-    version = '1',
-    release,
-    install = '',
-    files = '',
-    preamble = '',
-    post,
-  }: Rpm): Promise<string> {
+  /** Builds an RPM, or its source RPM, by the real rpmbuild; answers its path. */
+  async rpm(
+    { name, version = '1', release, install = '', files = '', preamble = '', post }: Rpm,
+    source = false,
+  ): Promise<string> {
     const folder = this.s.at(
       'rpmbuild',
       `${name}-${version}-${release}-${Math.random().toString(36).slice(2)}`,
@@ -173,8 +174,12 @@ export class Fixture {
         ...['mkdir -p %{buildroot}', install, ...(post ? ['%post', post] : []), '%files', files, ''],
       ].join('\n'),
     );
-    await this.s.step.run(['rpmbuild', '-bb', '--quiet', '--define', `_topdir ${folder}`, spec]);
-    return join(folder, 'RPMS/noarch', `${name}-${version}-${release}.noarch.rpm`);
+    const what = source ? '-bs' : '-bb';
+    await this.s.step.run(['rpmbuild', what, '--quiet', '--define', `_topdir ${folder}`, spec]);
+    const file = `${name}-${version}-${release}`;
+    return source
+      ? join(folder, 'SRPMS', `${file}.src.rpm`)
+      : join(folder, 'RPMS/noarch', `${file}.noarch.rpm`);
   }
 
   /** Signs an RPM file in place with a key of a home. */
@@ -220,17 +225,52 @@ export class Fixture {
   }
 
   /** Commits a folder to a stream's staging repo, with the metadata of a build. */
-  async commit(stream: string, folder: string, build: string): Promise<string> {
+  async commit(stream: string, folder: string, build: string, of = 'tiny'): Promise<string> {
     const repo = this.host.store.repo(stream);
     await mkdir(repo, { recursive: true });
     await this.s.step.run(['ostree', `--repo=${repo}`, 'init', '--mode=archive']);
-    const metadata = { version: build, 'treeline.stream': 'tiny', [inputHashKey]: this.inputHash };
+    const metadata = { version: build, 'treeline.stream': of, [inputHashKey]: this.inputHash };
     const { stdout } = await this.s.step.run([
       ...(['ostree', `--repo=${repo}`, 'commit', '--orphan', '-s', build] as const),
       ...Object.entries(metadata).map(([key, value]) => `--add-metadata-string=${key}=${value}`),
       `--tree=dir=${folder}`,
     ]);
     return stdout.trim();
+  }
+
+  /** What a compose makes of RPM files, as far as these tests need it. */
+  async compose(folder: string, rpms: readonly string[]): Promise<void> {
+    await this.s.step.run(['rm', '-rf', folder]);
+    await mkdir(join(folder, 'usr/share/rpm'), { recursive: true });
+    const options = ['--install', '--nodeps', '--nosignature', '--noscripts'];
+    await this.s.step.run(
+      ['rpm', '--root', folder, '--define', '_dbpath /usr/share/rpm', ...options, ...rpms],
+      { env: { SOURCE_DATE_EPOCH: '1700000000' } },
+    );
+    const database = join(folder, 'usr/share/rpm');
+    await this.s.step.run(['python3', '-I', join(packageRoot, 'src/composers/dnf/rpmdb.py'), database]);
+    if (await exists(join(folder, 'etc')))
+      await this.s.step.run(['cp', '-a', join(folder, 'etc'), join(folder, 'usr/etc')]);
+    for (const name of await readdir(folder))
+      if (name !== 'usr') await rm(join(folder, name), { recursive: true });
+    const [remotes, trusted] = [join(folder, 'usr/etc/ostree/remotes.d'), join(folder, 'usr/share/tiny')];
+    await Promise.all([remotes, trusted].map((path) => mkdir(path, { recursive: true })));
+    await cp(instanceKeyFile(this.s.at('state')), join(trusted, 'key.asc'));
+    await writeFile(join(remotes, 'tiny.conf'), this.remote());
+  }
+  /** The tree's remote configuration; a key that is undefined is left out. */
+  remote(change: Record<string, string | undefined> = {}): string {
+    const settings: Record<string, string | undefined> = {
+      url: `${this.web.url}/mirror/repo/`,
+      'gpg-verify': 'true',
+      'gpg-verify-summary': 'true',
+      gpgkeypath: '/usr/share/tiny/key.asc',
+      ...change,
+    };
+    const lines = Object.entries(settings).filter(([, value]) => value !== undefined);
+    return ['# Where updates come from', '[remote "tiny"]', ...lines.map((pair) => pair.join('=')), ''].join(
+      '\n',
+    );
   }
 
   /** Begins an attempt: what the steps before have put into its folder. `rebuilt`: names of packages that come from reimzul. */
@@ -278,6 +318,81 @@ export class Fixture {
 
   readonly indexResults = () =>
     this.s.step.run(['createrepo_c', '--quiet', '--no-database', this.s.at('state/www/results/tiny.x86_64')]);
+
+  /** Publishes RPMs, signed by the repo's key, in the stream's repo, and their source RPMs in its repo of sources. */
+  async offer(specs: readonly Rpm[], sources: readonly string[] = []): Promise<void> {
+    for (const [folder, source] of [
+      ['rpms', false],
+      ['sources', true],
+    ] as const) {
+      const repo = this.s.at('state/www', folder);
+      await mkdir(repo, { recursive: true });
+      for (const spec of specs.filter(({ name }) => !source || sources.includes(name))) {
+        const file = await this.rpm(spec, source);
+        await this.sign(file);
+        await rename(file, join(repo, basename(file)));
+      }
+      await this.s.step.run(['createrepo_c', '--quiet', '--no-database', repo]);
+    }
+  }
+
+  /**
+   * Releases what an attempt has made: its signed packages as the release's lockfile, its commit, its entry in releases.json.
+   */
+  async release(attempt: Attempt, build: string): Promise<{ commit: string; locked: Lockfile }> {
+    const { store } = this.host;
+    const { run } = attempt.args;
+    const own = { stream: 'tiny.signed', run };
+    await runActivity(signPackagesActivities(this.host).signPackages, attempt.args);
+    const packages = await needJson(join(attempt.folder, 'packages.json'), rebuildPackages);
+    const locked: Lockfile = {
+      metadata: { generated: '2026-11-21T00:00:00Z', rpmmd_repos: {} },
+      packages: Object.fromEntries(
+        Object.entries(packages).map(([name, { evra, digest, sourcerpm }]) => [
+          name,
+          { evra, digest, ...(sourcerpm ? { sourcerpm } : {}), repo: 'base' },
+        ]),
+      ),
+    };
+    await writeJson(join(attempt.folder, 'lockfile.json'), locked);
+    await writeJson(join(attempt.folder, 'rebuild.json'), { accepted: acceptedBuild, attempt: 1 });
+    const stream = await loadStream(this.host.settings, own.stream);
+    const keys = ['rpm-key.asc', 'repo-key.asc'].map((file) => this.s.at(file));
+    const repos = ownRepos(stream.repos, store.runDir(own), [keys[0] ?? '', ...keys]);
+    await writeJson(join(store.runDir(own), 'stream.json'), { ...stream, repos });
+    await cp(this.s.at('streams/tiny'), join(store.runDir(own), 'source'), { recursive: true });
+    await writeJson(join(store.runDir(own), 'source.json'), {});
+    this.inputHash = await hashInputs(stream, arch, join(store.runDir(own), 'source'), locked);
+    const folder = this.s.at(`tree-${build}`);
+    await this.compose(
+      folder,
+      Object.values(packages).map(({ file }) => join(attempt.folder, 'packages', file)),
+    );
+    const commit = await this.commit(own.stream, folder, build, own.stream);
+    await mkdir(store.idsDir('tiny'), { recursive: true });
+    await writeFile(join(store.idsDir('tiny'), build), `${run}\n`);
+    await this.list('tiny', build, commit);
+    return { commit, locked };
+  }
+
+  /** Makes a build the only release of the stream. */
+  async list(stream: string, build: string, commit: string): Promise<void> {
+    const time = '2026-11-21T00:00:00Z';
+    const treeline = {
+      released: time,
+      ref: 'x',
+      page: 'x',
+      former: null,
+      accepted: acceptedBuild,
+      approvers: [],
+    };
+    const commits = [{ architecture: arch, checksum: commit }];
+    await writeJson(join(this.host.store.releasePublished(stream), 'releases.json'), {
+      stream,
+      metadata: { 'last-modified': time },
+      releases: [{ version: build, metadata: `${this.web.url}/release.json`, commits, treeline }],
+    });
+  }
 
   /** A statement in the archive. */
   async say(name: string, decision: Decision = 'approve', more: Partial<Statement> = {}): Promise<string> {

@@ -49,8 +49,15 @@ export async function resolve(step: Step, input: ComposeInput): Promise<Lockfile
 }
 
 export async function resolveWanted(step: Step, input: ComposeInput, wanted: Wanted): Promise<Lockfile> {
-  const answer = await ask(step, input, resolved, { action: 'resolve', ...wanted });
-  // A copy of the metadata: what this run was resolved against stays the same while the cache goes on.
+  return lockfileOf(step, input, await ask(step, input, resolved, { action: 'resolve', ...wanted }));
+}
+
+/** Keeps a copy of the metadata: what this run was resolved against stays the same while the cache goes on. */
+async function lockfileOf(
+  step: Step,
+  input: ComposeInput,
+  { packages, repos }: z.infer<typeof resolved>,
+): Promise<Lockfile> {
   const metadata = join(input.work, 'metadata');
   await rm(metadata, { recursive: true, force: true });
   await step.run(['cp', '-a', '--', await metadataCache(input), metadata]);
@@ -58,14 +65,55 @@ export async function resolveWanted(step: Step, input: ComposeInput, wanted: Wan
     metadata: {
       generated: new Date().toISOString(),
       rpmmd_repos: Object.fromEntries(
-        Object.entries(answer.repos).map(([id, { timestamp, repomd }]) => [
+        Object.entries(repos).map(([id, { timestamp, repomd }]) => [
           id,
           { generated: new Date(timestamp * 1000).toISOString(), repomd },
         ]),
       ),
     },
-    packages: answer.packages,
+    packages,
   };
+}
+
+/** What is planned: fixes of a released tree. */
+export interface WantedFixes {
+  /** Folder of the tree's RPM database. */
+  readonly database: string;
+  /** Of each of its packages: the `[epoch:]version-release.arch` that it counts as. */
+  readonly released: Readonly<Record<string, string>>;
+  /** `exact`: no later version will do. */
+  readonly fixes: readonly { readonly name: string; readonly evr: string; readonly exact: boolean }[];
+  /** Id of the repo whose packages are fixes too; null for none. */
+  readonly given: string | null;
+  readonly exclude: readonly string[];
+}
+
+const planned = resolved.extend({ gone: z.array(z.string()), fixes: z.array(z.string()) });
+
+/**
+ * The changes of a released tree that bring the fixes, and what these strictly need, and nothing else. Of a fix the newest version in the
+ * repos. Fails with FixNotFound, DepsolveFailed, LockfileDrift, PackageSignature, RepoUnreachable.
+ */
+export async function planFixes(
+  step: Step,
+  input: ComposeInput,
+  wanted: WantedFixes,
+): Promise<{
+  /** The packages that are changed or added. */
+  readonly changed: Lockfile;
+  /** Names of those that another obsoletes. */
+  readonly gone: readonly string[];
+  /** Names of those that were asked for. */
+  readonly fixes: readonly string[];
+}> {
+  const persistdir = join(input.work, 'system');
+  const answer = await ask(step, input, planned, {
+    action: 'plan',
+    persistdir,
+    repos: input.repos,
+    ...wanted,
+  });
+  return { changed: await lockfileOf(step, input, answer), gone: answer.gone, fixes: answer.fixes };
 }
 
 /** See `Composer.download`. */
@@ -175,7 +223,7 @@ async function ask<Schema extends z.ZodType>(
   step: Step,
   input: ComposeInput,
   schema: Schema,
-  request: { readonly action: 'resolve' | 'download' | 'sources'; readonly [key: string]: unknown },
+  request: { readonly action: 'resolve' | 'plan' | 'download' | 'sources'; readonly [key: string]: unknown },
 ): Promise<z.infer<Schema>> {
   const persistdir = join(input.work, 'dnf');
   const cachedir = await metadataCache(input);

@@ -1,11 +1,15 @@
 """Depsolves or downloads packages with dnf's API: one process, its request as JSON on standard input.
 
-Request: action (resolve | download | sources), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
-metadataSigned}]; for `resolve` packages [spec], exclude [spec], limit {name: evra} (no other version counts); for `download`
-wanted [{name, evra, digest, repo}], out; for `sources` srpms [file name], makes {binary package: its source RPM's file name}.
-Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"downloaded": …}, {"sources": …} or
-{"failure": code, "message": …, "details": […]}. Lines before it that start with `progress ` tell done and total.
+Request: action (resolve | plan | download | sources), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
+metadataSigned}]; for `resolve` packages [spec], exclude [spec], limit {name: evra} (no other version counts); for `plan` database
+(folder of the RPM database to begin from), released {name: evra} (what its packages count as), fixes [{name, evr, exact}], given
+(repo whose packages are fixes too, or null), exclude [spec]; for `download` wanted [{name, evra, digest, repo}], out; for `sources`
+srpms [file name], makes {binary package: its source RPM's file name}.
+Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"packages": …, "gone": [name], "fixes":
+[name], "repos": …}, {"downloaded": …}, {"sources": …} or {"failure": code, "message": …, "details": […]}. Lines before it that start
+with `progress ` tell done and total.
 """
+import functools
 import hashlib
 import json
 import os
@@ -17,6 +21,7 @@ import dnf.callback
 import dnf.exceptions
 import dnf.subject
 import hawkey
+import rpm
 
 sys.dont_write_bytecode = True
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../rpm"))
@@ -29,7 +34,7 @@ class Refused(Exception):
         self.answer = {"failure": code, "message": message, "details": list(details)[:40]}
 
 
-def load(base, request):
+def load(base, request, installed=False):
     """Loads each repo's metadata, and says of a failure whether the repo is away or not to be trusted."""
     for repo in base.repos.iter_enabled():
         try:
@@ -48,7 +53,7 @@ def load(base, request):
             if damaged and not re.search(r"Status code|Curl error", text):
                 raise Refused("RepoUnreachable", f"repo {repo.id}: its metadata is damaged or being changed", text.split("\n"))
             raise Refused("RepoUnreachable", f"repo {repo.id} at {repo.baseurl[0]} does not answer", text.split("\n"))
-    base.fill_sack(load_system_repo=False)
+    base.fill_sack(load_system_repo=installed)
 
 
 def digest_of(package):
@@ -91,20 +96,90 @@ def resolve(request):
     if not base.goal.run(ignore_weak_deps=True, force_best=True):
         problems = [line for rules in base.goal.problem_rules() for line in rules]
         raise Refused("DepsolveFailed", "the packages cannot be installed together: " + "; ".join(problems[:5]), problems)
-    packages = {
+    return {"packages": locked(base.goal.list_installs()), "repos": repos_of(base)}
+
+
+def locked(packages):
+    return {
         package.name: {
             "evra": evra_of(package), "digest": digest_of(package),
             **({"sourcerpm": package.sourcerpm} if package.sourcerpm else {}), "repo": package.repoid,
         }
-        for package in sorted(base.goal.list_installs())
+        for package in sorted(packages)
     }
+
+
+def repos_of(base):
     repos = {}
     for repo in base.repos.iter_enabled():
         repos[repo.id] = {
             "timestamp": repo._repo.getMaxTimestamp(),
             "repomd": sha256(os.path.join(repo._repo.getCachedir(), "repodata", "repomd.xml")),
         }
-    return {"packages": packages, "repos": repos}
+    return repos
+
+
+def plan(request):
+    """The fixes, and what they strictly need, as changes of a tree: libsolv takes its packages as installed, and keeps what it can."""
+    database = request["persistdir"] + rpm.expandMacro("%{_dbpath}")
+    shutil.rmtree(database, ignore_errors=True)
+    shutil.copytree(request["database"], database)
+    base = base_of(request)
+    base.conf.excludepkgs = request["exclude"]
+    base.conf.installonlypkgs = []  # A tree has one kernel.
+    load(base, request, installed=True)
+    installed = {package.name: package for package in base.sack.query().installed()}
+    odd = sorted(name for name, evra in request["released"].items() if name not in installed)
+    odd += sorted(name for name in installed if name not in request["released"] and name != "gpg-pubkey")
+    if odd:
+        raise Refused("LockfileDrift", f"the released tree has not the packages of its lockfile: {', '.join(odd[:20])}", odd)
+    evr_of = lambda package: evra_of(package).rpartition(".")[0]
+    released = {name: evra.rpartition(".")[0] for name, evra in request["released"].items()}
+    fixes = {}
+    for name, wanted in wanted_fixes(base, request, installed).items():
+        same = max(wanted, key=functools.cmp_to_key(lambda a, b: a.evr_cmp(b)))
+        if base.sack.evr_cmp(same.evr, released[name]) <= 0:
+            raise Refused("FixNotFound", f"{name}: the release has {released[name]}, and {evr_of(same)} is no later version")
+        fixes[name] = [package for package in wanted if package.evr == same.evr]
+        selector = hawkey.Selector(base.sack)
+        selector.set(pkg=fixes[name])
+        base.goal.install(select=selector)
+    if not base.goal.run(ignore_weak_deps=True, force_best=True):
+        problems = [line for rules in base.goal.problem_rules() for line in rules]
+        raise Refused("DepsolveFailed", "the fixes cannot be installed in the released tree: " + "; ".join(problems[:5]), problems)
+    goal = base.goal
+    changed = goal.list_installs() + goal.list_upgrades() + goal.list_downgrades() + goal.list_reinstalls()
+    older = [f"{p.name} {evr_of(p)}" for p in changed if p.name in released and base.sack.evr_cmp(p.evr, released[p.name]) < 0]
+    if older:
+        raise Refused("DepsolveFailed", f"the fixes need older versions than are released: {', '.join(older)}", older)
+    names = {package.name for package in changed}
+    gone = sorted({package.name for package in goal.list_obsoleted() + goal.list_erasures()} - names)
+    return {"packages": locked(changed), "gone": gone, "fixes": sorted(fixes), "repos": repos_of(base)}
+
+
+def wanted_fixes(base, request, installed):
+    """By name: the packages that would do."""
+    wanted = {}
+    available = base.sack.query().available()
+    given = available.filter(reponame=request["given"]) if request["given"] else []
+    for package in given:
+        if package.name in installed:
+            wanted.setdefault(package.name, []).append(package)
+    for fix in request["fixes"]:
+        name, evr, exact = fix["name"], fix["evr"], fix["exact"]
+        if name not in installed:
+            raise Refused("FixNotFound", f"{name}: is not in the release")
+        if name in wanted:
+            continue
+        old = installed[name]
+        arches = {old.arch, "noarch"} if old.arch != "noarch" else {"noarch", *base.sack.list_arches()}
+        same = [package for package in available.filter(name=name) if package.arch in arches]
+        compared = [(base.sack.evr_cmp(package.evr, evr), package) for package in same]
+        wanted[name] = [package for order, package in compared if order == 0 or order > 0 and not exact]
+        if not wanted[name]:
+            there = ", ".join(sorted({package.evr for package in same})) or "none"
+            raise Refused("FixNotFound", f"{name}: no repo has {evr}{'' if exact else ' or later'} (there are: {there})")
+    return wanted
 
 
 def sources(request):
@@ -186,7 +261,7 @@ def fetch(request, absent, path_of):
 def main():
     request = json.load(sys.stdin)
     try:
-        answer = {"resolve": resolve, "download": download, "sources": sources}[request["action"]](request)
+        answer = {"resolve": resolve, "plan": plan, "download": download, "sources": sources}[request["action"]](request)
     except Refused as refused:
         answer = refused.answer
     except dnf.exceptions.MarkingErrors as error:
