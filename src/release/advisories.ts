@@ -28,7 +28,14 @@ export async function fixedAdvisories(
   if (upgrades.size === 0) return [];
   const read: RepoAdvisory[] = [];
   for (const repo of repos) {
-    const question = { repo, releasever, arch, names: [...upgrades.keys()], cache: join(work, 'cache'), work };
+    const question = {
+      repo,
+      releasever,
+      arch,
+      names: [...upgrades.keys()],
+      cache: join(work, 'cache'),
+      work,
+    };
     try {
       read.push(...(await readUpdateinfo(step, question)));
     } catch (error) {
@@ -44,7 +51,7 @@ export async function fixedAdvisories(
   );
   const order = await versionOrder(
     step,
-    named.flatMap(({ evr, old, new: fresh }) => [[old, evr] as const, [fresh, evr] as const]),
+    named.flatMap(({ evr, old, new: fresh }) => [old, fresh, evr]),
   );
   const found = new Map<string, Advisory>();
   for (const { advisory, name, evr, old, new: fresh } of named)

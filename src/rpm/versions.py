@@ -1,9 +1,10 @@
-"""Compares package versions in RPM's own order, by librpm.
+"""Puts package versions into RPM's own order, by librpm.
 
-Request, JSON on standard input: {"pairs": [[a, b]]}, each `[epoch:]version-release`; no epoch is epoch 0.
-Answer: {"orders": [-1 | 0 | 1]}: is a below, the same as or above b?
+Request, JSON on standard input: {"versions": [`[epoch:]version-release`]}; no epoch is epoch 0.
+Answer: {"ranks": [number]}, one for each: the lower the older; versions that are the same to RPM have the same.
 """
 
+import functools
 import json
 import os
 import sys
@@ -23,5 +24,10 @@ def parts(text):
     return epoch or "0", version, release
 
 
-pairs = json.load(sys.stdin)["pairs"]
-json.dump({"orders": [rpm.labelCompare(parts(a), parts(b)) for a, b in pairs]}, sys.stdout)
+versions = json.load(sys.stdin)["versions"]
+ranks, rank, former = {}, 0, None
+for one in sorted(set(map(parts, versions)), key=functools.cmp_to_key(rpm.labelCompare)):
+    rank += former is not None and rpm.labelCompare(former, one) != 0
+    ranks[one] = rank
+    former = one
+json.dump({"ranks": [ranks[parts(one)] for one in versions]}, sys.stdout)
