@@ -94,7 +94,7 @@ async function putGiven(store: Store, on: On, srpms: Readonly<Record<string, str
   const folder = join(folderOf(store, on), 'sources');
   await mkdir(folder, { recursive: true });
   for (const [file, digest] of Object.entries(srpms)) {
-    const kept = store.srpm(on.stream.name, digest, file);
+    const kept = store.givenSource(on.stream.name, digest, file);
     if (!(await exists(kept))) throw new Failure('FixNotFound', `${file}: ${kept}: no such file`);
     const found = await sha256(kept);
     if (found !== digest)

@@ -2,7 +2,13 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Approval, Promotion, StreamView } from '../domain/promotion.js';
 import type { RebuildDecision, ReworkChanges } from '../domain/statement.js';
-import type { Answer, DecideRequest, PromoteRequest, RetryRequest } from './stream-messages.js';
+import type {
+  AdvisoriesFound,
+  Answer,
+  DecideRequest,
+  PromoteRequest,
+  RetryRequest,
+} from './stream-messages.js';
 
 /** To `stream/<stream>`, from people. */
 export const promoteSignal = defineSignal<[PromoteRequest]>('promote');
@@ -11,6 +17,8 @@ export const decideSignal = defineSignal<[DecideRequest]>('decide');
 export const decideUpdate = defineUpdate<Answer, [DecideRequest]>('decide');
 export const retryUpdate = defineUpdate<Answer, [RetryRequest]>('retry');
 export const viewQuery = defineQuery<StreamView>('view');
+/** To `stream/<stream>`, from the watch. */
+export const advisoriesSignal = defineSignal<[AdvisoriesFound]>('advisories');
 /** Continues as new at the next quiet moment, such as onto new code. */
 export const renewSignal = defineSignal('renew');
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { formatDate, groupChanges, outcomeOf, shellWord, splitEvra } from '../../src/pages/facts.js';
+import { splitEvra } from '../../src/domain/lockfile.js';
+import { formatDate, groupChanges, outcomeOf, shellWord } from '../../src/pages/facts.js';
 import { renderBuild } from '../../src/pages/build.js';
 import { renderInstance } from '../../src/pages/instance.js';
 import { renderStream } from '../../src/pages/stream.js';

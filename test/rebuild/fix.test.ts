@@ -335,7 +335,7 @@ describe('the build of a security case', function () {
     async function given(): Promise<{ of: Case; args: ApprovedArgs; digest: string }> {
       const file = await f.rpm(foo('6.el7'), true);
       const digest = await sha256(file);
-      const kept = f.host.store.srpm('tiny', digest, srpm);
+      const kept = f.host.store.givenSource('tiny', digest, srpm);
       await mkdir(dirname(kept), { recursive: true });
       await copyFile(file, kept);
       await f.offer([bar('3')]);
@@ -390,7 +390,7 @@ describe('the build of a security case', function () {
         runActivity(steps().collectSrpms, { ...of.args, arch, srpms });
       const keep = async (file: string, as = basename(file)) => {
         const digest = await sha256(file);
-        const to = f.host.store.srpm('tiny', digest, as);
+        const to = f.host.store.givenSource('tiny', digest, as);
         await mkdir(dirname(to), { recursive: true });
         await copyFile(file, to);
         return { [as]: digest };
@@ -408,7 +408,7 @@ describe('the build of a security case', function () {
       });
       const good = await keep(await f.rpm(foo('9.el7'), true));
       const [[file = '', digest = ''] = []] = Object.entries(good);
-      await writeFile(f.host.store.srpm('tiny', digest, file), 'altered');
+      await writeFile(f.host.store.givenSource('tiny', digest, file), 'altered');
       await assert.rejects(collect(good), { type: 'PackageChecksum', message: /but \w+ was given/ });
     });
   });

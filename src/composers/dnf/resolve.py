@@ -1,19 +1,18 @@
 """Depsolves or downloads packages with dnf's API: one process, its request as JSON on standard input.
 
-Request: action (resolve | plan | download | sources), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
+Request: action (resolve | plan | download | sources | versions), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
 metadataSigned}]; for `resolve` packages [spec], exclude [spec], limit {name: evra} (no other version counts); for `plan` database
 (folder of the RPM database to begin from), released {name: evra} (what its packages count as), fixes [{name, evr, exact}], given
 (repo whose packages are fixes too, or null), exclude [spec]; for `download` wanted [{name, evra, digest, repo}], out; for `sources`
-srpms [file name], makes {binary package: its source RPM's file name}.
+srpms [file name], makes {binary package: its source RPM's file name}; for `versions` names [package].
 Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"packages": …, "gone": [name], "fixes":
-[name], "repos": …}, {"downloaded": …}, {"sources": …} or {"failure": code, "message": …, "details": […]}. Lines before it that start
-with `progress ` tell done and total.
+[name], "repos": …}, {"downloaded": …}, {"sources": …}, {"versions": {name: [evra]}} or {"failure": code, "message": …, "details": […]}.
+Lines before it that start with `progress ` tell done and total.
 """
 import functools
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 
@@ -25,34 +24,11 @@ import rpm
 
 sys.dont_write_bytecode = True
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../rpm"))
-from dnf_base import base_of
+from dnf_base import Refused, base_of, load_repos
 
 
-class Refused(Exception):
-    def __init__(self, code, message, details=()):
-        super().__init__(message)
-        self.answer = {"failure": code, "message": message, "details": list(details)[:40]}
-
-
-def load(base, request, installed=False):
-    """Loads each repo's metadata, and says of a failure whether the repo is away or not to be trusted."""
-    for repo in base.repos.iter_enabled():
-        try:
-            if request["action"] != "download":
-                # As `dnf --refresh` does: an age of zero seconds alone does not count as expired within the same second.
-                repo._repo.expire()
-            repo.load()
-        except dnf.exceptions.RepoError as error:
-            text = str(error)
-            signature = re.search(r"GPG|signature|gpg", text)
-            # librepo tells a missing repomd.xml.asc by its URL only.
-            missing = re.search(r"repomd\.xml\.asc", text)
-            damaged = re.search(r"checksum|Checksum|XML|parse", text)
-            if signature or missing:
-                raise Refused("PackageSignature", f"repo {repo.id}: the signature of its metadata does not verify", text.split("\n"))
-            if damaged and not re.search(r"Status code|Curl error", text):
-                raise Refused("RepoUnreachable", f"repo {repo.id}: its metadata is damaged or being changed", text.split("\n"))
-            raise Refused("RepoUnreachable", f"repo {repo.id} at {repo.baseurl[0]} does not answer", text.split("\n"))
+def load(base, refresh=True, installed=False):
+    load_repos(base, refresh)
     base.fill_sack(load_system_repo=installed)
 
 
@@ -78,7 +54,7 @@ def evra_of(package):
 def resolve(request):
     base = base_of(request)
     base.conf.excludepkgs = request["exclude"]
-    load(base, request)
+    load(base)
     for name, evra in request.get("limit", {}).items():
         same = base.sack.query().filter(name=name)
         others = [package for package in same if evra_of(package) != evra]
@@ -127,7 +103,7 @@ def plan(request):
     base = base_of(request)
     base.conf.excludepkgs = request["exclude"]
     base.conf.installonlypkgs = []  # A tree has one kernel.
-    load(base, request, installed=True)
+    load(base, installed=True)
     installed = {package.name: package for package in base.sack.query().installed()}
     odd = sorted(name for name, evra in request["released"].items() if name not in installed)
     odd += sorted(name for name in installed if name not in request["released"] and name != "gpg-pubkey")
@@ -185,7 +161,7 @@ def wanted_fixes(base, request, installed):
 def sources(request):
     """The source packages that the repos have, and which of the others each needs to be built."""
     base = base_of(request)
-    load(base, request)
+    load(base)
     file_of = lambda package: f"{package.name}-{package.version}-{package.release}.src.rpm"
     found = {file_of(package): package for package in base.sack.query().filter(arch="src")}
     answer = {}
@@ -199,6 +175,17 @@ def sources(request):
             "needs": sorted(needed - {None, srpm}),
         }
     return {"sources": answer}
+
+
+def versions(request):
+    """What the repos have of these packages; source packages are none."""
+    base = base_of(request)
+    load(base)
+    found = {name: [] for name in request["names"]}
+    for package in base.sack.query().filter(name=request["names"]):
+        if package.arch not in ("src", "nosrc"):
+            found[package.name].append(evra_of(package))
+    return {"versions": found}
 
 
 class Progress(dnf.callback.DownloadProgress):
@@ -230,7 +217,7 @@ def download(request):
 
 def fetch(request, absent, path_of):
     base = base_of(request)
-    load(base, request)
+    load(base, refresh=False)
     found, gone = [], []
     for one in absent:
         same = [p for p in base.sack.query().filter(name=one["name"]) if evra_of(p) == one["evra"] and one.get("repo") in (None, p.repoid)]
@@ -261,7 +248,8 @@ def fetch(request, absent, path_of):
 def main():
     request = json.load(sys.stdin)
     try:
-        answer = {"resolve": resolve, "plan": plan, "download": download, "sources": sources}[request["action"]](request)
+        actions = {"resolve": resolve, "plan": plan, "download": download, "sources": sources, "versions": versions}
+        answer = actions[request["action"]](request)
     except Refused as refused:
         answer = refused.answer
     except dnf.exceptions.MarkingErrors as error:
