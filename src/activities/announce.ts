@@ -33,6 +33,8 @@ export interface SigArgs extends StepArgs {
   /** Kind of news, for webhooks. */
   readonly event: string;
   readonly build?: string;
+  /** `security`: mailed to `release.security.to` alone, and no webhook is told. Default: the SIG. */
+  readonly audience?: 'sig' | 'security';
 }
 
 export const announceActivities = (host: Host) => ({
@@ -71,17 +73,20 @@ export const announceActivities = (host: Host) => ({
   ),
 
   /**
-   * Tells the SIG, by mail and webhook as the stream file says now. Once for each key, but twice rather than not at all. Fails with
-   * StreamInvalid, MailServerAway, MailRefused, TargetUnreachable.
+   * Tells the SIG, by mail and webhook, or the security group, by mail, as the stream file says now. Once for each key of an audience,
+   * but twice rather than not at all. Fails with StreamInvalid, MailServerAway, MailRefused, TargetUnreachable.
    */
   tellSig: asStep(host, async (step, args: SigArgs): Promise<void> => {
-    const { stream, key, event, build, subject, text } = args;
+    const { stream, key, event, build, subject, text, audience = 'sig' } = args;
     const { release } = await loadStream(host.settings, stream);
     if (release === undefined) return;
-    const { mail, sig } = release;
-    const make = () => Promise.resolve({ to: sig.to, subject, text });
-    if (mail && sig.to.length > 0)
-      await deliver(step, host, stream, `sig-${key}`, make, { mail, inDoubt: 'again' });
+    const { mail, sig, security } = release;
+    const to = audience === 'sig' ? sig.to : (security?.to ?? []);
+    const make = () => Promise.resolve({ to, subject, text });
+    if (mail && to.length > 0)
+      await deliver(step, host, stream, `${audience}-${key}`, make, { mail, inDoubt: 'again' });
+    // It may be under embargo.
+    if (audience === 'security') return;
     if (sig.webhook !== undefined)
       await postWebhook(step, sig.webhook, { event, id: key, stream, build, text });
   }),

@@ -134,6 +134,21 @@ export interface SecurityCase {
   readonly note?: string | undefined;
 }
 
+/** What a release is told of the case that makes it. */
+export interface SecurityRelease {
+  /** Id of the case. */
+  readonly case: string;
+  readonly advisories: readonly SecurityAdvisory[];
+}
+
+/** The CVEs of these advisories, each once, by name. */
+export const cvesOf = (advisories: readonly Pick<SecurityAdvisory, 'cves'>[]): string[] =>
+  [...new Set(advisories.flatMap(({ cves }) => cves))].sort();
+
+/** How grave the gravest of these is. */
+export const gravest = (advisories: readonly Pick<SecurityAdvisory, 'severity'>[]): Severity =>
+  severities[Math.max(0, ...advisories.map(({ severity }) => severities.indexOf(severity)))] ?? 'none';
+
 /** A fix that a release has brought: what is built or released later must not lose it. */
 export interface ReleasedFix {
   /** Id of the case. */

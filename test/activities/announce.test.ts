@@ -1,7 +1,7 @@
 /** Announcements and what the SIG is told: a real SMTP server, a real HTTP server. */
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
-import { announceActivities } from '../../src/activities/announce.js';
+import { announceActivities, type SigArgs } from '../../src/activities/announce.js';
 import type { Host } from '../../src/activities/host.js';
 import type { ReleaseNotes } from '../../src/domain/release.js';
 import { Store, writeJson } from '../../src/store/store.js';
@@ -153,7 +153,7 @@ describe('announce', () => {
       text: 'On Tuesday.\n',
       event: 'due',
     };
-    const tell = (change: Partial<typeof news & { build: string }> = {}) =>
+    const tell = (change: Partial<SigArgs> = {}) =>
       runActivity(announceActivities(host).tellSig, { ...args, ...news, ...change });
 
     it('mails once for each key, and tells the webhook', async () => {
@@ -170,6 +170,20 @@ describe('announce', () => {
       );
       const told = { event: 'due', id: news.key, stream: 'tiny', text: news.text };
       assert.deepEqual(hook.received, [told, told, { ...told, id: 'missed-2026-11-24', build }]);
+    });
+
+    it('mails the security group alone, and tells no webhook', async () => {
+      const group = `  security: { to: [security@b] }\n`;
+      await declare(`${mail()}  sig: { to: [sig@b], webhook: '${hook.url}' }\n${group}`);
+      await tell({ audience: 'security' });
+      await tell({ audience: 'security' });
+      assert.deepEqual([smtp.mailbox.map(({ to }) => to), hook.received], [[['security@b']], []]);
+      // The same key is another news to another audience.
+      await tell();
+      assert.deepEqual([smtp.mailbox.at(-1)?.to, hook.received.length], [['sig@b'], 1]);
+      await declare(`${mail()}  sig: { to: [sig@b], webhook: '${hook.url}' }\n`);
+      await tell({ audience: 'security', key: 'other' });
+      assert.deepEqual([smtp.mailbox.length, hook.received.length], [2, 1]);
     });
 
     it('sends again what is in doubt', async () => {
