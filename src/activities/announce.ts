@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
+import { cvesOf, gravest } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 import { postWebhook } from '../publish/webhook.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
@@ -93,13 +94,23 @@ export const announceActivities = (host: Host) => ({
 });
 
 /** What a webhook is told of a release. */
-export const releaseNews = ({ stream, build, page, architectures }: ReleaseNotes) => ({
+export const releaseNews = ({ stream, build, page, architectures, security }: ReleaseNotes) => ({
   event: 'release',
   id: releaseKey(build),
   stream: stream.name,
   build,
   url: page,
   commits: Object.fromEntries(architectures.map((one) => [one.architecture, one.commit])),
+  ...(security
+    ? {
+        security: {
+          case: security.case,
+          severity: gravest(security.advisories),
+          advisories: security.advisories.map(({ id }) => id),
+          cves: cvesOf(security.advisories),
+        },
+      }
+    : {}),
 });
 
 const releaseKey = (build: string) => `release-${build}`;

@@ -125,6 +125,7 @@ const Releases = ({ releases, current, calendar, upstream }: ReleasesProps) => (
               <When at={treeline.released} />
             </td>
             <td class="state">
+              {treeline.security && <Mark tone="warn">security</Mark>}
               <State entry={treeline} current={version === current} />
             </td>
             <td>{row && <Day date={row.due} />}</td>

@@ -96,6 +96,7 @@ h3 { margin: 1.25rem 0 .25rem; font-size: 1rem; }
 .kind { margin: 1rem 0 .25rem; font-size: .875rem; color: var(--quiet); }
 .text { white-space: pre-line; overflow-wrap: anywhere; }
 .banner { margin: 1rem 0; padding: .5rem 1rem; border-left: 4px solid var(--bad); border-radius: 6px; background: var(--bad-ground); color: var(--bad); }
+.banner.warn { border-left-color: var(--warn); background: var(--warn-ground); color: var(--warn); }
 .banner a { color: inherit; }
 .card { margin: .75rem 0; padding: .75rem 1rem; border: 1px solid var(--line); border-left: 4px solid var(--bar); border-radius: 6px; }
 .card.bad { border-left-color: var(--bad); }

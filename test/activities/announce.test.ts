@@ -1,5 +1,6 @@
 /** Announcements and what the SIG is told: a real SMTP server, a real HTTP server. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { announceActivities, type SigArgs } from '../../src/activities/announce.js';
 import type { Host } from '../../src/activities/host.js';
@@ -93,6 +94,20 @@ describe('announce', () => {
     const told = { event: 'release', id: `release-${build}`, stream: 'tiny', build };
     const whole = { ...told, url: `http://r/tiny/releases/${build}/`, commits: { x86_64: commit } };
     assert.deepEqual(hook.received, [whole, whole]);
+  });
+
+  it('tells the webhook what a security release fixes', async () => {
+    await declare(`  announce: { webhook: '${hook.url}' }\n`);
+    await released();
+    const file = `${host.store.releaseFiles('tiny', build)}/notes.json`;
+    const advisory = { id: 'T-1', title: 'x', severity: 'critical', cves: ['CVE-2026-1'] };
+    const notes = JSON.parse(await readFile(file, 'utf8')) as ReleaseNotes;
+    await writeJson(file, { ...notes, security: { case: '20261123-1', advisories: [advisory] } });
+    await announce();
+    const [told] = hook.received as { security?: unknown }[];
+    assert.deepEqual(told?.security, {
+      ...{ case: '20261123-1', severity: 'critical', advisories: ['T-1'], cves: ['CVE-2026-1'] },
+    });
   });
 
   it('mails the plain text where none is signed, but not where one should be', async () => {
