@@ -2,7 +2,13 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Approval, Promotion, StreamView } from '../domain/promotion.js';
 import type { RebuildDecision, ReworkChanges } from '../domain/statement.js';
-import type { Answer, DecideRequest, PromoteRequest, RetryRequest } from './stream-messages.js';
+import type {
+  AdvisoriesFound,
+  Answer,
+  DecideRequest,
+  PromoteRequest,
+  RetryRequest,
+} from './stream-messages.js';
 
 /** To `stream/<stream>`, from people. */
 export const promoteSignal = defineSignal<[PromoteRequest]>('promote');
@@ -11,6 +17,8 @@ export const decideSignal = defineSignal<[DecideRequest]>('decide');
 export const decideUpdate = defineUpdate<Answer, [DecideRequest]>('decide');
 export const retryUpdate = defineUpdate<Answer, [RetryRequest]>('retry');
 export const viewQuery = defineQuery<StreamView>('view');
+/** From the watch. */
+export const advisories = defineSignal<[AdvisoriesFound]>('advisories');
 /** Continues as new at the next quiet moment, such as onto new code. */
 export const renewSignal = defineSignal('renew');
 
@@ -18,10 +26,14 @@ export const renewSignal = defineSignal('renew');
 /** With the turn that it last took or gave back: what it said before it knew of its turn does not end that. */
 export const promotionChanged = defineSignal<[Promotion, string?]>('promotionChanged');
 /** Readers have this release; another one may follow. */
-export const releaseDone =
-  defineSignal<[{ build: string; accepted?: string; commits: Readonly<Record<string, string>> }]>(
-    'releaseDone',
-  );
+export interface ReleaseDone {
+  readonly build: string;
+  readonly accepted?: string;
+  readonly commits: Readonly<Record<string, string>>;
+  /** Of a security release: its case. */
+  readonly case?: string;
+}
+export const releaseDone = defineSignal<[ReleaseDone]>('releaseDone');
 export const rollbackEnded =
   defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
 
