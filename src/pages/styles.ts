@@ -88,6 +88,10 @@ ins { text-decoration: none; }
 .steps li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; }
 .steps svg { width: 100%; height: .6rem; border-radius: 2px; }
 .steps rect { fill: var(--bar); }
+.times .detected { fill: var(--quiet); }
+.times .built { fill: var(--bar); }
+.times .approved { fill: var(--warn); }
+.times .released { fill: var(--link); }
 .filter { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem; }
 .filter input { flex: 1 1 12rem; max-width: 24rem; padding: .4rem .6rem; border: 1px solid var(--quiet); border-radius: 6px; background: var(--ground); color: inherit; font: inherit; }
 .filter output { color: var(--quiet); font-size: .875rem; }
@@ -161,6 +165,7 @@ tr.marked .badge { background: var(--ground); }
   .weeks th, .weeks td { padding: .15rem; }
   .what { font-size: .6875rem; }
   .changes li { grid-template-columns: 1fr; }
+  .steps.times { grid-template-columns: fit-content(7rem) minmax(3rem, 1fr) max-content; gap: .35rem .5rem; overflow-wrap: anywhere; }
   .facts { display: block; }
   .facts dd { margin-bottom: .5rem; }
 }
