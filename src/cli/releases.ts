@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { join } from 'node:path';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import type { Promotion, Released } from '../domain/promotion.js';
+import type { SecurityCase } from '../domain/security.js';
 import { readView, releasedOf, storedReleases } from '../release/release-index.js';
 import { signedName } from '../domain/stream.js';
 import { readJson, type Store } from '../store/store.js';
@@ -17,6 +18,8 @@ export interface Known {
   readonly released: readonly Released[];
   /** Open ones, oldest first. */
   readonly promotions: readonly Promotion[];
+  /** Security cases, newest first. */
+  readonly security?: readonly SecurityCase[] | undefined;
 }
 
 export async function knownReleases(
@@ -28,8 +31,8 @@ export async function knownReleases(
   if (view) return view;
   const index = await storedReleases(store, stream);
   const released = index ? releasedOf(index) : [];
-  const { promotions = [] } = (await readView(store, stream)) ?? {};
-  return { current: standing(released, 0) ?? null, released, promotions };
+  const { promotions = [], security } = (await readView(store, stream)) ?? {};
+  return { current: standing(released, 0) ?? null, released, promotions, security };
 }
 
 /** The release to which readers return from this one. */
