@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
+import { cvesOf, gravest } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 import { postWebhook } from '../publish/webhook.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
@@ -33,6 +34,8 @@ export interface SigArgs extends StepArgs {
   /** Kind of news, for webhooks. */
   readonly event: string;
   readonly build?: string;
+  /** `security`: mailed to `release.security.to` alone, and no webhook is told. Default: the SIG. */
+  readonly audience?: 'sig' | 'security';
 }
 
 export const announceActivities = (host: Host) => ({
@@ -71,30 +74,43 @@ export const announceActivities = (host: Host) => ({
   ),
 
   /**
-   * Tells the SIG, by mail and webhook as the stream file says now. Once for each key, but twice rather than not at all. Fails with
-   * StreamInvalid, MailServerAway, MailRefused, TargetUnreachable.
+   * Tells the SIG, by mail and webhook, or the security group, by mail, as the stream file says now. Once for each key of an audience,
+   * but twice rather than not at all. Fails with StreamInvalid, MailServerAway, MailRefused, TargetUnreachable.
    */
   tellSig: asStep(host, async (step, args: SigArgs): Promise<void> => {
-    const { stream, key, event, build, subject, text } = args;
+    const { stream, key, event, build, subject, text, audience = 'sig' } = args;
     const { release } = await loadStream(host.settings, stream);
     if (release === undefined) return;
-    const { mail, sig } = release;
-    const make = () => Promise.resolve({ to: sig.to, subject, text });
-    if (mail && sig.to.length > 0)
-      await deliver(step, host, stream, `sig-${key}`, make, { mail, inDoubt: 'again' });
+    const { mail, sig, security } = release;
+    const to = audience === 'sig' ? sig.to : (security?.to ?? []);
+    const make = () => Promise.resolve({ to, subject, text });
+    if (mail && to.length > 0)
+      await deliver(step, host, stream, `${audience}-${key}`, make, { mail, inDoubt: 'again' });
+    // It may be under embargo.
+    if (audience === 'security') return;
     if (sig.webhook !== undefined)
       await postWebhook(step, sig.webhook, { event, id: key, stream, build, text });
   }),
 });
 
 /** What a webhook is told of a release. */
-export const releaseNews = ({ stream, build, page, architectures }: ReleaseNotes) => ({
+export const releaseNews = ({ stream, build, page, architectures, security }: ReleaseNotes) => ({
   event: 'release',
   id: releaseKey(build),
   stream: stream.name,
   build,
   url: page,
   commits: Object.fromEntries(architectures.map((one) => [one.architecture, one.commit])),
+  ...(security
+    ? {
+        security: {
+          case: security.case,
+          severity: gravest(security.advisories),
+          advisories: security.advisories.map(({ id }) => id),
+          cves: cvesOf(security.advisories),
+        },
+      }
+    : {}),
 });
 
 const releaseKey = (build: string) => `release-${build}`;

@@ -6,6 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseEntry } from '../domain/release.js';
+import { cvesOf, type SecurityRelease } from '../domain/security.js';
 import {
   releasedLine,
   releaseRefOf,
@@ -51,6 +52,8 @@ export interface ReleaseArgs extends StepArgs {
   readonly approvers: readonly string[];
   /** Of a signed rebuild, which `build` then is: the accepted build. */
   readonly accepted?: string | undefined;
+  /** Of a security release. */
+  readonly security?: SecurityRelease | undefined;
 }
 
 /** What the workflow needs to know of the release. */
@@ -150,13 +153,14 @@ export const releaseActivities = (host: Host) => {
 
     /** Writes release notes, wiki text, announcement and release.json. */
     documents: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
-      const { build, onto: former, approvers, accepted } = args;
+      const { build, onto: former, approvers, accepted, security } = args;
       await writeDocuments(step, host, await frozenStream(host, args), {
         run: args,
         build,
         former,
         approvers,
         accepted,
+        security,
       });
     }),
 
@@ -251,6 +255,7 @@ export const releaseActivities = (host: Host) => {
             former: args.onto,
             ...(args.accepted === undefined ? {} : { accepted: args.accepted }),
             approvers: [...args.approvers],
+            ...(args.security ? { security: namesOf(args.security) } : {}),
           },
         };
         const index = withRelease(await readReleases(host, stream, step.signal), entry);
@@ -395,6 +400,13 @@ export const releaseActivities = (host: Host) => {
     },
   };
 };
+
+/** What `releases.json` says of a security release. */
+const namesOf = ({ case: id, advisories }: SecurityRelease) => ({
+  case: id,
+  advisories: advisories.map((advisory) => advisory.id),
+  cves: cvesOf(advisories),
+});
 
 /** Fails with StreamInvalid for a stream that has no releases. */
 export function needRelease(stream: Stream): NonNullable<Stream['release']> {

@@ -29,6 +29,8 @@ export interface WatchSteps {
   lacking(args: StepArgs & { build: string }): Promise<readonly Lack[]>;
   /** The same of a run whose packages are resolved (`lockfile.json`); for the nightly. */
   lackingInRun(args: ArchStepArgs): Promise<readonly Lack[]>;
+  /** Which of these fixes does the release of now lack? */
+  lackingNow(args: StepArgs & { fixes: readonly Fix[] }): Promise<readonly Fix[]>;
   /** Remembers what a security release has brought. Idempotent. */
   recordFix(
     args: StepArgs & { case: string; advisories: readonly string[]; cves: readonly string[]; build: string },

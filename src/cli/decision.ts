@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { createInterface } from 'node:readline/promises';
 import { Failure } from '../domain/failures.js';
-import type { Decision, ReworkChanges } from '../domain/statement.js';
+import type { Decision, FixRequest, ReworkChanges } from '../domain/statement.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
@@ -43,7 +43,30 @@ export interface Choice {
   readonly signed?: string;
   readonly reuse?: boolean;
   readonly changes?: ReworkChanges;
+  /** About security releases. */
+  readonly fix?: FixRequest;
+  readonly srpms?: Readonly<Record<string, string>>;
+  readonly case?: string;
+  readonly unfixed?: string[];
 }
+
+/** Of `promote`, `approve` and `release`: it is said although the build lacks fixes. */
+export interface UnfixedOptions {
+  /** Ids of security cases. */
+  readonly unfixed: readonly string[];
+}
+
+export const withUnfixed = (command: Command): Command =>
+  command.option(
+    '--unfixed <case>',
+    'release it although it lacks the fix of this security case; may be repeated',
+    (value: string, others: string[]) => [...others, value],
+    [],
+  );
+
+/** The statement's part of it. */
+export const unfixedOf = ({ unfixed }: UnfixedOptions): Pick<Choice, 'unfixed'> =>
+  unfixed.length > 0 ? { unfixed: [...unfixed] } : {};
 
 /**
  * Makes, shows, signs and sends a decision. `choose` says what is decided about; `show` prints what the person is about to sign.

@@ -8,7 +8,7 @@ import { signedName, type Architecture, type Stream } from '../domain/stream.js'
 import { lockfileOf } from '../release/lockfiles.js';
 import { readJson, type Store } from '../store/store.js';
 import { findBuild } from './builds.js';
-import type { Choice } from './decision.js';
+import { unfixedOf, type Choice } from './decision.js';
 import { CliError, clean, exitCodes, paint, printTable } from './output.js';
 import { changedPackages, showImages, showPackages } from './preview.js';
 import { commitsOf, type Known } from './releases.js';
@@ -20,6 +20,8 @@ export interface RebuildOptions {
   readonly drop: readonly string[];
   readonly currentFiles?: boolean;
   readonly reason?: string;
+  /** Ids of security cases. */
+  readonly unfixed: readonly string[];
 }
 
 /** The last attempt of a build's open promotion; the build may be the accepted or the signed one. Throws `CliError`. */
@@ -53,6 +55,7 @@ export async function chooseAttempt(
   const { number } = attempt;
   const changes = changesOf(options);
   if (changes && decision !== 'rework') throw no('--pin, --drop and --current-files are for rework');
+  if (options.unfixed.length > 0 && decision !== 'release') throw no('--unfixed is for release');
   const about = { build: promotion.build, onto: known.current, attempt: number };
   const accepted = () => commitsOf(store, stream, promotion.build, known);
   switch (decision) {
@@ -60,7 +63,10 @@ export async function chooseAttempt(
       const { build: signed } = attempt;
       if (attempt.state !== 'testing' || signed === undefined)
         throw no(`attempt ${number} cannot be released: it is ${attempt.state}`);
-      return { ...about, signed, commits: await commitsOf(store, signedName(stream), signed, known) };
+      return {
+        ...{ ...about, signed, commits: await commitsOf(store, signedName(stream), signed, known) },
+        ...unfixedOf(options),
+      };
     }
     case 'accept':
       if (attempt.state !== 'differs') throw no(`attempt ${number} has no differences to accept`);
@@ -143,7 +149,8 @@ async function showSigned(store: Store, stream: string, signed: string, onto: st
   console.log();
 }
 
-async function showEquivalence(file: string): Promise<void> {
+/** Nothing where there is no report. */
+export async function showEquivalence(file: string): Promise<void> {
   const report = await readJson(file, equivalence);
   if (!report) return;
   const { expected, unexpected: count } = report.counts;

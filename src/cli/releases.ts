@@ -1,6 +1,7 @@
 /** What the command line knows of releases: from the stream workflow if it answers, else from the build store. */
 import type { Client } from '@temporalio/client';
 import type { Promotion, Released } from '../domain/promotion.js';
+import type { SecurityCase } from '../domain/security.js';
 import { readView, releasedOf, storedReleases } from '../release/release-index.js';
 import type { Store } from '../store/store.js';
 import { findBuild } from './builds.js';
@@ -14,6 +15,8 @@ export interface Known {
   readonly released: readonly Released[];
   /** Open ones, oldest first. */
   readonly promotions: readonly Promotion[];
+  /** Security cases, newest first. */
+  readonly security?: readonly SecurityCase[] | undefined;
 }
 
 export async function knownReleases(
@@ -25,8 +28,8 @@ export async function knownReleases(
   if (view) return view;
   const index = await storedReleases(store, stream);
   const released = index ? releasedOf(index) : [];
-  const { promotions = [] } = (await readView(store, stream)) ?? {};
-  return { current: standing(released, 0) ?? null, released, promotions };
+  const { promotions = [], security } = (await readView(store, stream)) ?? {};
+  return { current: standing(released, 0) ?? null, released, promotions, security };
 }
 
 /** The release to which readers return from this one. */

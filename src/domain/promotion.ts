@@ -108,6 +108,8 @@ export interface Promotion {
   readonly note?: string | undefined;
   /** Nonce of the last decision that it has taken in. */
   readonly heard?: string | undefined;
+  /** Security cases whose released fixes it lacks: statements have to name them. */
+  readonly unfixed?: readonly string[] | undefined;
   /** Of a stream with signed rebuilds: every attempt, oldest first. */
   readonly attempts?: readonly Attempt[] | undefined;
   /** Attempts that earlier promotions of the build have made: their numbers are not used again. */

@@ -4,6 +4,7 @@ import { buildId } from './build-id.js';
 import { packageChange } from './metadata.js';
 import { architecture, sha256 } from './names.js';
 import { rebuildPackage } from './rebuild-packages.js';
+import { severities } from './security.js';
 
 /** `releases.json`, oldest release first; an entry, once published, changes only by additions. Shape: fedora-coreos. */
 export const releaseIndex = z.object({
@@ -29,6 +30,10 @@ export const releaseIndex = z.object({
         accepted: buildId.optional(),
         /** Names of the approvers. */
         approvers: z.array(z.string()),
+        /** Of a security release. */
+        security: z
+          .object({ case: z.string(), advisories: z.array(z.string()), cves: z.array(z.string()) })
+          .optional(),
         'rolled-back': z.object({ at: z.string(), to: buildId, reason: z.string().optional() }).optional(),
       }),
     }),
@@ -101,6 +106,22 @@ export const releaseNotes = z.object({
   approvers: z.array(z.string()),
   /** Upstream build that it follows, if the stream has a cadence with an upstream. */
   upstream: z.object({ name: z.string(), number: z.int(), date: z.string() }).optional(),
+  /** Of a security release: its case, and the advisories that it was made for; none where a person named the packages. */
+  security: z
+    .object({
+      case: z.string(),
+      advisories: z.array(
+        z.object({
+          id: z.string(),
+          title: z.string(),
+          severity: z.enum(severities),
+          cves: z.array(z.string()),
+          /** ISO 8601, UTC. */
+          issued: z.string().optional(),
+        }),
+      ),
+    })
+    .optional(),
   knownIssues: z.array(z.string()),
   architectures: z.array(
     z.object({

@@ -1,7 +1,11 @@
 /** The record of a run (`run.json` in the build store) and the live view of one that is running. */
 import { z } from 'zod';
 
-export const outcomes = ['published', 'no-change', 'failed', 'cancelled', 'released', 'rolled-back'] as const;
+/** `built`: a security case's build, which is in the build store alone until it is released. */
+export const outcomes = [
+  ...(['published', 'no-change', 'failed', 'cancelled', 'released', 'rolled-back'] as const),
+  'built',
+] as const;
 export type Outcome = (typeof outcomes)[number];
 
 export const stepState = z.enum(['running', 'done', 'failed', 'cancelled']);

@@ -51,6 +51,17 @@ export interface Considered extends SecurityAdvisory {
   readonly lacking: readonly { readonly name: string; readonly released: string; readonly fixed: string }[];
 }
 
+/** The last look for advisories: `store/<stream>/security/watch.json`. */
+export interface WatchRecord {
+  /** ISO 8601, UTC. */
+  readonly looked: string;
+  /** The release that was looked at. */
+  readonly release: string | null;
+  readonly considered: readonly Considered[];
+  /** Sources that could not be read, with the reason: one line each. */
+  readonly failed: readonly string[];
+}
+
 /** One package that a security release changes. */
 export interface PlannedChange {
   readonly name: string;
@@ -133,6 +144,21 @@ export interface SecurityCase {
   /** Why it waits, failed or ended; for people. */
   readonly note?: string | undefined;
 }
+
+/** What a release is told of the case that makes it. */
+export interface SecurityRelease {
+  /** Id of the case. */
+  readonly case: string;
+  readonly advisories: readonly SecurityAdvisory[];
+}
+
+/** The CVEs of these advisories, each once, by name. */
+export const cvesOf = (advisories: readonly Pick<SecurityAdvisory, 'cves'>[]): string[] =>
+  [...new Set(advisories.flatMap(({ cves }) => cves))].sort();
+
+/** How grave the gravest of these is. */
+export const gravest = (advisories: readonly Pick<SecurityAdvisory, 'severity'>[]): Severity =>
+  severities[Math.max(0, ...advisories.map(({ severity }) => severities.indexOf(severity)))] ?? 'none';
 
 /** A fix that a release has brought: what is built or released later must not lose it. */
 export interface ReleasedFix {

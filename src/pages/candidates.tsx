@@ -60,7 +60,7 @@ interface CandidateProps {
 }
 
 function Candidate({ promotion, approvers, stream }: CandidateProps) {
-  const { build, phase, proposedBy, proposedAt, onto, approvals, needed, expires, note } = promotion;
+  const { build, phase, proposedBy, proposedAt, onto, approvals, needed, expires, note, unfixed } = promotion;
   const { tone, word, meaning } = phaseOf(phase);
   const given = Math.min(approvals.length, needed);
   return (
@@ -73,6 +73,9 @@ function Candidate({ promotion, approvers, stream }: CandidateProps) {
         {phase === 'proposed' && ` ${still(promotion)}`}
       </p>
       {note && <p class="text note">{note}</p>}
+      {unfixed && unfixed.length > 0 && (
+        <p class="note">It lacks fixes that readers have: of the security cases {unfixed.join(', ')}.</p>
+      )}
       <Progress given={given} needed={needed} />
       <Approvers promotion={promotion} approvers={approvers} />
       <dl class="facts">
@@ -119,7 +122,7 @@ function still({ approvals, needed, missing }: Promotion): string {
 }
 
 /** A bar of as many parts as approvals are needed. */
-const Progress = ({ given, needed }: { given: number; needed: number }) => (
+export const Progress = ({ given, needed }: { given: number; needed: number }) => (
   <div class="progress">
     <svg role="img" aria-label={`${given} of ${needed} approvals`}>
       {Array.from({ length: needed }, (_, part) => (

@@ -40,6 +40,12 @@ const CurrentFacts = ({ entry: { treeline, commits }, row, upstream }: CurrentPr
     </dd>
     <dt>Approved by</dt>
     <dd>{treeline.approvers.join(', ')}</dd>
+    {treeline.security && (
+      <>
+        <dt>Security release</dt>
+        <dd>{[...treeline.security.advisories, ...treeline.security.cves].join(', ')}</dd>
+      </>
+    )}
     {row?.upstream && (
       <>
         <dt>Downstream of</dt>

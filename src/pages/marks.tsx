@@ -2,6 +2,8 @@
 import type { ComponentChildren } from 'preact';
 import type { CadenceRow } from '../domain/cadence.js';
 import type { PromotionPhase } from '../domain/promotion.js';
+import type { CasePhase, Considered, Severity } from '../domain/security.js';
+import { severityWord } from '../release/texts/plain.js';
 
 type Tone = 'good' | 'warn' | 'bad' | 'plain';
 
@@ -45,6 +47,45 @@ const phases: Record<PromotionPhase, Phase> = {
   superseded: { tone: 'plain', word: 'superseded', meaning: 'A newer build took its place.' },
 };
 export const phaseOf = (phase: PromotionPhase): Phase => phases[phase];
+
+const casePhases: Record<CasePhase, Phase> = {
+  joining: { tone: 'warn', word: 'opened', meaning: 'It waits a moment for advisories that come together.' },
+  building: { tone: 'warn', word: 'being built', meaning: 'Its packages are being rebuilt and tested.' },
+  waiting: { tone: 'warn', word: 'waits for approval', meaning: 'Nothing is left but the approval.' },
+  differs: {
+    tone: 'bad',
+    word: 'differs',
+    meaning: 'Something else than the fix changed: an approver has to accept that.',
+  },
+  ready: { tone: 'good', word: 'approved', meaning: 'It goes out when the release before it has ended.' },
+  releasing: { tone: 'good', word: 'being released', meaning: 'It is being released now.' },
+  failed: { tone: 'bad', word: 'failed', meaning: 'Readers saw nothing of it. It waits for a retry.' },
+  released: { tone: 'good', word: 'released', meaning: 'It was released.' },
+  dismissed: { tone: 'plain', word: 'dismissed', meaning: 'An approver has dismissed it.' },
+  fixed: { tone: 'good', word: 'fixed', meaning: 'Another release has brought the fix.' },
+};
+export const casePhaseOf = (phase: CasePhase): Phase => casePhases[phase];
+
+const verdicts: Record<Considered['verdict'], Pick<Phase, 'tone' | 'word'>> = {
+  acted: { tone: 'warn', word: 'acted on' },
+  fixed: { tone: 'good', word: 'fixed' },
+  absent: { tone: 'plain', word: 'not affected' },
+  below: { tone: 'warn', word: 'too slight' },
+  'not-core': { tone: 'warn', word: 'not core' },
+};
+export const verdictOf = (verdict: Considered['verdict']) => verdicts[verdict];
+
+const severityTones: Record<Severity, Tone> = {
+  critical: 'bad',
+  important: 'bad',
+  moderate: 'warn',
+  low: 'plain',
+  none: 'plain',
+};
+
+export const SeverityMark = ({ severity }: { severity: Severity }) => (
+  <span class={`badge ${severityTones[severity]}`}>{severityWord(severity)}</span>
+);
 
 const states: Record<CadenceRow['state'], readonly [Tone, string]> = {
   released: ['good', 'released'],

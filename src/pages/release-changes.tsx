@@ -1,6 +1,7 @@
 /** What changed in a release: packages with their changelogs, and the advisories that it fixes. */
 import type { Advisory, ChangeNote, ReleaseNotes } from '../domain/release.js';
-import { changeKinds, compareNames, groupChanges, type Change, type ChangeKind } from './facts.js';
+import { allAdvisories } from '../release/texts/plain.js';
+import { changeKinds, groupChanges, type Change, type ChangeKind } from './facts.js';
 import { Columns, Table, When } from './layout.js';
 import { webLink } from './links.js';
 
@@ -101,13 +102,9 @@ const rank = ({ severity = '' }: Advisory) => {
 };
 
 /** The advisories of all architectures, each once, the gravest first. */
-export function Advisories({ architectures, first }: { architectures: Architectures; first: boolean }) {
-  const byId = new Map<string, Advisory>();
-  for (const advisory of architectures.flatMap(({ advisories }) => advisories)) {
-    const packages = [...(byId.get(advisory.id)?.packages ?? []), ...advisory.packages];
-    byId.set(advisory.id, { ...advisory, packages: [...new Set(packages)].sort(compareNames) });
-  }
-  const advisories = [...byId.values()].sort((a, b) => rank(a) - rank(b) || compareNames(a.id, b.id));
+export function Advisories({ notes }: { notes: ReleaseNotes }) {
+  const advisories = allAdvisories(notes).sort((a, b) => rank(a) - rank(b));
+  const first = notes.former === null;
   return (
     <section aria-labelledby="advisories">
       <h2 id="advisories">Advisories</h2>

@@ -1,6 +1,7 @@
 /** The page of one release: its notes. */
 import type { ReleaseNotes } from '../domain/release.js';
-import { originGroups } from '../release/texts/plain.js';
+import { cvesOf, gravest } from '../domain/security.js';
+import { originGroups, severityWord } from '../release/texts/plain.js';
 import { remoteOf } from './commands.js';
 import { fileLink, formatFingerprint } from './facts.js';
 import { Page, toHtml, When } from './layout.js';
@@ -68,6 +69,7 @@ function ReleasePage({ notes, next, rolledBack, home, builds }: ReleaseInput) {
         </nav>
       )}
       {rolledBack && <RolledBack {...rolledBack} />}
+      {notes.security && <SecurityRelease {...notes.security} />}
       {stream.description && <p class="lead">{stream.description}</p>}
       <Facts notes={notes} />
       <section aria-labelledby="usage">
@@ -76,7 +78,7 @@ function ReleasePage({ notes, next, rolledBack, home, builds }: ReleaseInput) {
       </section>
       {!rolledBack && <Rebase notes={notes} />}
       <KnownIssues issues={notes.knownIssues} />
-      <Advisories architectures={notes.architectures} first={former === null} />
+      <Advisories notes={notes} />
       <ReleaseImages notes={notes} root={root} />
       <section aria-labelledby="files">
         <h2 id="files">Files</h2>
@@ -102,6 +104,19 @@ const RolledBack = ({ at, to, reason }: NonNullable<ReleaseInput['rolledBack']>)
       <a href={neighbour(to)}>release {to}</a>.
     </p>
     {reason && <p class="text">{reason}</p>}
+  </aside>
+);
+
+const SecurityRelease = ({ advisories }: NonNullable<ReleaseNotes['security']>) => (
+  <aside class="banner warn" aria-label="Security release">
+    <p>
+      <b>Security release.</b>{' '}
+      {advisories.length === 0
+        ? 'It fixes the packages that changed.'
+        : `${severityWord(gravest(advisories))}: it fixes ${advisories.map(({ id }) => id).join(', ')}.`}{' '}
+      <a href={`${root}security/index.html`}>Security of this stream</a>
+    </p>
+    {advisories.length > 0 && <p>{cvesOf(advisories).join(', ')}</p>}
   </aside>
 );
 

@@ -40,6 +40,12 @@ function ReleasesPage(input: ReleasesInput) {
           A release is a nightly build that the SIG has chosen. <a href={builds}>All builds</a>
         </p>
       )}
+      {stream.security && (
+        <p>
+          <a href="security/index.html">Security</a>: what is being fixed, what each release lacks, how long
+          fixes took.
+        </p>
+      )}
       <Current {...input} />
       <Candidates view={view} approvers={approvers} calendar={calendar} stream={stream} />
       <section aria-labelledby="timeline">
@@ -125,6 +131,7 @@ const Releases = ({ releases, current, calendar, upstream }: ReleasesProps) => (
               <When at={treeline.released} />
             </td>
             <td class="state">
+              {treeline.security && <Mark tone="warn">security</Mark>}
               <State entry={treeline} current={version === current} />
             </td>
             <td>{row && <Day date={row.due} />}</td>

@@ -88,6 +88,10 @@ ins { text-decoration: none; }
 .steps li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; }
 .steps svg { width: 100%; height: .6rem; border-radius: 2px; }
 .steps rect { fill: var(--bar); }
+.times .detected { fill: var(--quiet); }
+.times .built { fill: var(--bar); }
+.times .approved { fill: var(--warn); }
+.times .released { fill: var(--link); }
 .filter { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem; }
 .filter input { flex: 1 1 12rem; max-width: 24rem; padding: .4rem .6rem; border: 1px solid var(--quiet); border-radius: 6px; background: var(--ground); color: inherit; font: inherit; }
 .filter output { color: var(--quiet); font-size: .875rem; }
@@ -96,6 +100,7 @@ h3 { margin: 1.25rem 0 .25rem; font-size: 1rem; }
 .kind { margin: 1rem 0 .25rem; font-size: .875rem; color: var(--quiet); }
 .text { white-space: pre-line; overflow-wrap: anywhere; }
 .banner { margin: 1rem 0; padding: .5rem 1rem; border-left: 4px solid var(--bad); border-radius: 6px; background: var(--bad-ground); color: var(--bad); }
+.banner.warn { border-left-color: var(--warn); background: var(--warn-ground); color: var(--warn); }
 .banner a { color: inherit; }
 .card { margin: .75rem 0; padding: .75rem 1rem; border: 1px solid var(--line); border-left: 4px solid var(--bar); border-radius: 6px; }
 .card.bad { border-left-color: var(--bad); }
@@ -160,6 +165,7 @@ tr.marked .badge { background: var(--ground); }
   .weeks th, .weeks td { padding: .15rem; }
   .what { font-size: .6875rem; }
   .changes li { grid-template-columns: 1fr; }
+  .steps.times { grid-template-columns: fit-content(7rem) minmax(3rem, 1fr) max-content; gap: .35rem .5rem; overflow-wrap: anywhere; }
   .facts { display: block; }
   .facts dd { margin-bottom: .5rem; }
 }

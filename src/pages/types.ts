@@ -5,6 +5,7 @@ import type { BootTestResult, BuildMeta } from '../domain/metadata.js';
 import type { Architecture } from '../domain/names.js';
 import type { StreamView } from '../domain/promotion.js';
 import type { ReleaseEntry, ReleaseIndex, ReleaseNotes } from '../domain/release.js';
+import type { Lack, ReleasedFix, SecurityCase, WatchRecord } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 
 /** What the boot tests of a build came to. */
@@ -65,6 +66,8 @@ export interface ReleaseStreamFacts extends Omit<StreamFacts, 'releases'> {
   readonly builds?: string | undefined;
   /** Likewise the folder of the pages of signed builds that wait for a decision. */
   readonly testing?: string | undefined;
+  /** Has it security releases, and with them a page of its security? */
+  readonly security?: boolean | undefined;
 }
 
 export interface ReleasesInput {
@@ -80,6 +83,27 @@ export interface ReleasesInput {
   readonly calendar: readonly CadenceRow[];
   /** Name of the upstream whose builds the calendar names. Default `Upstream`. */
   readonly upstream?: string | undefined;
+}
+
+/** A release, and the fixes of later security releases that it lacks. */
+export interface ReleaseLacks {
+  readonly build: string;
+  /** ISO 8601, UTC. */
+  readonly released: string;
+  /** Do readers have it now? */
+  readonly current: boolean;
+  /** Undefined where its packages are not known any more. */
+  readonly lacks: readonly Lack[] | undefined;
+}
+
+/** All of it public: see `publicView`. */
+export interface SecurityInput extends Pick<ReleasesInput, 'generated' | 'stream'> {
+  /** Newest first. */
+  readonly cases: readonly SecurityCase[];
+  readonly watch: WatchRecord | undefined;
+  readonly fixes: readonly ReleasedFix[];
+  /** Newest first. */
+  readonly releases: readonly ReleaseLacks[];
 }
 
 export interface ReleaseInput extends Pick<ReleaseStreamFacts, 'home' | 'builds'> {

@@ -6,9 +6,18 @@ import { renderBuild } from './build.js';
 import { renderInstance } from './instance.js';
 import { renderRelease } from './release.js';
 import { renderReleases } from './releases.js';
+import { renderSecurity } from './security.js';
+import { securityData } from './security-data.js';
 import { renderStream } from './stream.js';
 import { stylesheet } from './styles.js';
-import type { BuildInput, InstanceInput, ReleaseInput, ReleasesInput, StreamInput } from './types.js';
+import type {
+  BuildInput,
+  InstanceInput,
+  ReleaseInput,
+  ReleasesInput,
+  SecurityInput,
+  StreamInput,
+} from './types.js';
 
 export interface PagesInput extends StreamInput {
   /** Build pages to write: the new build's, and the one before it, which gains its link forward. */
@@ -30,6 +39,8 @@ export async function writePages(dir: string, { pages, ...input }: PagesInput): 
 }
 
 export interface ReleasePagesInput extends ReleasesInput {
+  /** Of a stream with security releases. */
+  readonly security?: Omit<SecurityInput, 'generated' | 'stream'> | undefined;
   /** Release pages to write: the new one's, and those whose links or state have changed. */
   readonly pages: readonly Omit<ReleaseInput, 'home' | 'builds'>[];
 }
@@ -38,7 +49,10 @@ export interface ReleasePagesInput extends ReleasesInput {
  * Writes the pages of the releases below `dir`, the release location's root: stylesheet and release pages first, `index.html`
  * last. Writing the same again changes nothing.
  */
-export async function writeReleasePages(dir: string, { pages, ...input }: ReleasePagesInput): Promise<void> {
+export async function writeReleasePages(
+  dir: string,
+  { pages, security, ...input }: ReleasePagesInput,
+): Promise<void> {
   const { home, builds } = input.stream;
   await writeWhole(join(dir, 'treeline.css'), stylesheet);
   for (const page of pages)
@@ -46,6 +60,12 @@ export async function writeReleasePages(dir: string, { pages, ...input }: Releas
       join(dir, 'releases', page.notes.build, 'index.html'),
       renderRelease({ home, builds, ...page }),
     );
+  if (security) {
+    const { generated, stream } = input;
+    const page = { generated, stream, ...security };
+    await writeWhole(join(dir, 'security.json'), `${JSON.stringify(securityData(page), null, 2)}\n`);
+    await writeWhole(join(dir, 'security', 'index.html'), renderSecurity(page));
+  }
   await writeWhole(join(dir, 'index.html'), renderReleases(input));
 }
 

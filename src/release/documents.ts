@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Host } from '../activities/host.js';
 import { releaseNotes, streamMetadata, type ReleaseNotes, type StreamMetadata } from '../domain/release.js';
+import type { SecurityRelease } from '../domain/security.js';
 import { releasedLine, releaseTargets, type Stream } from '../domain/stream.js';
 import { fetchPublished } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
@@ -59,6 +60,7 @@ export async function writeDocuments(
     former: string | null;
     approvers: readonly string[];
     accepted: string | undefined;
+    security?: SecurityRelease | undefined;
   },
 ): Promise<void> {
   if (await readNotes(host, stream.name, of.build)) return;

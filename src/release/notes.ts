@@ -5,6 +5,7 @@ import { Failure } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import { rebuildPackages, type RebuildPackages } from '../domain/rebuild-packages.js';
 import type { ReleaseNotes } from '../domain/release.js';
+import type { SecurityRelease } from '../domain/security.js';
 import {
   releasedLine,
   releaseRefOf,
@@ -27,6 +28,8 @@ export interface NotesInput {
   readonly approvers: readonly string[];
   /** Of a signed rebuild: the accepted build. */
   readonly accepted?: string | undefined;
+  /** Of a security release. */
+  readonly security?: SecurityRelease | undefined;
   /** The run that makes the notes, for its scratch folder. */
   readonly run: Run;
   readonly upstream?: NonNullable<ReleaseNotes['upstream']>;
@@ -38,7 +41,7 @@ export interface NotesInput {
  * gives the same but for advisories that have come since. Fails with StreamInvalid, BuildNotReleasable, KeyMissing, CommitInvalid.
  */
 export async function makeNotes(host: Host, step: Step, input: NotesInput): Promise<ReleaseNotes> {
-  const { stream, build, former, approvers, accepted, upstream, now } = input;
+  const { stream, build, former, approvers, accepted, security, upstream, now } = input;
   const targets = releaseTargets(stream);
   if (!targets)
     throw new Failure('StreamInvalid', `${stream.name}: publish.release: missing: name the release location`);
@@ -63,6 +66,7 @@ export async function makeNotes(host: Host, step: Step, input: NotesInput): Prom
     signingKey: { fingerprint: key.fingerprint, user: key.user, url: `${url}/signing-key.asc` },
     approvers: [...approvers],
     ...(upstream ? { upstream } : {}),
+    ...(security ? { security: securityOf(security) } : {}),
     knownIssues: issues,
     architectures,
   };
@@ -109,6 +113,12 @@ async function architecture(
     ...(packages ? { origins: originsOf(packages) } : {}),
   };
 }
+
+/** Without the sources: they may be files of this machine. */
+const securityOf = ({ case: id, advisories }: SecurityRelease): NonNullable<ReleaseNotes['security']> => ({
+  case: id,
+  advisories: advisories.map(({ source: _, cves, ...advisory }) => ({ ...advisory, cves: [...cves] })),
+});
 
 const originsOf = (packages: RebuildPackages) =>
   Object.entries(packages)

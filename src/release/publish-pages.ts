@@ -10,10 +10,13 @@ import { homeLink } from '../publish/pages.js';
 import { isSplit, releasePlace } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
-import { writeJson, writeWhole } from '../store/store.js';
+import { writeJson, writeWhole, type Store } from '../store/store.js';
 import { calendarOf } from './calendar.js';
 import { notesOf, releaseOf } from './documents.js';
+import { publicView, type StreamKnowledge } from './public-view.js';
 import { currentRelease, readView, recalledView } from './release-index.js';
+import { securityFacts } from './security-facts.js';
+import { readFixes, readWatch } from './security-records.js';
 import { toFeed } from './texts/feed.js';
 
 /** Rows of the calendar on the page. */
@@ -35,7 +38,7 @@ export async function publishReleasePages(
   const place = releasePlace(host, stream);
   const { files: target } = place;
   const { name, title, description, osname, ref, architectures, release } = stream;
-  const view = (await readView(host.store, name)) ?? recalledView(name, undefined, index);
+  const known = publicView(await allKnown(host.store, name, index), index);
   const now = new Date();
   const current = currentRelease(index);
   const key = await readKey(step, stream.signingKey);
@@ -44,10 +47,10 @@ export async function publishReleasePages(
   await mkdir(folder, { recursive: true });
   try {
     await copyFile(stream.signingKey, join(folder, 'signing-key.asc'));
-    const known = await knownReleases(step, host, stream, index);
+    const releases = await knownReleases(step, host, stream, index);
     // The newest ones gain links; one that was taken back gains its warning. The others stay as they are.
-    const pages = known.filter(
-      ({ rolledBack }, place) => place >= known.length - newest || rolledBack !== undefined,
+    const pages = releases.filter(
+      ({ rolledBack }, place) => place >= releases.length - newest || rolledBack !== undefined,
     );
     const cadence = release?.cadence;
     const calendar = await calendarOf(step, host, stream, index, { now, past, coming });
@@ -57,18 +60,20 @@ export async function publishReleasePages(
       ...(isSplit(place) ? { repo: place.target.url } : {}),
       ...{ fingerprint: key.fingerprint, builds: stream.publish.buildlogs.url, home },
       testing: stream.publish.testing?.url,
+      security: release?.security !== undefined,
     };
     await writeReleasePages(folder, {
       generated: now.toISOString(),
       stream: shown,
       index,
-      view: { ...view, current: current?.version ?? null },
+      view: { ...known.view, current: current?.version ?? null },
       approvers: release?.approvers.map((approver) => approver.name) ?? [],
       calendar,
       ...(cadence?.upstream ? { upstream: cadence.upstream.name } : {}),
+      ...(release?.security ? { security: await securityFacts(step, host, stream, index, known) } : {}),
       pages,
     });
-    await writeWhole(join(folder, 'releases.atom'), toFeed(known, { title, url: target.url, name }));
+    await writeWhole(join(folder, 'releases.atom'), toFeed(releases, { title, url: target.url, name }));
     // Of two targets it is part of the switch: nothing else may write it.
     const metadata = current && !isSplit(place) && (await releaseOf(step, host, stream, current.version));
     if (metadata) await writeJson(join(folder, 'stream.json'), metadata);
@@ -76,6 +81,15 @@ export async function publishReleasePages(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function allKnown(store: Store, name: string, index: ReleaseIndex): Promise<StreamKnowledge> {
+  const [view, watch, fixes] = await Promise.all([
+    readView(store, name),
+    readWatch(store, name),
+    readFixes(store, name),
+  ]);
+  return { view: view ?? recalledView(name, undefined, index), watch, fixes };
 }
 
 /** The newest releases with their notes, oldest first. */

@@ -222,7 +222,8 @@ function knownKeys(path: readonly PropertyKey[]): string[] {
   return Object.keys(shape);
 }
 
-function suggestion(word: string, known: readonly string[]): string {
+/** ` Did you mean …?`, or nothing where no word is near. */
+export function suggestion(word: string, known: readonly string[]): string {
   const best = known
     .map((candidate) => ({ candidate, far: distance(word.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.far - b.far)[0];

@@ -15,6 +15,7 @@ import type { Approval } from '../domain/promotion.js';
 import { control, publish, signing } from './activities.js';
 import { Chain, describeFailure, type StepCall } from './chain.js';
 import type { StepArgs } from '../activities/host.js';
+import type { CaseToRelease } from './security-messages.js';
 import {
   announceSignal,
   releaseDone,
@@ -35,6 +36,8 @@ export interface ReleaseInput {
   readonly accepted?: string | undefined;
   /** Of a signed rebuild: the attempt that has made it. */
   readonly attempt?: number | undefined;
+  /** Of a security release: its approvals are those of the case. */
+  readonly fix?: CaseToRelease | undefined;
 }
 
 /** A difference that repair does not mend so often waits for a person. */

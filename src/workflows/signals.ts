@@ -26,10 +26,14 @@ export const renewSignal = defineSignal('renew');
 /** With the turn that it last took or gave back: what it said before it knew of its turn does not end that. */
 export const promotionChanged = defineSignal<[Promotion, string?]>('promotionChanged');
 /** Readers have this release; another one may follow. */
-export const releaseDone =
-  defineSignal<[{ build: string; accepted?: string; commits: Readonly<Record<string, string>> }]>(
-    'releaseDone',
-  );
+export interface ReleaseDone {
+  readonly build: string;
+  readonly accepted?: string;
+  readonly commits: Readonly<Record<string, string>>;
+  /** Of a security release: its case. */
+  readonly case?: string;
+}
+export const releaseDone = defineSignal<[ReleaseDone]>('releaseDone');
 export const rollbackEnded =
   defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
 

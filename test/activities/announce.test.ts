@@ -1,7 +1,8 @@
 /** Announcements and what the SIG is told: a real SMTP server, a real HTTP server. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import { announceActivities } from '../../src/activities/announce.js';
+import { announceActivities, type SigArgs } from '../../src/activities/announce.js';
 import type { Host } from '../../src/activities/host.js';
 import type { ReleaseNotes } from '../../src/domain/release.js';
 import { Store, writeJson } from '../../src/store/store.js';
@@ -95,6 +96,20 @@ describe('announce', () => {
     assert.deepEqual(hook.received, [whole, whole]);
   });
 
+  it('tells the webhook what a security release fixes', async () => {
+    await declare(`  announce: { webhook: '${hook.url}' }\n`);
+    await released();
+    const file = `${host.store.releaseFiles('tiny', build)}/notes.json`;
+    const advisory = { id: 'T-1', title: 'x', severity: 'critical', cves: ['CVE-2026-1'] };
+    const notes = JSON.parse(await readFile(file, 'utf8')) as ReleaseNotes;
+    await writeJson(file, { ...notes, security: { case: '20261123-1', advisories: [advisory] } });
+    await announce();
+    const [told] = hook.received as { security?: unknown }[];
+    assert.deepEqual(told?.security, {
+      ...{ case: '20261123-1', severity: 'critical', advisories: ['T-1'], cves: ['CVE-2026-1'] },
+    });
+  });
+
   it('mails the plain text where none is signed, but not where one should be', async () => {
     await declare(`${mail()}  announce: { to: [a@b], key: announcer.asc }\n`);
     await released(false);
@@ -153,7 +168,7 @@ describe('announce', () => {
       text: 'On Tuesday.\n',
       event: 'due',
     };
-    const tell = (change: Partial<typeof news & { build: string }> = {}) =>
+    const tell = (change: Partial<SigArgs> = {}) =>
       runActivity(announceActivities(host).tellSig, { ...args, ...news, ...change });
 
     it('mails once for each key, and tells the webhook', async () => {
@@ -170,6 +185,20 @@ describe('announce', () => {
       );
       const told = { event: 'due', id: news.key, stream: 'tiny', text: news.text };
       assert.deepEqual(hook.received, [told, told, { ...told, id: 'missed-2026-11-24', build }]);
+    });
+
+    it('mails the security group alone, and tells no webhook', async () => {
+      const group = `  security: { to: [security@b] }\n`;
+      await declare(`${mail()}  sig: { to: [sig@b], webhook: '${hook.url}' }\n${group}`);
+      await tell({ audience: 'security' });
+      await tell({ audience: 'security' });
+      assert.deepEqual([smtp.mailbox.map(({ to }) => to), hook.received], [[['security@b']], []]);
+      // The same key is another news to another audience.
+      await tell();
+      assert.deepEqual([smtp.mailbox.at(-1)?.to, hook.received.length], [['sig@b'], 1]);
+      await declare(`${mail()}  sig: { to: [sig@b], webhook: '${hook.url}' }\n`);
+      await tell({ audience: 'security', key: 'other' });
+      assert.deepEqual([smtp.mailbox.length, hook.received.length], [2, 1]);
     });
 
     it('sends again what is in doubt', async () => {

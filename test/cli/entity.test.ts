@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { execa } from 'execa';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StreamView } from '../../src/domain/promotion.js';
 import { statement } from '../../src/domain/statement.js';
@@ -192,6 +194,190 @@ describe('decisions from the command line', function () {
     ] as const)
       for (const name of [id, `sample/${id}`, `${line}/${id}`])
         assert.equal((await findBuild(instance.store(), name)).run.stream, line, name);
+  });
+
+  it('a statement names the fixes that the build lacks, and approve says which', async () => {
+    const shown = await run('approve', 'sample', build, ...ann());
+    assert.match(shown, /it lacks fixes that readers have: --unfixed 20261120-1\n/);
+    const one = await run('approve', 'sample', build, ...ann(), '--unfixed', '20261120-1');
+    assert.doesNotMatch(one, /it lacks fixes/);
+    const unfixed = ['20261120-1', '20261120-2'];
+    const options = unfixed.flatMap((id) => ['--unfixed', id]);
+    for (const command of [
+      ['promote', 'sample', build],
+      ['approve', 'sample', build],
+      ['decide', 'sample', accepted, 'release'],
+    ])
+      assert.deepEqual((await signed(...command, ...options)).said.unfixed, unfixed, command[0]);
+    assert.equal((await signed('promote', 'sample', build)).said.unfixed, undefined);
+    await assert.rejects(
+      run('decide', 'sample', accepted, 'redo', ...options, ...ann()),
+      /--unfixed is for release/,
+    );
+    await assert.rejects(run('approve', 'sample', build, ...ann(), '--unfixed', 'x'), /unfixed\.0: /);
+  });
+
+  const security = (...args: string[]) => ['security', 'sample', ...args];
+
+  it('a release is asked for on the current one; source RPMs are in the store before it is sent', async () => {
+    const lead = Buffer.alloc(200);
+    lead.write('edabeedb', 'hex');
+    lead.writeUInt16BE(1, 6);
+    const file = s.at('netbase-7-1.src.rpm');
+    await writeFile(file, lead);
+    const asked = [
+      '--advisory',
+      'T-1',
+      '--advisory',
+      'T-2',
+      '--package',
+      'netbase-1:2-1.noarch',
+      '--srpm',
+      file,
+      '--embargo',
+    ];
+    const { update, said } = await signed(...security(...asked, '--reason', 'now'));
+    assert.deepEqual(
+      [update, said.decision, said.build, said.onto],
+      ['decide', 'fix', '20261122_01', '20261122_01'],
+    );
+    assert.deepEqual(said.fix, {
+      advisories: ['T-1', 'T-2'],
+      packages: ['netbase-1:2-1.noarch'],
+      embargo: true,
+    });
+    assert.deepEqual(said.commits, { x86_64: 'cd'.repeat(32) });
+    const digest = createHash('sha256').update(lead).digest('hex');
+    assert.deepEqual(said.srpms, { 'netbase-7-1.src.rpm': digest });
+    const kept = join(instance.store().streamDir('sample'), 'security/srpms', digest);
+    assert.deepEqual(await readdir(kept), ['netbase-7-1.src.rpm']);
+    assert.deepEqual(await readFile(join(kept, 'netbase-7-1.src.rpm')), lead);
+    assert.match(
+      await run(...security('--advisory', 'T-1', ...ann())),
+      /sample: a security release on 20261122_01\n {2}T-1\n/,
+    );
+  });
+
+  it('what is no source RPM, no advisory or no package is not asked for', async () => {
+    const no = (message: RegExp, ...args: string[]) =>
+      assert.rejects(run(...security(...args, ...ann())), message);
+    await no(/--srpm \/no: name it/, '--srpm', '/no');
+    await no(/cannot be read/, '--srpm', s.at('gone-1-1.src.rpm'));
+    await no(/is no source RPM/, '--srpm', await s.write('text-1-1.src.rpm', 'text'));
+    await no(/fix\.advisories\.0: an advisory id/, '--advisory', '<b>');
+    await no(/fix\.packages\.0: write name-/, '--package', 'a b');
+    await no(/--embargo goes with/, '--embargo');
+    await no(/one at a time/, '--approve', '20261123-2', '--retry', '20261123-2');
+    await assert.rejects(run('security', '--approve', '20261123-2'), /name the stream/);
+  });
+
+  it('an approval shows the plan and its tests, and is of that plan', async () => {
+    const shown = await run(...security('--approve', '20261123-2', ...ann()));
+    assert.match(shown, /^sample, security case 20261123-2 \(waiting, under embargo\)\n/);
+    assert.match(shown, /T-2026:1 +critical +bash:\[31m bad news\n/);
+    assert.match(shown, /CVE-2026-1\n/);
+    assert.match(shown, /netbase +1-1\.noarch +2-1\.noarch +the fix +\nbase +none +1-1\.noarch +needed by it/);
+    assert.match(shown, /20261123_01, x86_64 {2}commit (ba){32}\nIMAGE.*\nqcow2 +a\.qcow2 +1\.0 GiB +passed/);
+    const { said } = await signed(...security('--approve', '20261123-2'));
+    assert.deepEqual(
+      [said.decision, said.case, said.build, said.onto],
+      ['approve-fix', '20261123-2', '20261122_01', '20261122_01'],
+    );
+    assert.deepEqual(said.commits, { x86_64: 'cd'.repeat(32) });
+    assert.deepEqual(said.changes, { pin: { netbase: '2-1.noarch' }, drop: [], files: 'accepted' });
+    assert.deepEqual(said.srpms, { 'netbase-2-1.src.rpm': '5'.repeat(64) });
+  });
+
+  it('the other words name the case', async () => {
+    const accept = await signed(...security('--accept', '20261123-1'));
+    assert.deepEqual(
+      [accept.said.decision, accept.said.commits],
+      ['accept-fix', { x86_64: 'ba'.repeat(32) }],
+    );
+    const dismiss = await signed(...security('--dismiss', '20261123-3', '--reason', 'no'));
+    assert.deepEqual(
+      [dismiss.said.decision, dismiss.said.case, dismiss.said.build],
+      ['dismiss-fix', '20261123-3', '20261122_01'],
+    );
+    const withdraw = await signed(...security('--withdraw', '20261123-2'));
+    assert.deepEqual(
+      [withdraw.said.decision, withdraw.said.case, withdraw.said.attempt],
+      ['withdraw', '20261123-2', undefined],
+    );
+    assert.deepEqual((await taken(...security('--retry', '20261123-2'))).request, { build: '20261123-2' });
+  });
+
+  it('what cannot be said of a case is not signed', async () => {
+    const no = (message: RegExp, ...args: string[]) =>
+      assert.rejects(run(...security(...args, ...ann())), message);
+    await no(/no security case 20261123-22\. Did you mean `20261123-2`\?/, '--approve', '20261123-22');
+    await no(/has no plan yet that could be approved: it is joining/, '--approve', '20261123-3');
+    await no(/has no differences to accept/, '--accept', '20261123-2');
+    await no(/say why: --reason/, '--dismiss', '20261123-2');
+  });
+
+  it('the table has cases and what was not acted on, of one stream or of all', async () => {
+    const unlooked = await run('security', 'sample');
+    assert.match(unlooked, /^sample: released 20261122_01\n/);
+    assert.match(
+      unlooked,
+      /20261123-2 \(embargo\) +waiting +critical +T-2026:1 +netbase, base +20261122_01 +0 of 1 +Alice/,
+    );
+    assert.match(unlooked, /20261120-1 +released .* 2026-11-23 11:30 +2 h 30 min/);
+    assert.match(unlooked, /nobody has looked for advisories yet/);
+    const considered = [
+      {
+        id: 'T-9',
+        title: 't',
+        severity: 'low',
+        cves: [],
+        source: 'sample',
+        verdict: 'below',
+        reason: 'low is\u001b below',
+        lacking: [{ name: 'jq', released: '1-1', fixed: '2-1' }],
+      },
+      {
+        id: 'T-8',
+        title: 't',
+        severity: 'critical',
+        cves: [],
+        source: 'sample',
+        verdict: 'acted',
+        reason: 'a case',
+        lacking: [],
+      },
+    ];
+    const watch = {
+      looked: '2026-11-23T10:00:00Z',
+      release: '20261122_01',
+      considered,
+      failed: ['osv.json: AdvisoryInvalid: no JSON'],
+    };
+    await writeJson(join(instance.store().streamDir('sample'), 'security/watch.json'), watch);
+    const shown = await run('security', 'sample');
+    assert.match(
+      shown,
+      /Advisories \(looked 2026-11-23 10:00 UTC at 20261122_01\): 2 considered, 1 acted on/,
+    );
+    assert.match(shown, /T-9 +low +below +low is below +jq 1-1 \(fixed in 2-1\)/);
+    assert.doesNotMatch(shown, /T-8/);
+    assert.match(shown, /could not be read: osv\.json: AdvisoryInvalid: no JSON/);
+    const all = await run('security');
+    assert.match(all, /^STREAM +CASE/);
+    assert.match(all, /sample +20261123-2 \(embargo\)/);
+    assert.match(all, /could not be read: sample: osv\.json/);
+    const [data] = JSON.parse(await run('security', '--json')) as {
+      cases: { id: string; timeToFix: object }[];
+      failed: string[];
+    }[];
+    assert.deepEqual(data?.cases[3]?.timeToFix, {
+      detect: 3600,
+      build: 0,
+      approve: 0,
+      release: 5400,
+      total: 9000,
+    });
+    assert.deepEqual(JSON.parse(await run('security', 'sample', '--json')), data);
   });
 
   it('retry and what became of a mail need no signature', async () => {

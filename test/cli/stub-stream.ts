@@ -2,6 +2,7 @@
 import { condition, defineQuery, defineUpdate, setHandler } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type { SecurityCase } from '../../src/domain/security.js';
 import type { Answer, StreamInput } from '../../src/workflows/stream-messages.js';
 
 export interface Request {
@@ -54,11 +55,52 @@ const rebuilt = (promotion: Promotion): Promotion => ({
 
 const at = '2026-11-23T10:00:00Z';
 
+const advisory = {
+  ...({
+    id: 'T-2026:1',
+    title: 'bash:\u001b[31m bad\nnews',
+    severity: 'critical',
+    cves: ['CVE-2026-1'],
+  } as const),
+  source: 'sample',
+};
+
+/** It waits for an approval, and its build is tested. */
+const planned: SecurityCase = {
+  ...{ id: '20261123-2', phase: 'waiting', openedBy: 'watch', advisories: [advisory], embargoed: true },
+  ...{ fixes: [{ name: 'netbase', evr: '2-1', advisories: ['T-2026:1'] }], attempt: 1 },
+  srpms: { 'netbase-2-1.src.rpm': '5'.repeat(64) },
+  plan: {
+    ...{ base: '20261122_01', commits: { x86_64: 'cd'.repeat(32) } },
+    changes: { pin: { netbase: '2-1.noarch' }, drop: [], files: 'accepted' },
+    packages: [
+      { name: 'netbase', from: '1-1.noarch', to: '2-1.noarch', why: 'fix' },
+      { name: 'base', from: null, to: '1-1.noarch', why: 'needed' },
+    ],
+  },
+  ...{ build: '20261123_01', buildCommits: { x86_64: 'ba'.repeat(32) }, approvals: [], needed: 1 },
+  ...{ missing: ['Alice'], times: { detected: at } },
+};
+const joining: SecurityCase = {
+  ...{ ...planned, id: '20261123-3', phase: 'joining', embargoed: false },
+  ...{ plan: undefined, build: undefined, buildCommits: undefined },
+};
+const done: SecurityCase = {
+  ...{ ...planned, id: '20261120-1', phase: 'released', embargoed: false },
+  times: {
+    published: '2026-11-23T09:00:00Z',
+    detected: at,
+    built: at,
+    approved: at,
+    released: '2026-11-23T11:30:00Z',
+  },
+};
+
 function view(name: string): StreamView {
   const promotion: Promotion = {
     build: '20261123_01',
     phase: 'proposed',
-    ...{ proposedBy: 'Alice', proposedAt: at, onto: '20261122_01', note: 'soaks' },
+    ...{ proposedBy: 'Alice', proposedAt: at, onto: '20261122_01', note: 'soaks', unfixed: ['20261120-1'] },
     ...{ approvals: [{ approver: 'Alice', fingerprint: 'A', nonce: 'n', at }], needed: 2, missing: ['Bob'] },
     expires: '2026-12-21T10:00:00Z',
   };
@@ -70,6 +112,12 @@ function view(name: string): StreamView {
       { build: '20261101_01', at, commits: { x86_64: 'ef'.repeat(32) } },
     ],
     vetoes: [{ build: '20261119_01', by: 'Bob', fingerprint: 'B' }],
+    security: [
+      planned,
+      { ...planned, id: '20261123-1', phase: 'differs', note: 'bash differs' },
+      joining,
+      done,
+    ],
     history: Array.from({ length: 12 }, (_, n) => ({
       ...{ at, decision: 'promote', build: `202611${20 - n}_01`, by: 'Alice' },
       ...(n === 1 ? { refused: 'is too old' } : {}),

@@ -7,6 +7,7 @@ const urls = {
   releases: '/releases/sample/index.html',
   release: `/releases/sample/releases/${current}/`,
   'rolled-back': `/releases/sample/releases/${backed}/`,
+  security: '/releases/sample/security/index.html',
 };
 
 describe('release pages in Chromium', function () {
@@ -51,6 +52,24 @@ describe('release pages in Chromium', function () {
       }
     }
     assert.ok(checked.size > 35, String(checked.size));
+  });
+
+  it('lead to the security of the stream, and tell by role how long a fix took', async () => {
+    const page = await open();
+    await page.goto(urls.releases);
+    await page.getByRole('link', { name: 'Security' }).click();
+    await page.getByRole('heading', { level: 1, name: 'security' }).waitFor();
+    await page
+      .getByRole('article', { name: 'Case 20261028-3' })
+      .getByRole('img', { name: '1 of 2 approvals' })
+      .waitFor();
+    await page
+      .getByRole('img', {
+        name: 'published after 0 s, detected after 40 min 00 s, built after 1 h 40 min, approved after 2 h 10 min, released after 2 h 25 min',
+      })
+      .waitFor();
+    const lacks = page.getByRole('region', { name: /^Fixes of security releases/ });
+    assert.equal(await lacks.getByRole('row').count(), 4);
   });
 
   it('tell by role what the pictures show', async () => {

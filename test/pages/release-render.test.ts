@@ -240,6 +240,31 @@ describe('release pages', () => {
     for (const file of documents) assert.match(release, new RegExp(`href="${file}"`));
   });
 
+  it('say of a security release that it is one, and list it as such', () => {
+    const advisory = {
+      id: 'OSV-2026-9',
+      title: '<b>x</b>',
+      severity: 'important',
+      cves: ['CVE-2026-77'],
+    } as const;
+    const security = { case: '20261026-1', advisories: [{ ...advisory, cves: [...advisory.cves] }] };
+    const html = renderRelease({ notes: { ...notes, security } });
+    assert.match(
+      text(html),
+      /Security release\. Important: it fixes OSV-2026-9\. Security of this stream CVE-2026-77/,
+    );
+    assert.match(html, /href="\.\.\/\.\.\/security\/index\.html"/);
+    assert.match(html, /&lt;b>x/);
+    assert.doesNotMatch(release, /Security release/);
+    const named = { case: '20261026-1', advisories: ['OSV-2026-9'], cves: ['CVE-2026-77'] };
+    const releases = index.releases.map((entry) =>
+      entry.version === current ? { ...entry, treeline: { ...entry.treeline, security: named } } : entry,
+    );
+    const list = text(renderReleases({ ...input, index: { ...index, releases } }));
+    assert.match(list, /Security release OSV-2026-9, CVE-2026-77/);
+    assert.match(list, /● security ✓ current/);
+  });
+
   it('say of a rolled back release that it was, and how to return', () => {
     const html = renderRelease({ notes: backedNotes, next: current, rolledBack: taken });
     assert.match(

@@ -14,6 +14,7 @@ import {
 import type { ReleasesInput, ReleaseStreamFacts } from '../../src/pages/types.js';
 import { writeReleasePages } from '../../src/pages/write.js';
 import { hash, hostile } from './packages.js';
+import { fixedBuild, security } from './security-site.js';
 import { newer, older, stream as builds } from './site.js';
 
 const fingerprint = 'C99E737D7BC92E56D61C12796231C6DFCC378F33';
@@ -34,6 +35,7 @@ export const stream: ReleaseStreamFacts = {
   builds: '../../buildlogs/sample/',
   // Signed builds have pages like those of others.
   testing: '../../buildlogs/sample/',
+  security: true,
 };
 
 const back = {
@@ -321,12 +323,13 @@ export async function makeReleaseSite(): Promise<{ root: string; remove(): Promi
   for (const { images, checksums = '' } of notes.architectures)
     for (const address of [checksums, ...images.flatMap((image) => [image.url, image.signature])])
       await put(decodeURIComponent(new URL(address).pathname));
+  await put(`releases/sample/releases/${fixedBuild}/index.html`);
   await put('index.html');
   await put('buildlogs/sample/index.html');
   for (const arch of stream.architectures)
     for (const build of [candidate, older]) await put(`buildlogs/sample/builds/${build}/${arch}/index.html`);
   await writeReleasePages(dir, {
-    ...input,
+    ...{ ...input, security },
     pages: [{ notes }, { notes: backedNotes, next: current, rolledBack: back }],
   });
   return { root, remove: () => rm(root, { recursive: true, force: true }) };

@@ -91,6 +91,18 @@ export const tinyNotes: ReleaseNotes = {
   ],
 };
 
+/** What a case makes of the tiny release; no repo of it has the second advisory. */
+export const tinySecurity: NonNullable<ReleaseNotes['security']> = {
+  case: '20261123-1',
+  advisories: [
+    { id: 'TINY-2026:7', title: 'bash: escape', severity: 'moderate', cves: ['CVE-2026-1000'] },
+    {
+      ...{ id: 'OSV-2026-9', title: 'bash: another', severity: 'important' },
+      ...{ cves: ['CVE-2026-1001', 'CVE-2026-1000'], issued: '2026-11-23T08:00:00Z' },
+    },
+  ],
+};
+
 /** Tries to get out of a cell, a line, a block or a string, in each of the markups, and into headers, links and macros. */
 export const hostile =
   '||<<Include(FrontPage)>>{{attachment:x.png}}}}} [[http://evil.example|x]] [x](javascript:alert(1)) ![i](http://evil.example/i) ' +

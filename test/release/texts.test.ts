@@ -17,7 +17,7 @@ import { toMoinDownload } from '../../src/release/texts/moin.js';
 import { summaryOf } from '../../src/release/texts/plain.js';
 import { packageRoot } from '../../src/settings.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
-import { hostileNotes, tinyNotes } from './notes-fixture.js';
+import { hostile, hostileNotes, tinyNotes, tinySecurity } from './notes-fixture.js';
 
 const recorded = (name: string) => readFile(join(packageRoot, 'test/recorded/release-notes', name), 'utf8');
 const feedFacts = { name: 'tiny', title: 'Tiny Atomic Host', url: tinyNotes.url };
@@ -69,6 +69,64 @@ describe('the texts of a release', function () {
       if (name !== 'releases.atom') assert.match(text(bothArchitectures), /aarch64/);
     });
   }
+
+  describe('of a security release', () => {
+    const notes: ReleaseNotes = { ...tinyNotes, security: tinySecurity };
+    const words =
+      'Security release, Important: fixes TINY-2026:7, OSV-2026-9 (CVE-2026-1000, CVE-2026-1001).';
+
+    it('say so, with its advisories and CVEs', () => {
+      const flat = (text: string) => text.replace(/[\\{}]/g, '').replace(/\s+/g, ' ');
+      for (const [name, text] of Object.entries(texts)) assert.ok(flat(text(notes)).includes(words), name);
+      const feed = toFeed([{ notes }], feedFacts);
+      assert.match(feed, /<title>Tiny Atomic Host 20261123_01: security release<\/title>/);
+      assert.match(feed, /<category term="security">/);
+      assert.equal(
+        summaryOf({ ...notes, security: { ...tinySecurity, advisories: [] } }).indexOf('Security release. '),
+        0,
+      );
+    });
+
+    it('list an advisory once, and one that no repo knows too', () => {
+      const text = toMarkdown(notes);
+      assert.equal(text.match(/^\| `TINY-2026:7` \|/gm)?.length, 1);
+      assert.match(
+        text,
+        /^\| `OSV-2026-9` \| security \| Important \| bash: another \| CVE-2026-1001, CVE-2026-1000 \|/m,
+      );
+    });
+
+    it('are announced as a security notice: what is affected, how to update, what to compare with', () => {
+      const { subject, text } = toMail(notes);
+      assert.equal(
+        subject,
+        'TINY-2026:7, OSV-2026-9 Important Tiny Atomic Host 20261123_01 bash, bash-doc, fresh and 1 more Security Update',
+      );
+      const places = ['Advisories fixed', 'What is affected', 'How to upgrade', 'Commits', 'Images'].map(
+        (title) => text.indexOf(`\n${title}\n=`),
+      );
+      assert.deepEqual(
+        [...places].sort((a, b) => a - b),
+        places,
+      );
+      assert.ok(Math.min(...places) > 0, text);
+      assert.match(text, /\n {2}upgraded bash 5\.1-1 -> 1:5\.2~rc1-1\n/);
+      assert.match(text, /ostree admin upgrade/);
+      assert.match(text, new RegExp(`tiny/x86_64/standard\n  ${'c0'.repeat(32)}\n`));
+      assert.doesNotMatch(toMail(tinyNotes).text, /\nCommits\n|Security release/);
+    });
+
+    it('hold nothing that is not visible or begins a line badly', () => {
+      const [advisory] = tinySecurity.advisories;
+      const advisories = [{ ...advisory!, id: hostile, title: hostile, cves: [hostile] }];
+      const bad = { ...hostileNotes(), security: { case: '20261123-1', advisories } };
+      for (const [name, text] of Object.entries(texts))
+        assert.doesNotMatch(text(bad), /[\x00-\x09\x0b-\x1f\x7f\u202e\ufffe]|\p{Cs}/u, name);
+      assert.doesNotMatch(toMail(bad).subject, /[\r\n]/);
+      assert.doesNotMatch(toMail(bad).text, /^(-|From )/m);
+      assert.doesNotMatch(markup(toMarkdown(bad)), /(?<!\\)<(?!https?:)|@/);
+    });
+  });
 
   describe('in Markdown', () => {
     it('let nothing act that is not ours', () => {

@@ -2,18 +2,25 @@
 import { Argument, type Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
-import { rebuildDecisions, type Decision, type RebuildDecision } from '../../domain/statement.js';
+import { rebuildDecisions, type RebuildDecision } from '../../domain/statement.js';
 import type { Settings } from '../../settings.js';
 import { previewAnnouncement } from '../announcement.js';
-import { decide, send, withDecisionOptions, type DecisionOptions } from '../decision.js';
-import { CliError, exitCodes } from '../output.js';
+import {
+  decide,
+  send,
+  unfixedOf,
+  withDecisionOptions,
+  withUnfixed,
+  type DecisionOptions,
+} from '../decision.js';
+import { CliError, exitCodes, paint } from '../output.js';
 import { showPromotion } from '../preview.js';
 import { chooseAttempt, showDecision, type RebuildOptions } from '../rebuild-decision.js';
 import { formerRelease, type Known } from '../releases.js';
 import { loadStream } from '../../streams/load.js';
 import { readSigned, updateIdOf } from '../statement.js';
 
-const aboutPromotions: readonly (readonly [Decision, string])[] = [
+const aboutPromotions: readonly (readonly ['approve' | 'reject' | 'withdraw', string])[] = [
   ['approve', 'show what would be released, sign your approval of a proposed build and send it'],
   ['reject', 'sign your veto against a build: it is neither proposed nor released while the veto stands'],
   ['withdraw', 'sign that you take back your proposal, approval or veto of a build'],
@@ -22,14 +29,14 @@ const aboutPromotions: readonly (readonly [Decision, string])[] = [
 export function addDecide(program: Command, settings: Settings): void {
   for (const [decision, description] of aboutPromotions)
     withDecisionOptions(
-      (decision === 'withdraw' ? withAttempt : (command: Command) => command)(
+      optionsOf[decision](
         program
           .command(decision)
           .argument('<stream>')
           .argument('<build>', 'build id')
           .description(description),
       ),
-    ).action((stream: string, build: string, options: WithdrawOptions) =>
+    ).action((stream: string, build: string, options: PromotionOptions) =>
       decide(
         settings,
         stream,
@@ -38,8 +45,13 @@ export function addDecide(program: Command, settings: Settings): void {
         (known) => ({
           ...{ build, onto: known.current },
           ...(decision === 'withdraw' ? wordToWithdraw(known, build, options) : {}),
+          ...(decision === 'approve' ? unfixedOf({ unfixed: options.unfixed ?? [] }) : {}),
         }),
-        (store, { onto }) => (decision === 'approve' ? showPromotion(store, stream, build, onto) : undefined),
+        async (store, { onto, unfixed }, known) => {
+          if (decision !== 'approve') return;
+          await showPromotion(store, stream, build, onto);
+          sayUnfixed(known, build, unfixed);
+        },
       ),
     );
 
@@ -91,8 +103,19 @@ export function addDecide(program: Command, settings: Settings): void {
     });
 }
 
-interface WithdrawOptions extends DecisionOptions {
+interface PromotionOptions extends DecisionOptions {
   all?: boolean;
+  unfixed?: string[];
+}
+
+/** Says which fixes the build lacks that the statement does not name: it would not count. */
+function sayUnfixed({ promotions }: Known, build: string, named: readonly string[] = []): void {
+  const lacks = promotions.find((promotion) => promotion.build === build)?.unfixed ?? [];
+  const left = lacks.filter((id) => !named.includes(id));
+  if (left.length > 0)
+    console.log(
+      paint('yellow', `it lacks fixes that readers have: ${left.map((id) => `--unfixed ${id}`).join(' ')}\n`),
+    );
 }
 
 const withAttempt = (command: Command): Command =>
@@ -101,8 +124,10 @@ const withAttempt = (command: Command): Command =>
     'of a build whose signed rebuild has begun: also the approval, not only your word on the last attempt',
   );
 
+const optionsOf = { approve: withUnfixed, reject: (command: Command) => command, withdraw: withAttempt };
+
 /** Of a build whose signed rebuild has begun, one's word on its last attempt is taken back. */
-function wordToWithdraw({ promotions }: Known, build: string, { all }: WithdrawOptions) {
+function wordToWithdraw({ promotions }: Known, build: string, { all }: PromotionOptions) {
   const attempt = promotions.find((promotion) => promotion.build === build)?.attempts?.at(-1);
   return attempt && !all ? { attempt: attempt.number } : {};
 }
@@ -110,18 +135,20 @@ function wordToWithdraw({ promotions }: Known, build: string, { all }: WithdrawO
 /** `decide STREAM BUILD release|redo|rework|accept|abandon` */
 function addDecideAttempt(program: Command, settings: Settings): void {
   const collect = (value: string, others: string[]) => [...others, value];
-  withDecisionOptions(
-    program
-      .command('decide')
-      .argument('<stream>')
-      .argument('<build>', 'id of the accepted build, or of the signed one')
-      .addArgument(new Argument('<decision>').choices(rebuildDecisions))
-      .description('sign what becomes of the last signed rebuild of an accepted build, and send it')
-      .option('--reuse', 'redo, rework: take signed packages whose sources are the same', true)
-      .option('--no-reuse', 'redo, rework: rebuild all of them anew')
-      .option('--pin <name=evra>', 'rework: take this version of a package; may be repeated', collect, [])
-      .option('--drop <name>', 'rework: leave a package out; may be repeated', collect, [])
-      .option('--current-files', 'rework: treefile and stream file as they are now'),
+  withUnfixed(
+    withDecisionOptions(
+      program
+        .command('decide')
+        .argument('<stream>')
+        .argument('<build>', 'id of the accepted build, or of the signed one')
+        .addArgument(new Argument('<decision>').choices(rebuildDecisions))
+        .description('sign what becomes of the last signed rebuild of an accepted build, and send it')
+        .option('--reuse', 'redo, rework: take signed packages whose sources are the same', true)
+        .option('--no-reuse', 'redo, rework: rebuild all of them anew')
+        .option('--pin <name=evra>', 'rework: take this version of a package; may be repeated', collect, [])
+        .option('--drop <name>', 'rework: leave a package out; may be repeated', collect, [])
+        .option('--current-files', 'rework: treefile and stream file as they are now'),
+    ),
   ).action(
     async (
       stream: string,

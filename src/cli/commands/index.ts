@@ -15,6 +15,7 @@ import { addReimzulBuilder } from './reimzul-builder.js';
 import { addReleases } from './releases.js';
 import { addRuns } from './runs.js';
 import { addSample } from './sample.js';
+import { addSecurity } from './security.js';
 import { addServers } from './servers.js';
 import { addShow } from './show.js';
 import { addStatus } from './status.js';
@@ -37,6 +38,7 @@ export const commands: readonly AddCommand[] = [
   addDecide,
   addPromotions,
   addReleases,
+  addSecurity,
   addCadence,
   addApply,
   addValidate,

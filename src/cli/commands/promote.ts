@@ -2,7 +2,15 @@
 import type { Command } from 'commander';
 import type { Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
-import { decide, send, withDecisionOptions, type DecisionOptions } from '../decision.js';
+import {
+  decide,
+  send,
+  unfixedOf,
+  withDecisionOptions,
+  withUnfixed,
+  type DecisionOptions,
+  type UnfixedOptions,
+} from '../decision.js';
 import { showPromotion } from '../preview.js';
 
 export function addPromote(program: Command, settings: Settings): void {
@@ -12,8 +20,12 @@ export function addPromote(program: Command, settings: Settings): void {
     .argument('<build>', 'build id')
     .description('show what would be released, sign the promotion of a build and send it')
     .option('--propose', 'only propose it, without a signature: approvers decide');
-  withDecisionOptions(command).action(
-    async (stream: string, build: string, options: DecisionOptions & { propose?: boolean }) => {
+  withUnfixed(withDecisionOptions(command)).action(
+    async (
+      stream: string,
+      build: string,
+      options: DecisionOptions & UnfixedOptions & { propose?: boolean },
+    ) => {
       const { release } = await loadStream(settings, stream);
       if (options.propose) return send(settings, stream, 'promote', { build }, options);
       return decide(
@@ -21,7 +33,7 @@ export function addPromote(program: Command, settings: Settings): void {
         stream,
         'promote',
         options,
-        ({ current }) => ({ build, onto: current }),
+        ({ current }) => ({ build, onto: current, ...unfixedOf(options) }),
         async (store, { onto }) => {
           await showPromotion(store, stream, build, onto);
           if (release?.mode === 'signed-rebuild')

@@ -55,6 +55,7 @@ function factsOf({ notes, entry }: FeedItem) {
     page: notes.page,
     released,
     updated: back ? Date.parse(back.at) : released,
+    security: notes.security !== undefined,
     summary: rolledBack + summaryOf(notes),
   };
 }
@@ -64,11 +65,12 @@ const entryOf = (item: ReturnType<typeof factsOf>, title: string, stream: string
     'entry',
     null,
     h('id', null, item.page),
-    h('title', null, `${title} ${item.build}`),
+    h('title', null, `${title} ${item.build}${item.security ? ': security release' : ''}`),
     h('published', null, time(item.released)),
     h('updated', null, time(item.updated)),
     h('link', { rel: 'alternate', type: 'text/html', href: item.page }),
     h('category', { term: stream }),
+    item.security ? h('category', { term: 'security' }) : null,
     h('summary', { type: 'text' }, item.summary),
   );
 

@@ -1,5 +1,6 @@
 /** The announcement, in the form that announce lists use: plain text, to be signed inline as it is. */
 import type { ChangeNote, ReleaseNotes } from '../../domain/release.js';
+import { gravest } from '../../domain/security.js';
 import { formatBytes } from '../../domain/units.js';
 import * as commands from '../../pages/commands.js';
 import { changeKinds, groupChanges } from '../../pages/facts.js';
@@ -37,14 +38,16 @@ const pieces = (length: number) => (word: string) =>
 
 /** Subject (one line, no line break that would make a header of its own) and text of the mail. */
 export function toMail(notes: ReleaseNotes): { subject: string; text: string } {
-  const { stream, build, page } = notes;
+  const { stream, build, page, security } = notes;
+  const changes = heading(security ? 'What is affected' : 'What is new', whatIsNew(notes));
+  const fixed = heading('Advisories fixed', advisories(notes));
   const sections: string[][] = [
     wrap(`${plain.oneLine(stream.title)} ${build} is released.`),
     stream.description ? wrap(stream.description) : [],
     wrap(plain.summaryOf(notes)),
-    ...heading('What is new', whatIsNew(notes)),
-    ...heading('Advisories fixed', advisories(notes)),
+    ...(security ? [...fixed, ...changes] : [...changes, ...fixed]),
     ...heading('How to upgrade', upgrade(notes)),
+    ...(security ? heading('Commits', commits(notes)) : []),
     ...heading('Images', images(notes)),
     ...heading(
       'Known issues',
@@ -57,7 +60,26 @@ export function toMail(notes: ReleaseNotes): { subject: string; text: string } {
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.map(safe).join('\n'))
     .join('\n\n');
-  return { subject: `${plain.oneLine(stream.title)} ${build} released`, text: `${text}\n` };
+  return { subject: subject(notes), text: `${text}\n` };
+}
+
+/** Of a security release as security notices have it: advisory, severity, what is updated. */
+function subject({ stream, build, security, architectures }: ReleaseNotes): string {
+  const what = `${plain.oneLine(stream.title)} ${build}`;
+  if (!security) return `${what} released`;
+  const { advisories: all } = security;
+  const ids = plain.firstNames(
+    all.map(({ id }) => id),
+    3,
+  );
+  const changed = architectures.flatMap(({ changes = [] }) => changes.map(({ change: [name] }) => name));
+  const names = plain.firstNames([...new Set(changed)].sort(), 3);
+  return [
+    ...(all.length > 0 ? [ids, plain.severityWord(gravest(all))] : []),
+    what,
+    ...(names ? [names] : []),
+    'Security Update',
+  ].join(' ');
 }
 
 const heading = (title: string, lines: readonly string[]): string[][] =>
@@ -118,6 +140,7 @@ function upgrade(notes: ReleaseNotes): string[] {
   return [
     ...wrap('A machine that follows the releases already:'),
     ...indented(commands.upgrade['rpm-ostree']),
+    ...(notes.security ? ['or, where there is no rpm-ostree,', ...indented(commands.upgrade.ostree)] : []),
     ...wrap('Any other, as root, after a look at the fingerprint of the key (see below):'),
     ...indented(commands.fetchKey(remote)),
     ...indented(commands.addRemote(remote)),
@@ -127,6 +150,9 @@ function upgrade(notes: ReleaseNotes): string[] {
     ]),
   ];
 }
+
+const commits = ({ architectures }: ReleaseNotes): string[] =>
+  architectures.flatMap(({ ref, commit }) => [plain.oneLine(ref), `  ${commit}`]);
 
 const images = ({ architectures }: ReleaseNotes): string[] =>
   architectures.flatMap(({ architecture, images: all, checksums }) => [

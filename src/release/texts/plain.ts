@@ -1,6 +1,7 @@
 /** What all texts of a release share. Names, changelogs and advisories are the packagers' text: nothing in them may act as markup. */
 import { formatFingerprint } from '../../pages/facts.js';
 import type { Advisory, ReleaseNotes } from '../../domain/release.js';
+import { cvesOf, gravest, type Severity } from '../../domain/security.js';
 
 /** Controls, formatting such as right-to-left marks, lone surrogates and non-characters: none of it is text. */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/gu;
@@ -34,9 +35,37 @@ export const day = (time: string) => time.slice(0, 10);
 /** `2 advisories`, with the plural spelt out. */
 const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
 
-/** Each advisory once, whatever the architectures that it fixes. By id. */
-export function allAdvisories({ architectures }: ReleaseNotes): Advisory[] {
-  const found = new Map<string, Advisory>();
+/** `Important`, as advisories write it. */
+export const severityWord = (severity: Severity) => severity.slice(0, 1).toUpperCase() + severity.slice(1);
+
+/** At most `most` of these names, and how many more there are. */
+export const firstNames = (names: readonly string[], most: number) =>
+  names.slice(0, most).map(oneLine).join(', ') +
+  (names.length > most ? ` and ${names.length - most} more` : '');
+
+/** Of a security release: that it is one, and what it fixes. */
+function securityText({ advisories }: NonNullable<ReleaseNotes['security']>): string {
+  if (advisories.length === 0) return 'Security release.';
+  const ids = firstNames(
+    advisories.map(({ id }) => id),
+    10,
+  );
+  const cves = cvesOf(advisories);
+  const named = cves.length > 0 ? ` (${firstNames(cves, 20)})` : '';
+  return `Security release, ${severityWord(gravest(advisories))}: fixes ${ids}${named}.`;
+}
+
+/** Each advisory once, whatever the architectures that it fixes; those of a security release too that no repo has. By id. */
+export function allAdvisories({ architectures, security }: ReleaseNotes): Advisory[] {
+  const found = new Map<string, Advisory>(
+    security?.advisories.map(({ id, title, severity, cves }) => [
+      id,
+      {
+        ...{ id, title, type: 'security', severity: severityWord(severity) },
+        ...{ references: cves.map((cve) => ({ id: cve })), packages: [] },
+      },
+    ]),
+  );
   for (const entry of architectures.flatMap(({ advisories }) => advisories)) {
     const packages = new Set([...(found.get(entry.id)?.packages ?? []), ...entry.packages]);
     found.set(entry.id, { ...entry, packages: [...packages].sort() });
@@ -46,7 +75,7 @@ export function allAdvisories({ architectures }: ReleaseNotes): Advisory[] {
 
 /** What the release brings, in a sentence or two, for feeds and heads of texts. Plain text. */
 export function summaryOf(notes: ReleaseNotes): string {
-  const { former, architectures, upstream, accepted } = notes;
+  const { former, architectures, upstream, accepted, security } = notes;
   // A package that changed on several architectures counts once.
   const changed = architectures.flatMap(({ changes = [] }) => changes.map(({ change }) => change));
   const words = ['added', 'removed', 'upgraded', 'downgraded'] as const;
@@ -58,6 +87,7 @@ export function summaryOf(notes: ReleaseNotes): string {
     former === null ? 'The first release.' : `Packages since ${former}: ${counts.join(', ') || 'unchanged'}.`;
   const fixed = allAdvisories(notes);
   return [
+    ...(security ? [securityText(security)] : []),
     ...(accepted === undefined ? [] : [signedFrom(notes)]),
     ...(upstream ? [`Follows ${oneLine(upstream.name)} build ${upstream.number} of ${upstream.date}.`] : []),
     since,
