@@ -3,5 +3,7 @@ export { nightly, scheduledNightly } from './nightly.js';
 export { candidate } from './candidate.js';
 export { rebuild } from './rebuild.js';
 export { promotion } from './promotion.js';
+export { fix } from './fix.js';
+export { security } from './security.js';
 export { release, rollback } from './release.js';
 export { stream } from './stream.js';
