@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
-import type { Verified } from '../domain/statement.js';
+import { acceptedRun } from '../domain/rebuild-packages.js';
+import type { Lack } from '../domain/security.js';
+import { changesText, reworkChanges, type Verified } from '../domain/statement.js';
 import { baseOf, releasedLine, type Stream } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
-import { authority, type Question } from '../release/authority.js';
+import { approversFor, authority, type Question } from '../release/authority.js';
 import { releasableBuild } from '../publish/releasable.js';
 import type { Step } from '../steps/step.js';
-import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
+import { createExclusive, needJson, readJson, readText, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host, type StepArgs } from './host.js';
 
@@ -33,12 +35,26 @@ export interface Standing {
   readonly mode?: ReleaseSettings['mode'];
   /** Of signed rebuilds: seconds between reminders of a decision. */
   readonly decisionRemindEvery?: number | undefined;
+  /** Of security releases, if the stream has them. */
+  readonly security?:
+    | {
+        /** The security group: those of `approvers` who decide about them. */
+        readonly approvers: readonly { readonly name: string; readonly fingerprint: string }[];
+        /** Seconds. */
+        readonly remindEvery: number;
+        /** Seconds in which advisories come together. */
+        readonly join: number;
+      }
+    | undefined;
 }
 
 /** `statements/<nonce>.json`: which request used the nonce, and the sha256 of its text. */
 const use = z.object({ request: z.string(), digest: z.string() });
 
-export const decideActivities = (host: Host) => {
+/** Fixes of released security cases that the build (of either line) lacks. */
+export type Lacking = (step: Step, stream: Stream, build: string) => Promise<readonly Lack[]>;
+
+export const decideActivities = (host: Host, lacking: Lacking = () => Promise.resolve([])) => {
   const { settings, store } = host;
 
   /** As the stream file is now: an approver may have been removed since. */
@@ -60,6 +76,22 @@ export const decideActivities = (host: Host) => {
         meta['ostree-commit'],
       ]),
     );
+
+  /** Is the build made by the plan that the statements are about? Fails with BuildNotReleasable. */
+  async function requireCaseBuild(line: Stream, { build, commits, changes }: Question, signed: string) {
+    const no = (why: string) => new Failure('BuildNotReleasable', `${line.name} ${signed}: ${why}`);
+    const run = await store.runOf(line.name, signed);
+    if (run === undefined) throw no('no such build');
+    for (const arch of line.architectures) {
+      const folder = store.archDir({ stream: line.name, run }, arch);
+      const base = await readJson(join(folder, 'accepted-run.json'), acceptedRun);
+      const made = await readJson(join(folder, 'changes.json'), reworkChanges);
+      if (base?.build !== build || base.commit !== commits?.[arch])
+        throw no(`is not made from the release ${build} (${arch})`);
+      if (!changes || !made || changesText(made) !== changesText(changes))
+        throw no(`has other changes than those that were approved (${arch})`);
+    }
+  }
 
   return {
     /**
@@ -103,11 +135,13 @@ export const decideActivities = (host: Host) => {
             const text = await readText(keptText(args.stream, nonce));
             if (text !== undefined && (await standsStill(keyring, nonce, text))) standing.push(nonce);
           }
+          const approvers = keyring.keys
+            .filter(({ usable }) => usable)
+            .map(({ name, fingerprint }) => ({ name, fingerprint }));
+          const group = approversFor(release, 'approve-fix').map(({ name }) => name);
           return {
             standing,
-            approvers: keyring.keys
-              .filter(({ usable }) => usable)
-              .map(({ name, fingerprint }) => ({ name, fingerprint })),
+            approvers,
             approvals: release.approvals,
             proposerCounts: release.proposerCounts,
             proposalAge: release.proposalAge,
@@ -115,6 +149,11 @@ export const decideActivities = (host: Host) => {
             hold: release.announce.hold,
             mode: release.mode,
             decisionRemindEvery: release.rebuild?.remindEvery,
+            security: release.security && {
+              approvers: approvers.filter(({ name }) => group.includes(name)),
+              remindEvery: release.security.remindEvery,
+              join: release.security.join,
+            },
           };
         } finally {
           await keyring.close();
@@ -125,18 +164,25 @@ export const decideActivities = (host: Host) => {
     /**
      * Have enough approvers decided so, by the archive of signed statements? Answers their names. Of a rollback `build` is the release
      * that is taken back, `onto` the one to return to. The commits of a promotion and of the release of a signed build are those of
-     * their metadata; of `accept` the given ones. Fails with StatementRefused, BuildNotReleasable.
+     * their metadata; otherwise the given ones. Of `approve-fix` with `signed` that build must be made by just the plan that is approved.
+     * Fails with StatementRefused, BuildNotReleasable.
      */
     authorize: asStep(host, async (step, args: StepArgs & Question): Promise<{ approvers: string[] }> => {
       const stream = await declared(baseOf(args.stream));
-      const { decision, build, onto, begun, attempt, signed, reuse, changes } = args;
+      const { decision, build, signed } = args;
       const commits =
         decision === 'promote'
           ? await commitsOf(step, stream, build)
           : decision === 'release'
             ? await commitsOf(step, releasedLine(stream), signed ?? '')
             : args.commits;
-      const question = { decision, build, onto, commits, begun, attempt, signed, reuse, changes };
+      if (decision === 'approve-fix' && signed !== undefined)
+        await requireCaseBuild(releasedLine(stream), args, signed);
+      // What is released must not lose a fix, unless its approvers say so. A signed rebuild may still be reworked with it.
+      const copied = decision === 'promote' && stream.release.mode === 'copy';
+      const released = copied ? build : decision === 'release' ? signed : undefined;
+      const lacks = released === undefined ? [] : await lacking(step, stream, released);
+      const question = { ...questionOf(args), commits, unfixed: lacks.map((lack) => lack.case) };
       const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
       return { approvers: standing.map(({ approver }) => approver) };
     }),
@@ -150,3 +196,19 @@ export const decideActivities = (host: Host) => {
     ),
   };
 };
+
+/** Of what a workflow has sent, only what the question consists of. */
+const questionOf = ({
+  decision,
+  build,
+  onto,
+  begun,
+  attempt,
+  signed,
+  reuse,
+  changes,
+  ...more
+}: Question): Question => ({
+  ...{ decision, build, onto, begun, attempt, signed, reuse, changes },
+  ...{ case: more.case, srpms: more.srpms },
+});

@@ -205,8 +205,13 @@ export async function publishBuild(
   });
 }
 
-/** Whatever came of the run: it is recorded, told and its scratch folder removed. */
-export async function finish(chain: Chain, plan: ChainPlan | undefined, record: RunRecord): Promise<void> {
+/** Whatever came of the run: it is recorded, told unless it is `quiet`, and its scratch folder removed. */
+export async function finish(
+  chain: Chain,
+  plan: ChainPlan | undefined,
+  record: RunRecord,
+  quiet = false,
+): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     await control.record.executeWithOptions({ activityId: 'record', summary: 'Record the run' }, [record]);
     const run = { stream: chain.stream, run: chain.run };
@@ -216,7 +221,7 @@ export async function finish(chain: Chain, plan: ChainPlan | undefined, record: 
         [run],
       ),
     );
-    if (!plan) return;
+    if (!plan || quiet) return;
     const args = { ...run, step: 'notify', record };
     // A webhook that does not answer must not turn a published build into a failed run.
     await control.notify

@@ -7,8 +7,9 @@ import {
   patched,
   startChild,
 } from '@temporalio/workflow';
-import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { agreed, releasedAs, type Approval, type Promotion } from '../domain/promotion.js';
+import { ApplicationFailure } from '@temporalio/common';
+import { agreed, releasedAs, type Promotion } from '../domain/promotion.js';
+import type { Lack } from '../domain/security.js';
 import {
   changesText,
   isRebuildDecision,
@@ -18,9 +19,12 @@ import {
 } from '../domain/statement.js';
 import { control } from './activities.js';
 import { allVotes, lastAttempt } from './attempts.js';
+import { CaseDecisions } from './case-decisions.js';
+import { isCaseId, unfixedText } from './cases.js';
 import { describeFailure } from './chain.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
+import { approval, checkRequest, commitsText, ifRunning, refuse } from './requests.js';
 import {
   announceSignal,
   decisionSignal,
@@ -37,19 +41,6 @@ import {
   type PromoteRequest,
   type RetryRequest,
 } from './stream-messages.js';
-
-const refuse = (code: 'StatementRefused' | 'BuildNotReleasable', why: string) =>
-  ApplicationFailure.nonRetryable(why, code);
-
-/** Requests come from anyone who reaches Temporal: what is none is refused, and never ends or stops the workflow. */
-function checkRequest(request: unknown, needed: string, ...allowed: readonly string[]): void {
-  const fields: Record<string, unknown> =
-    typeof request === 'object' && request !== null ? (request as Record<string, unknown>) : {};
-  const wrong = [needed, ...allowed].find(
-    (field) => typeof fields[field] !== 'string' && (field === needed || fields[field] !== undefined),
-  );
-  if (wrong !== undefined) throw refuse('StatementRefused', `the request’s \`${wrong}\` is no text`);
-}
 
 /** What is known without a look at the build: enough to refuse a promotion at once. */
 export function checkBuild(entity: Entity, build: unknown): void {
@@ -73,13 +64,11 @@ export async function startPromotion(entity: Entity, start: Promotion): Promise<
   }).catch(ifRunning);
 }
 
-/** For `.catch` of a start: what runs already is what was wanted. */
-export function ifRunning(error: unknown): void {
-  if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-}
-
 export class Decisions {
-  constructor(readonly entity: Entity) {}
+  readonly cases: CaseDecisions;
+  constructor(readonly entity: Entity) {
+    this.cases = new CaseDecisions(entity);
+  }
 
   /** Proposes a build; a statement of an approver is an approval too, if the stream says so. */
   readonly promote = async (request: PromoteRequest): Promise<Answer> => {
@@ -107,6 +96,8 @@ export class Decisions {
         { ...this.#args('standing'), nonces: [] },
       ]);
       // The world may have moved while those steps ran.
+      const copied = rules.mode !== 'signed-rebuild';
+      const lacks = await this.#lacking(build, copied && verified ? verified.statement : undefined);
       checkBuild(entity, build);
       const approvals = verified && rules.proposerCounts ? [approval(verified)] : [];
       const open = entity.promotion(build);
@@ -134,6 +125,7 @@ export class Decisions {
           .filter(({ fingerprint }) => fingerprint !== approvals[0]?.fingerprint)
           .map(({ name }) => name),
         expires: new Date(Date.parse(proposedAt) + rules.proposalAge * 1000).toISOString(),
+        ...(lacks.length > 0 ? { unfixed: lacks.map((lack) => lack.case), note: unfixedText(lacks) } : {}),
       };
       entity.propose(promotion);
       await startPromotion(entity, promotion);
@@ -174,10 +166,15 @@ export class Decisions {
         case 'abandon':
           return this.#onAttempt(verified, statement.decision);
         case 'fix':
+          return { answer: await this.cases.fix(verified), verified };
         case 'approve-fix':
         case 'accept-fix':
         case 'dismiss-fix':
-          throw refuse('StatementRefused', 'security releases are not decided here yet');
+          return { answer: await this.cases.onCase(verified, statement.decision), verified };
+        case 'withdraw':
+          if (statement.case !== undefined)
+            return { answer: await this.cases.onCase(verified, statement.decision), verified };
+          return this.#onPromotion(verified, statement.decision);
         default:
           return this.#onPromotion(verified, statement.decision);
       }
@@ -192,6 +189,7 @@ export class Decisions {
     if (mail !== undefined && !['sent', 'again'].includes(mail))
       throw refuse('StatementRefused', 'the request’s `mail` is neither `sent` nor `again`');
     await condition(() => entity.ready);
+    if (isCaseId(build)) return this.cases.retry(build);
     const promotion = entity.promotionOf(build);
     if (!promotion)
       throw refuse(
@@ -231,7 +229,11 @@ export class Decisions {
       { ...this.#args('examine'), build },
     ]);
     this.#checkCommits(statement, commits);
-    if (decision === 'approve') this.#checkOnto(statement);
+    if (decision === 'approve') {
+      this.#checkOnto(statement);
+      // A signed rebuild may be reworked with the fixes.
+      if (!open.votesNeeded) await this.#lacking(build, statement);
+    }
     const { reason, onto, attempt } = statement;
     if (decision === 'withdraw') {
       // What is taken back may still be on its way through the promotion.
@@ -253,7 +255,10 @@ export class Decisions {
     const { statement } = verified;
     const { build, onto, reason, attempt, signed, reuse, changes } = statement;
     checkAttempt(entity.promotion(build), statement, decision);
-    if (decision === 'release') this.#checkOnto(statement);
+    if (decision === 'release') {
+      this.#checkOnto(statement);
+      await this.#lacking(signed ?? '', statement);
+    }
     if (decision === 'redo' || decision === 'rework') {
       const { commits } = await control.examine.executeWithOptions({ summary: `Is ${build} still there?` }, [
         { ...this.#args('examine'), build },
@@ -332,6 +337,25 @@ export class Decisions {
     return { message: `${build} → ${to}: readers are being returned` };
   }
 
+  /**
+   * Released fixes that the build lacks. With a statement that does not name them all it fails with ReleaseUnfixed: the release would
+   * count it for nothing.
+   */
+  async #lacking(build: string, said?: Statement): Promise<readonly Lack[]> {
+    if (!this.entity.hasFixes) return [];
+    const lacks = await control.lacking.executeWithOptions(
+      { summary: `Does ${build} have all released fixes?`, scheduleToCloseTimeout: '5m' },
+      [{ ...this.#args('lacking'), build }],
+    );
+    const unsaid = lacks.filter((lack) => !said?.unfixed?.includes(lack.case));
+    if (said && unsaid.length > 0)
+      throw refuse(
+        'ReleaseUnfixed',
+        `${build}: ${unfixedText(unsaid)}; to release it all the same sign with ${unsaid.map((lack) => `--unfixed ${lack.case}`).join(' ')}`,
+      );
+    return lacks;
+  }
+
   readonly #release = (build: string) => getExternalWorkflowHandle(releaseId(this.entity.stream, build));
   readonly #args = (step: string) => ({ stream: this.entity.stream, run: streamRun, step });
 
@@ -343,7 +367,7 @@ export class Decisions {
   }
 
   #checkCommits(statement: Statement, commits: Readonly<Record<string, string>>): void {
-    const [said, real] = [sorted(statement.commits), sorted(commits)];
+    const [said, real] = [commitsText(statement.commits), commitsText(commits)];
     if (said !== real)
       throw refuse(
         'StatementRefused',
@@ -371,6 +395,7 @@ export class Decisions {
         decision,
         build,
         by: verified?.approver ?? by,
+        ...(verified?.statement.case === undefined ? {} : { case: verified.statement.case }),
         fingerprint: verified?.fingerprint,
         nonce: verified?.statement.nonce,
         reason: verified?.statement.reason,
@@ -390,19 +415,6 @@ export class Decisions {
     return ApplicationFailure.nonRetryable(message, code);
   }
 }
-
-const approval = ({ approver, fingerprint, statement }: Verified): Approval => ({
-  approver,
-  fingerprint,
-  nonce: statement.nonce,
-  at: now(),
-});
-
-const sorted = (commits: Readonly<Record<string, string | undefined>>) =>
-  Object.entries(commits)
-    .map(([arch, commit]) => `${arch} ${commit ?? ''}`)
-    .sort()
-    .join(', ');
 
 /** Is the statement a word on the attempt that is the last now, and one that can be said of it? Answers its promotion. */
 function checkAttempt(open: Promotion | undefined, said: Statement, decision: RebuildDecision): Promotion {
@@ -440,9 +452,12 @@ function checkAttempt(open: Promotion | undefined, said: Statement, decision: Re
     case 'abandon':
       if (!said.reason?.trim()) throw no('abandon needs a reason');
   }
-  if ((decision === 'release' || decision === 'accept') && sorted(commits) !== sorted(last.commits ?? {}))
+  if (
+    (decision === 'release' || decision === 'accept') &&
+    commitsText(commits) !== commitsText(last.commits ?? {})
+  )
     throw no(
-      `names the commits ${sorted(commits)}, but attempt ${number} has ${sorted(last.commits ?? {}) || 'none'}`,
+      `names the commits ${commitsText(commits)}, but attempt ${number} has ${commitsText(last.commits ?? {}) || 'none'}`,
     );
   return open;
 }

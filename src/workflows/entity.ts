@@ -9,6 +9,9 @@ import {
   type Released,
   type StreamView,
 } from '../domain/promotion.js';
+import { isOpenCase, type SecurityCase } from '../domain/security.js';
+import { allAdvisories, allFixes } from './cases.js';
+import type { ReleaseDone } from './signals.js';
 
 /** A rollback that is asked for. */
 export interface Rollback {
@@ -32,6 +35,8 @@ export interface EntityState {
 
 const keptReleases = 50;
 const keptHistory = 100;
+/** Of those that have ended: their advisories open no other case. */
+const keptCases = 100;
 
 export class Entity {
   ready = false;
@@ -39,6 +44,8 @@ export class Entity {
   current: string | null = null;
   inWork: string | null = null;
   promotions: Promotion[] = [];
+  /** Newest first. */
+  security: readonly SecurityCase[] = [];
   asked: EntityState['asked'];
   rollingBack: Rollback | undefined;
   /** The build store does not have all of it yet. */
@@ -51,6 +58,8 @@ export class Entity {
   #history: DecisionRecord[] = [];
   #attempted: Readonly<Record<string, number>> = {};
   #requests = 0;
+  /** Readers have another release, and not everybody knows; `case`: the security case that has brought it. */
+  #moved: { readonly case?: string | undefined } | undefined;
   readonly #superseded = new Set<string>();
 
   constructor(
@@ -75,6 +84,7 @@ export class Entity {
     this.#released = [...view.released];
     this.#vetoes = view.vetoes;
     this.#attempted = view.attempted ?? {};
+    this.security = view.security ?? [];
     this.#history = [...view.history];
     this.ready = true;
     this.changed = true;
@@ -88,6 +98,7 @@ export class Entity {
       inWork: this.inWork,
       released: this.#released,
       vetoes: this.#vetoes,
+      ...(this.security.length > 0 ? { security: this.security } : {}),
       ...(Object.keys(this.#attempted).length > 0 ? { attempted: this.#attempted } : {}),
       history: this.#history,
     };
@@ -173,8 +184,62 @@ export class Entity {
     this.changed = true;
   }
   /** Something that nobody decided. */
-  note(what: string, build: string, reason: string): void {
-    this.remember({ at: now(), decision: what, build, by: 'treeline', reason });
+  note(what: string, build: string, reason: string, about?: Pick<SecurityCase, 'id'>): void {
+    const of = about ? { case: about.id } : {};
+    this.remember({ at: now(), decision: what, build, by: 'treeline', reason, ...of });
+  }
+
+  get openCases(): readonly SecurityCase[] {
+    return this.security.filter(({ phase }) => isOpenCase(phase));
+  }
+  caseOf(id: string): SecurityCase | undefined {
+    return this.security.find((one) => one.id === id);
+  }
+  /** May a build lack a released fix? */
+  get hasFixes(): boolean {
+    return this.security.some(({ phase }) => phase === 'released');
+  }
+  /** The next id of a case, `<yyyymmdd>-<n>`. */
+  nextCase(): string {
+    const day = now().slice(0, 10).replaceAll('-', '');
+    const used = this.security.flatMap(({ id }) => (id.startsWith(`${day}-`) ? Number(id.slice(9)) : []));
+    return `${day}-${Math.max(0, ...used) + 1}`;
+  }
+  /** A new case, or a known one as it is now. */
+  setCase(one: SecurityCase): void {
+    const at = this.security.findIndex(({ id }) => id === one.id);
+    const all = at < 0 ? [one, ...this.security] : this.security.with(at, one);
+    let ended = 0;
+    this.security = all.filter(({ phase }) => isOpenCase(phase) || ++ended <= keptCases);
+    this.changed = true;
+  }
+
+  /** A case tells of itself. What it was given meanwhile stays. One that is not released now leaves the way for the next. */
+  caseChanged(change: SecurityCase, turn?: string): void {
+    const known = this.caseOf(change.id);
+    if (known && !isOpenCase(known.phase)) return;
+    const mine = this.#turn !== undefined && this.#turn === turn;
+    if (change.phase !== 'releasing' && (mine || this.#turn === undefined) && known?.build !== undefined)
+      this.#leave(known.build);
+    this.setCase({
+      ...change,
+      advisories: allAdvisories(known?.advisories ?? [], change.advisories),
+      fixes: allFixes(known?.fixes ?? [], change.fixes),
+    });
+    if (!isOpenCase(change.phase))
+      this.note(
+        change.phase,
+        change.build ?? change.plan?.base ?? this.current ?? '',
+        change.note ?? '',
+        change,
+      );
+  }
+
+  /** What was released since this was last asked. */
+  takeMoved(): { readonly case?: string | undefined } | undefined {
+    const moved = this.#moved;
+    this.#moved = undefined;
+    return moved;
   }
 
   /** A promotion tells of itself. One that has ended leaves the list, and the way for the next. */
@@ -208,9 +273,10 @@ export class Entity {
     if (this.inWork === build && this.rollingBack?.build !== build) this.inWork = null;
   }
 
-  released({ build, accepted, commits }: Omit<Released, 'at'>): void {
-    this.#leave(accepted ?? build);
+  released({ build, accepted, commits, case: of }: ReleaseDone): void {
+    this.#leave(of === undefined ? (accepted ?? build) : build);
     if (!this.release(build)) {
+      this.#moved = { case: of };
       const release = { build, ...(accepted === undefined ? {} : { accepted }), at: now(), commits };
       this.#released = [release, ...this.#released].slice(0, keptReleases);
       this.current = build;
@@ -224,6 +290,7 @@ export class Entity {
     if (failure !== undefined) this.note('rollback failed', build, failure);
     else {
       this.current = to;
+      this.#moved ??= {};
       const rolledBack = { at: now(), to, reason };
       this.#released = this.#released.map((released) =>
         released.build === build ? { ...released, rolledBack } : released,
@@ -249,6 +316,11 @@ export class Entity {
     }
     this.rollingBack = { build, to, ...(reason === undefined ? {} : { reason }) };
     return this.rollingBack;
+  }
+
+  /** The oldest security case that is built and approved. */
+  nextReadyCase(): SecurityCase | undefined {
+    return this.security.findLast(({ phase }) => phase === 'ready');
   }
 
   /** The oldest promotion that is approved. */

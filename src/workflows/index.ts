@@ -4,5 +4,7 @@ export { candidate } from './candidate.js';
 export { securityWatch } from './watch.js';
 export { rebuild } from './rebuild.js';
 export { promotion } from './promotion.js';
+export { fix } from './fix.js';
+export { security } from './security.js';
 export { release, rollback } from './release.js';
 export { stream } from './stream.js';

@@ -7,12 +7,13 @@ import {
   executeChild,
   isCancellation,
   ParentClosePolicy,
+  patched,
 } from '@temporalio/workflow';
 import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ChainPlan } from '../activities/prepare.js';
 import type { ChainResult } from '../domain/run.js';
 import type { Architecture } from '../domain/stream.js';
-import { composeOn, control } from './activities.js';
+import { composeOn, control, publish } from './activities.js';
 import {
   commitTree,
   finish,
@@ -26,6 +27,7 @@ import {
   type Named,
   type OnHost,
 } from './build.js';
+import { unfixedText } from './cases.js';
 import { nightlyId, type NightlyInput } from './nightly-messages.js';
 import { Chain, describeFailure, sideBySide } from './chain.js';
 
@@ -90,6 +92,8 @@ async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<Cha
     if (!force && prepared.every(({ parent, inputHash }) => parent?.inputHash === inputHash))
       return { outcome: 'no-change', run: chain.run, commits: {} };
 
+    if (patched('fixes'))
+      await sideBySide(plan.architectures, (arch) => lookForLostFixes(chain, named, arch));
     const { build } = await chain.step(
       'reserve',
       'Reserve the build id',
@@ -115,6 +119,33 @@ async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<Cha
     await publishBuild(chain, build, commits);
     return { outcome: 'published', run: chain.run, build, commits };
   }
+}
+
+/** Has a package repo lost a fix that a security release has brought? It is shown and told; the build goes on. */
+async function lookForLostFixes(chain: Chain, named: Named, arch: Architecture): Promise<void> {
+  const lacks = await chain
+    .step(
+      named('fixes', arch),
+      'Does it have all released fixes?',
+      (call, args) => control.lackingInRun.executeWithOptions({ ...call, ...shortly }, [{ ...args, arch }]),
+      (found) => (found.length === 0 ? 'yes' : unfixedText(found)),
+    )
+    .catch(unlessCancelled);
+  if (!lacks || lacks.length === 0) return;
+  const text = `${chain.stream}: the nightly ${unfixedText(lacks)}`;
+  const told = { key: `${chain.run}-${named('fixes', arch)}`, event: 'regression', subject: text, text };
+  await publish.tellSig
+    .executeWithOptions({ summary: 'Tell the SIG', ...shortly }, [
+      { stream: chain.stream, run: chain.run, step: 'tell-sig', ...told },
+    ])
+    .catch(unlessCancelled);
+}
+
+/** What the build does not need is not waited for. */
+const shortly = { scheduleToCloseTimeout: '5m', retry: { maximumAttempts: 3 } } as const;
+
+function unlessCancelled(error: unknown): undefined {
+  if (isCancellation(error)) throw error;
 }
 
 async function prepare(chain: Chain, named: Named, arch: Architecture): Promise<Prepared> {

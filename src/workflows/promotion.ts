@@ -8,18 +8,11 @@ import {
   continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
-  ParentClosePolicy,
   setCurrentDetails,
   setHandler,
-  startChild,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import {
-  ChildWorkflowFailure,
-  TerminatedFailure,
-  WorkflowExecutionAlreadyStartedError,
-} from '@temporalio/common';
 import type { Standing } from '../activities/decide.js';
 import { isOpen, releasedAs, type Attempt, type Promotion } from '../domain/promotion.js';
 import { isRebuildDecision } from '../domain/statement.js';
@@ -38,22 +31,21 @@ import {
   type Asked,
 } from './attempts.js';
 import { describeFailure, troubleSignal } from './chain.js';
-import type { release } from './release.js';
 import { RunningAttempts } from './running-attempt.js';
+import { RunningRelease } from './running-release.js';
+import { promotionNews, type PromotionNews } from './security-messages.js';
 import {
   decisionSignal,
   goSignal,
   promotionChanged,
-  releaseEnded,
   retrySignal,
   supersededSignal,
   type PromotionDecision,
   type Turn,
 } from './signals.js';
-import { releaseId, streamId, streamRun } from './stream-messages.js';
+import { streamId, streamRun } from './stream-messages.js';
 
-/** A release or rebuild that has vanished is looked for this often; rules that could not be read are read again this often. */
-const lookEvery = '1h';
+/** A rebuild that has vanished is looked for this often; rules that could not be read are read again this often. */
 const hourMs = 3_600_000;
 /** One that was cancelled. */
 const lookAfterCancel = '1m';
@@ -73,20 +65,17 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     turn?: Turn | undefined;
     retry?: boolean;
     superseded?: string;
-    ended?: { failure?: string } | undefined;
   } = {};
+  const news: PromotionNews[] = [];
   setHandler(decisionSignal, (decision) => void decisions.push(decision));
   setHandler(goSignal, (go) => void (inbox.turn = go));
   setHandler(retrySignal, () => void (inbox.retry = true));
+  setHandler(promotionNews, (one) => void news.push(one));
   setHandler(supersededSignal, ({ by }) => void (inbox.superseded = by));
   const running = new RunningAttempts(stream, me.build);
   // Steps that are tried again: nothing to show here, they are small.
   setHandler(troubleSignal, () => undefined);
-  // The end of its own child is known when that has really ended; what it signals before may be of another try.
-  let mine = false;
-  setHandler(releaseEnded, (end) => {
-    if (!mine) inbox.ended = end;
-  });
+  const release = new RunningRelease(stream);
   upsertSearchAttributes([
     { key: streamAttribute, value: stream },
     { key: buildAttribute, value: me.build },
@@ -195,7 +184,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     const attempt = nextAttempt(me, new Date().toISOString(), wish);
     const missing = rules?.approvers.map(({ name }) => name) ?? me.missing;
     await become({
-      ...{ phase: 'rebuilding', votes: {}, missing, note: undefined },
+      ...{ phase: 'rebuilding', votes: {}, missing, note: undefined, unfixed: undefined },
       attempts: [...(me.attempts ?? []), attempt],
     });
     await running.start(attempt, me.onto);
@@ -254,6 +243,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     !inbox.turn &&
     !inbox.retry &&
     inbox.superseded === undefined &&
+    news.length === 0 &&
     running.news.length === 0;
   while (isOpen(me.phase)) {
     // Many reminders make a long history.
@@ -282,6 +272,14 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     }
     if (running.news.length > 0) {
       await attemptsTold();
+      continue;
+    }
+    const told = news.shift();
+    if (told) {
+      const { case: id, event, text, lacks } = told;
+      const unfixed = [...new Set([...(me.unfixed ?? []), id])];
+      await become({ note: text, ...(lacks ? { unfixed } : {}) });
+      await tell(event, `${event}-${me.build}-${id}`, `${stream} ${me.build}: ${text}`);
       continue;
     }
     if (inbox.turn) {
@@ -360,41 +358,16 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
 
   /** Runs the release and says how it ended. A veto or withdrawal cancels it; past its point of no return it goes on. */
   async function runRelease(): Promise<void> {
-    mine = false;
-    await become({ phase: 'releasing', note: undefined });
-    inbox.ended = undefined;
-    // It changes while this waits.
-    const end = (): { failure?: string } | undefined => inbox.ended;
     const build = releasedAs(me);
-    const onto = releaseOnto(me);
     const attempt = lastAttempt(me);
-    const workflowId = releaseId(stream, build);
-    try {
-      const child = await startChild<typeof release>('release', {
-        workflowId,
-        args: [{ stream, build, onto, ...(attempt ? { accepted: me.build, attempt: attempt.number } : {}) }],
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        staticSummary: `Release of ${stream} ${build}`,
-      });
-      mine = true;
-      inbox.ended = undefined;
-      child.result().then(
-        () => void (inbox.ended = {}),
-        (error: unknown) => void (inbox.ended = { failure: whyEnded(error) }),
-      );
-    } catch (error) {
-      // It runs already, and says itself how it ended: this promotion was lost meanwhile.
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    }
-    const against = () => isAgainst(me, decisions);
-    await releaseIs(workflowId, () => end() !== undefined || against());
-    if (!end() && against()) {
-      await getExternalWorkflowHandle(workflowId)
-        .cancel()
-        .catch(() => undefined);
-      await releaseIs(workflowId, () => end() !== undefined);
-    }
-    const failure = end()?.failure;
+    const failure = await release.run(
+      {
+        ...{ stream, build, onto: releaseOnto(me) },
+        ...(attempt ? { accepted: me.build, attempt: attempt.number } : {}),
+      },
+      () => become({ phase: 'releasing', note: undefined }),
+      () => isAgainst(me, decisions),
+    );
     if (failure === undefined) await become({ phase: 'released', note: undefined });
     else {
       await become({ phase: 'failed', note: failure });
@@ -403,16 +376,6 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
         `failed-${me.build}-${Date.now()}`,
         `${stream} ${build}: the release failed: ${failure}`,
       );
-    }
-  }
-
-  /** Waits for something of the release; one that was terminated says nothing any more, and is missed here. */
-  async function releaseIs(id: string, what: () => boolean): Promise<void> {
-    while (!(await condition(what, lookEvery))) {
-      const running = await control.running.executeWithOptions({ summary: 'Does the release still run?' }, [
-        { ...args, step: 'running', ids: [id] },
-      ]);
-      if (running.length === 0) inbox.ended ??= { failure: 'its workflow was gone' };
     }
   }
 }
@@ -514,12 +477,3 @@ const movedTo = (current: string | null) => ({
   approvals: [],
   note: `${current ?? 'nothing'} is the newest release now: approve again`,
 });
-
-/** Why a release ended that has released nothing. */
-function whyEnded(error: unknown): string {
-  if (isCancellation(error)) return 'cancelled before anything was visible';
-  const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
-  if (cause instanceof TerminatedFailure) return 'its workflow was terminated';
-  const { code, message } = describeFailure(cause);
-  return `${code}: ${message}`;
-}

@@ -12,6 +12,8 @@ import {
 } from '@temporalio/workflow';
 import type { ReleaseArgs, ReleasePlan } from '../activities/release.js';
 import type { Approval } from '../domain/promotion.js';
+import { cvesOf } from '../domain/security.js';
+import type { Question } from '../release/authority.js';
 import { control, publish, signing } from './activities.js';
 import { Chain, describeFailure, type StepCall } from './chain.js';
 import type { StepArgs } from '../activities/host.js';
@@ -24,7 +26,7 @@ import {
   rollbackEnded,
   stopSignal,
 } from './signals.js';
-import { promotionId, streamId } from './stream-messages.js';
+import { promotionId, securityId, streamId } from './stream-messages.js';
 
 export interface ReleaseInput {
   readonly stream: string;
@@ -57,19 +59,24 @@ export async function release(input: ReleaseInput): Promise<void> {
   setHandler(announceSignal, (approval) => {
     if (!goes.some(({ fingerprint }) => fingerprint === approval.fingerprint)) goes.push(approval);
   });
-  const promotion = getExternalWorkflowHandle(promotionId(input.stream, input.accepted ?? input.build));
-  const say = (end: { failure?: string }) => promotion.signal(releaseEnded, end).catch(() => undefined);
+  const { stream, build, accepted, fix } = input;
+  const asked = getExternalWorkflowHandle(
+    fix ? securityId(stream, fix.case) : promotionId(stream, accepted ?? build),
+  );
+  const say = (end: { failure?: string }) => asked.signal(releaseEnded, end).catch(() => undefined);
   try {
     const { plan, what } = await stage(chain, input);
     await CancellationScope.nonCancellable(async () => {
       await switchOver(chain, forward, what);
       await forward.finish(() => afterSwitch(chain, forward, what, plan));
-      await getExternalWorkflowHandle(streamId(input.stream))
-        .signal(releaseDone, {
-          build: input.build,
-          ...(input.accepted === undefined ? {} : { accepted: input.accepted }),
-          commits: plan.commits,
-        })
+      await forward.finish(() => remember(forward, build, fix));
+      const done = fix
+        ? { accepted: fix.accepted, case: fix.case }
+        : accepted === undefined
+          ? {}
+          : { accepted };
+      await getExternalWorkflowHandle(streamId(stream))
+        .signal(releaseDone, { build, ...done, commits: plan.commits })
         .catch(() => undefined);
       await forward.finish(() => mirrorsFollow(chain, forward, plan));
       await forward.finish(() => announce(chain, forward, what, plan, goes));
@@ -106,10 +113,11 @@ function shownRepo(chain: Chain, { accepted }: Release, repo: string): void {
 /** All that can be done before readers see anything. What it has pushed is removed again if it fails. */
 async function stage(
   chain: Chain,
-  { build, onto, accepted, attempt }: ReleaseInput,
+  { build, onto, accepted, attempt, fix }: ReleaseInput,
 ): Promise<{ plan: ReleasePlan; what: Release }> {
-  const question =
-    accepted === undefined
+  const question = fix
+    ? fixQuestion(build, fix)
+    : accepted === undefined
       ? ({ decision: 'promote', build, onto } as const)
       : ({ decision: 'release', build: accepted, onto, signed: build, attempt } as const);
   chain.phase('verify');
@@ -122,7 +130,12 @@ async function stage(
     (call, args) => control.authorize.executeWithOptions(call, [{ ...args, ...question }]),
     (answer) => answer.approvers.join(', '),
   );
-  const what = { build, onto, approvers, ...(accepted === undefined ? {} : { accepted }) };
+  const security = fix && { case: fix.case, advisories: fix.advisories };
+  const what = {
+    ...{ build, onto, approvers },
+    ...(accepted === undefined ? {} : { accepted }),
+    ...(security ? { security } : {}),
+  };
   try {
     if (accepted !== undefined)
       await chain.step(
@@ -167,6 +180,22 @@ async function stage(
     await CancellationScope.nonCancellable(() => undo(chain, what).catch(() => undefined));
     throw error;
   }
+}
+
+/** Have enough of the security group signed for the plan that this build is made by? */
+const fixQuestion = (build: string, { case: id, plan, srpms }: CaseToRelease): Question => ({
+  ...{ decision: 'approve-fix', build: plan.base, onto: plan.base, signed: build },
+  ...{ case: id, commits: plan.commits, changes: plan.changes, srpms },
+});
+
+/** No later build may lose the fix. */
+async function remember(forward: Forward, build: string, fix: CaseToRelease | undefined): Promise<void> {
+  if (!fix) return;
+  const { case: id, advisories } = fix;
+  const what = { case: id, advisories: advisories.map((one) => one.id), cves: cvesOf(advisories), build };
+  await forward.step('record-fix', 'Remember what it fixes', (call, args) =>
+    control.recordFix.executeWithOptions(call, [{ ...args, ...what }]),
+  );
 }
 
 async function push(chain: Chain, with_: Release): Promise<void> {

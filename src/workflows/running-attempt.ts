@@ -76,7 +76,8 @@ export class RunningAttempts {
   readonly #id = (number: number) => rebuildId(this.stream, this.build, number);
 }
 
-function endOf(error: unknown): Pick<RebuildNews, 'state' | 'note'> {
+/** How a child has ended that did not end well. */
+export function endOf(error: unknown): { readonly state: 'failed' | 'cancelled'; readonly note?: string } {
   const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
   if (cause instanceof CancelledFailure) return { state: 'cancelled' };
   if (cause instanceof TerminatedFailure) return { state: 'failed', note: 'its workflow was terminated' };

@@ -11,6 +11,8 @@ export interface SecurityInput {
   readonly case: SecurityCase;
   /** How its last build stands, when the workflow has continued as new. */
   readonly fix?: FixState | undefined;
+  /** Of one whose release runs: the accepted build of the release that it is made from. */
+  readonly accepted?: string | undefined;
 }
 
 /**
@@ -81,8 +83,16 @@ export const caseTurn = defineSignal<[CaseTurn]>('caseTurn');
 /** To `stream/<stream>`, from its cases: as it is now, with the turn that it last took or gave back. */
 export const caseChanged = defineSignal<[SecurityCase, string?]>('caseChanged');
 
-/** To `promotion/<stream>/<build>`: releases have brought fixes that its build lacks. */
-export const lacksSignal = defineSignal<[{ cases: readonly string[]; text: string }]>('lacks');
+/** To `promotion/<stream>/<build>`, from the stream: what the SIG is told about a security case. */
+export interface PromotionNews {
+  readonly event: 'security-case' | 'unfixed';
+  /** Id of the case. */
+  readonly case: string;
+  readonly text: string;
+  /** Is a fix released that the build lacks? */
+  readonly lacks: boolean;
+}
+export const promotionNews = defineSignal<[PromotionNews]>('promotionNews');
 
 /** What a release needs to know of its case. */
 export interface CaseToRelease extends SecurityRelease {

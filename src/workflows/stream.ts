@@ -20,6 +20,7 @@ import { control, publish } from './activities.js';
 import { describeFailure, troubleSignal } from './chain.js';
 import type { rollback } from './release.js';
 import {
+  advisories,
   decideSignal,
   decideUpdate,
   goSignal,
@@ -33,18 +34,24 @@ import {
   supersededSignal,
   viewQuery,
 } from './signals.js';
-import { checkBuild, Decisions, ifRunning, startPromotion } from './decisions.js';
+import { startCase } from './case-decisions.js';
+import { unfixedText } from './cases.js';
+import { checkBuild, Decisions, startPromotion } from './decisions.js';
+import { ifRunning } from './requests.js';
+import { baseMovedSignal, caseChanged, caseTurn, promotionNews } from './security-messages.js';
 import {
   promotionId,
   rebuildId,
   releaseId,
   rollbackId,
+  securityId,
   streamRun,
   type StreamInput,
 } from './stream-messages.js';
 import { isRunning, lastAttempt, nextAttempt } from './attempts.js';
 import { Entity, now, type EntityState } from './entity.js';
 import { releasedAs, type Promotion } from '../domain/promotion.js';
+import type { SecurityCase } from '../domain/security.js';
 
 /** Promotions that have vanished (terminated, or lost with the server's database) are looked for this often. */
 const lookEvery = '1h';
@@ -67,6 +74,8 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
   setHandler(promoteSignal, (request) => decisions.promote(request).then(nothing, nothing));
   setHandler(decideSignal, (request) => decisions.decide(request).then(nothing, nothing));
   setHandler(promotionChanged, (change, turn) => entity.promotionChanged(change, turn));
+  setHandler(advisories, (found) => decisions.cases.found(found).then(nothing, nothing));
+  setHandler(caseChanged, (change, turn) => entity.caseChanged(change, turn));
   setHandler(releaseDone, (done) => entity.released(done));
   setHandler(rollbackEnded, (end) => entity.rollbackEnded(end));
   setHandler(troubleSignal, nothing);
@@ -88,6 +97,7 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
   await findLost(entity, state === undefined);
   const leaving = () => (asked.renew || workflowInfo().continueAsNewSuggested) && allHandlersFinished();
   for (;;) {
+    await tellOfRelease(entity);
     await dispatch(entity);
     if (entity.takeChanged()) await show(entity);
     else if (leaving()) await continueAsNew<typeof stream>({ stream: name, state: entity.state() });
@@ -134,6 +144,15 @@ async function dispatch(entity: Entity): Promise<void> {
     }).catch(ifRunning);
     return;
   }
+  const security = entity.nextReadyCase();
+  if (security) {
+    const turn = now();
+    entity.work(security.build ?? '', turn);
+    await getExternalWorkflowHandle(securityId(entity.stream, security.id))
+      .signal(caseTurn, { current: entity.current, accepted: entity.accepted, turn })
+      .catch(() => beginCaseAgain(entity, security, false));
+    return;
+  }
   for (const { build } of entity.superseded()) {
     const by = entity.current;
     if (by !== null)
@@ -150,15 +169,42 @@ async function dispatch(entity: Entity): Promise<void> {
     .catch(() => beginAgain(entity, next, false));
 }
 
+/** Readers have another release: security cases begin anew from it, and promotions are told which released fix they lack. */
+async function tellOfRelease(entity: Entity): Promise<void> {
+  const moved = entity.takeMoved();
+  if (!moved) return;
+  const { stream: name, current } = entity;
+  for (const { id } of entity.openCases.filter((one) => one.id !== moved.case))
+    await getExternalWorkflowHandle(securityId(name, id)).signal(baseMovedSignal, { current }).catch(nothing);
+  const { case: id } = moved;
+  if (id === undefined) return;
+  for (const promotion of entity.promotions) {
+    const build = lastAttempt(promotion)?.state === 'testing' ? releasedAs(promotion) : promotion.build;
+    // The release asks again: one that is not told here gets nowhere without a word on the fix.
+    const lacks = await control.lacking
+      .executeWithOptions({ summary: `Does ${build} have the fix?`, ...limit }, [
+        { stream: name, run: streamRun, step: 'lacking', build },
+      ])
+      .catch(() => []);
+    const text = `${unfixedText(lacks)}; rework it with the fix, choose another build, or sign with --unfixed ${id}`;
+    if (lacks.some((lack) => lack.case === id))
+      await getExternalWorkflowHandle(promotionId(name, promotion.build))
+        .signal(promotionNews, { event: 'unfixed', case: id, text, lacks: true })
+        .catch(nothing);
+  }
+}
+
 /** Begins promotions again that should be running but are not; finds what is in work. */
 async function findLost(entity: Entity, recalled = false): Promise<void> {
-  const { stream: name, promotions: open } = entity;
+  const { stream: name, promotions: open, openCases } = entity;
   const back = recalled ? entity.current : entity.rollingBack?.build;
   const ids = open.flatMap((promotion) => [
     promotionId(name, promotion.build),
     releaseId(name, releasedAs(promotion)),
     ...(promotion.votesNeeded ? [unknownRebuild(name, promotion)] : []),
   ]);
+  for (const { id, build } of openCases)
+    ids.push(securityId(name, id), ...(build === undefined ? [] : [releaseId(name, build)]));
   if (back != null) ids.push(rollbackId(name, back));
   if (ids.length === 0) return;
   let running: readonly string[] = [];
@@ -182,6 +228,24 @@ async function findLost(entity: Entity, recalled = false): Promise<void> {
     if (!running.includes(promotionId(name, build)))
       await beginAgain(entity, promotion, releasing, running.includes(unknownRebuild(name, promotion)));
   }
+  for (const one of openCases) {
+    if (entity.caseOf(one.id) !== one) continue;
+    const releasing = one.build !== undefined && running.includes(releaseId(name, one.build));
+    if (releasing && entity.inWork === null && entity.current !== one.build) entity.work(one.build ?? null);
+    if (!running.includes(securityId(name, one.id))) await beginCaseAgain(entity, one, releasing);
+  }
+}
+
+/** For a case whose workflow is gone. A build or release that still runs is found by it. */
+async function beginCaseAgain(entity: Entity, lost: SecurityCase, releasing: boolean): Promise<void> {
+  const { id, build = '', phase, attempt } = lost;
+  if (!entity.openCases.some((one) => one.id === id)) return;
+  if (entity.release(build) && !releasing)
+    return entity.caseChanged({ ...lost, phase: 'released', times: { ...lost.times, released: now() } });
+  entity.note('lost', build, 'its workflow was gone; begun again', lost);
+  if (entity.inWork === build && !releasing) entity.work(null);
+  const waits = attempt === 0 ? phase : phase === 'failed' ? 'failed' : 'building';
+  await startCase(entity, { ...lost, phase: releasing ? 'releasing' : waits }, entity.accepted);
 }
 
 /** An attempt that was begun after what is known was saved. */
@@ -234,11 +298,15 @@ async function show(entity: Entity): Promise<void> {
 }
 
 function details(entity: Entity): void {
-  const { stream: name, current, promotions, trouble } = entity;
+  const { stream: name, current, promotions, openCases, trouble } = entity;
   setCurrentDetails(
     [
       `**${name}** · released ${current ?? 'nothing yet'}`,
       ...(trouble === undefined ? [] : ['', `> ⚠ ${trouble}`, '']),
+      ...openCases.map(
+        (one) =>
+          `- security case **${one.id}** ${one.phase}, ${one.approvals.length} of ${one.needed} approvals`,
+      ),
       ...promotions.map((p) => {
         const last = lastAttempt(p);
         const attempt = last ? `, attempt ${last.number} ${last.state}` : '';
