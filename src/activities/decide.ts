@@ -5,7 +5,6 @@ import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
-import type { Lack } from '../domain/security.js';
 import { changesText, reworkChanges, type Verified } from '../domain/statement.js';
 import { baseOf, releasedLine, type Stream } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
@@ -13,6 +12,7 @@ import { approversFor, authority, type Question } from '../release/authority.js'
 import { releasableBuild } from '../publish/releasable.js';
 import type { Step } from '../steps/step.js';
 import { createExclusive, needJson, readJson, readText, writeWhole } from '../store/store.js';
+import { lackingInBuild } from '../security/ledger.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host, type StepArgs } from './host.js';
 
@@ -51,10 +51,7 @@ export interface Standing {
 /** `statements/<nonce>.json`: which request used the nonce, and the sha256 of its text. */
 const use = z.object({ request: z.string(), digest: z.string() });
 
-/** Fixes of released security cases that the build (of either line) lacks. */
-export type Lacking = (step: Step, stream: Stream, build: string) => Promise<readonly Lack[]>;
-
-export const decideActivities = (host: Host, lacking: Lacking = () => Promise.resolve([])) => {
+export const decideActivities = (host: Host) => {
   const { settings, store } = host;
 
   /** As the stream file is now: an approver may have been removed since. */
@@ -181,7 +178,7 @@ export const decideActivities = (host: Host, lacking: Lacking = () => Promise.re
       // What is released must not lose a fix, unless its approvers say so. A signed rebuild may still be reworked with it.
       const copied = decision === 'promote' && stream.release.mode === 'copy';
       const released = copied ? build : decision === 'release' ? signed : undefined;
-      const lacks = released === undefined ? [] : await lacking(step, stream, released);
+      const lacks = released === undefined ? [] : await lackingInBuild(step, store, stream, released);
       const question = { ...questionOf(args), commits, unfixed: lacks.map((lack) => lack.case) };
       const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
       return { approvers: standing.map(({ approver }) => approver) };

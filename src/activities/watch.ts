@@ -8,7 +8,14 @@ import type { FixRequest } from '../domain/statement.js';
 import { baseOf, releasedLine, type Architecture } from '../domain/stream.js';
 import { packageSetsOf } from '../release/lockfiles.js';
 import { affecting, judge, namesIn } from '../security/judge.js';
-import { keepFixed, lackingIn, releasedFixes, upgraded } from '../security/ledger.js';
+import {
+  keepFixed,
+  lackingIn,
+  lackingInBuild,
+  releasedFixes,
+  stillLacking,
+  upgraded,
+} from '../security/ledger.js';
 import { releasedNow, requestedFixes, securityOf } from '../security/request.js';
 import { readAdvisories } from '../security/sources.js';
 import { writeWatch } from '../security/watch-record.js';
@@ -82,11 +89,19 @@ export const watchActivities = (host: Host) => {
 
     /** Fixes of released cases that the build, of either line, lacks. Fails with BuildNotReleasable. */
     lacking: asStep(host, async (step, args: StepArgs & { build: string }): Promise<readonly Lack[]> => {
-      const fixes = await releasedFixes(store, args.stream);
-      if (fixes.length === 0) return [];
       const stream = await loadStream(settings, baseOf(args.stream));
-      return lackingIn(step, fixes, await packageSetsOf(store, stream, args.build));
+      return lackingInBuild(step, store, stream, args.build);
     }),
+
+    /** Which of these fixes does the release of now lack? Fails with BuildNotReleasable. */
+    lackingNow: asStep(
+      host,
+      async (step, args: StepArgs & { fixes: readonly Fix[] }): Promise<readonly Fix[]> => {
+        const stream = await loadStream(settings, baseOf(args.stream));
+        const now = await releasedNow(host, stream, step.signal);
+        return now ? stillLacking(step, args.fixes, now.sets) : args.fixes;
+      },
+    ),
 
     /** The same of a run whose packages are resolved. */
     lackingInRun: asStep(host, async (step, args: ArchStepArgs): Promise<readonly Lack[]> => {

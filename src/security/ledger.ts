@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { splitEvra } from '../domain/lockfile.js';
-import type { Lack, ReleasedFix } from '../domain/security.js';
+import type { Fix, Lack, ReleasedFix } from '../domain/security.js';
+import type { Stream } from '../domain/stream.js';
+import { packageSetsOf } from '../release/lockfiles.js';
 import { versionOrder } from '../rpm/versions.js';
 import type { Step } from '../steps/step.js';
 import { readJson, writeJson, type Store } from '../store/store.js';
@@ -37,6 +39,27 @@ export function upgraded(base: PackageSets, fresh: PackageSets): Record<string, 
       if (before && before.evra !== evra && !found.has(name)) found.set(name, splitEvra(evra).evr);
     }
   return Object.fromEntries([...found].sort());
+}
+
+/** Fixes of released cases that a build of the stream, of either line, lacks. Fails with BuildNotReleasable. */
+export async function lackingInBuild(
+  step: Step,
+  store: Store,
+  stream: Stream,
+  build: string,
+): Promise<Lack[]> {
+  const fixes = await releasedFixes(store, stream.name);
+  return fixes.length === 0 ? [] : lackingIn(step, fixes, await packageSetsOf(store, stream, build));
+}
+
+/** Which of these fixes do the sets lack? */
+export async function stillLacking(step: Step, fixes: readonly Fix[], sets: PackageSets): Promise<Fix[]> {
+  const asked = fixes.map(({ name, evr }, i) => ({
+    ...{ case: String(i), advisories: [], cves: [], build: '' },
+    packages: { [name]: evr },
+  }));
+  const lacks = new Set((await lackingIn(step, asked, sets)).map((lack) => lack.case));
+  return fixes.filter((_, i) => lacks.has(String(i)));
 }
 
 /** The fixes that lack in these sets: a package that is there is older than the fix. One that is not there lacks nothing. */

@@ -8,9 +8,7 @@ import type {
   ReimzulActivities,
   SigningActivities,
 } from '../activities/index.js';
-import type { FixApproval, FixSteps, WatchSteps } from '../activities/security-steps.js';
 import type { Architecture } from '../domain/stream.js';
-import type { ApprovedArgs } from '../rebuild/approved.js';
 
 const common = {
   // Heartbeats come every 3 s; a worker that is silent for 20 s is taken for dead and its step is started elsewhere.
@@ -22,7 +20,7 @@ const common = {
 } as const satisfies ActivityOptions;
 
 /** Small steps: reading and writing files. */
-export const control = proxyActivities<ControlActivities & WatchSteps & Pick<FixSteps, 'loadFix'>>({
+export const control = proxyActivities<ControlActivities>({
   ...common,
   taskQueue: 'control',
   startToCloseTimeout: '2m',
@@ -33,15 +31,13 @@ export const control = proxyActivities<ControlActivities & WatchSteps & Pick<Fix
 /** Composes of a whole distribution take up to an hour on a slow builder; a repo may be away for some hours. */
 const composeLimits = { startToCloseTimeout: '3h', scheduleToCloseTimeout: '12h' } as const;
 
-type Compose = ComposeActivities & Omit<FixSteps, 'loadFix' | 'keepFix'>;
-
 /** On any host of the role. */
 export const compose = (arch: Architecture) =>
-  proxyActivities<Compose>({ ...common, ...composeLimits, taskQueue: `compose-${arch}` });
+  proxyActivities<ComposeActivities>({ ...common, ...composeLimits, taskQueue: `compose-${arch}` });
 
 /** On the very host that has the run's scratch folder. */
 export const composeOn = (hostQueue: string) =>
-  proxyActivities<Compose>({ ...common, ...composeLimits, taskQueue: hostQueue });
+  proxyActivities<ComposeActivities>({ ...common, ...composeLimits, taskQueue: hostQueue });
 
 /** Images of tens of GiB and boot tests of up to an hour under emulation. */
 export const images = (arch: Architecture) =>
@@ -52,16 +48,8 @@ export const images = (arch: Architecture) =>
     scheduleToCloseTimeout: '8h',
   });
 
-export interface SignPackagesArgs extends ApprovedArgs {
-  readonly fix?: FixApproval | undefined;
-}
-
 /** A hardware token, or a person who has to plug it in, is slow. */
-export const signing = proxyActivities<
-  Omit<SigningActivities, 'signPackages'> & {
-    signPackages(args: SignPackagesArgs): ReturnType<SigningActivities['signPackages']>;
-  }
->({
+export const signing = proxyActivities<SigningActivities>({
   ...common,
   taskQueue: 'signing',
   startToCloseTimeout: '1h',
@@ -77,7 +65,7 @@ export const reimzul = proxyActivities<ReimzulActivities>({
 });
 
 /** Pushes over a slow line; a target that is away comes back within the day. */
-export const publish = proxyActivities<PublishActivities & Pick<FixSteps, 'keepFix'>>({
+export const publish = proxyActivities<PublishActivities>({
   ...common,
   taskQueue: 'publish',
   startToCloseTimeout: '6h',

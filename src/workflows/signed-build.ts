@@ -3,7 +3,8 @@ import { CancellationScope, condition, setHandler, type SignalDefinition } from 
 import type { ArchStepArgs } from '../activities/host.js';
 import type { SourcesToBuild } from '../activities/rebuild.js';
 import type { Question } from '../release/authority.js';
-import { composeOn, control, reimzul, signing, type SignPackagesArgs } from './activities.js';
+import type { ApprovedArgs } from '../rebuild/approved.js';
+import { composeOn, control, reimzul, signing } from './activities.js';
 import { makeTree, resolvePackages, type Committed, type Named, type OnHost } from './build.js';
 import { describeFailure, limited, type Chain } from './chain.js';
 
@@ -57,7 +58,7 @@ export async function composeSigned(
   chain: Chain,
   named: Named,
   prepared: OnHost,
-  approved: Omit<SignPackagesArgs, keyof ArchStepArgs>,
+  approved: Omit<ApprovedArgs, keyof ArchStepArgs>,
 ): Promise<void> {
   const { arch, hostQueue } = prepared;
   const host = composeOn(hostQueue);

@@ -20,7 +20,7 @@ import { control, publish } from './activities.js';
 import { describeFailure, troubleSignal } from './chain.js';
 import type { rollback } from './release.js';
 import {
-  advisories,
+  advisoriesSignal,
   decideSignal,
   decideUpdate,
   goSignal,
@@ -74,7 +74,7 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
   setHandler(promoteSignal, (request) => decisions.promote(request).then(nothing, nothing));
   setHandler(decideSignal, (request) => decisions.decide(request).then(nothing, nothing));
   setHandler(promotionChanged, (change, turn) => entity.promotionChanged(change, turn));
-  setHandler(advisories, (found) => decisions.cases.found(found).then(nothing, nothing));
+  setHandler(advisoriesSignal, (found) => decisions.cases.found(found).then(nothing, nothing));
   setHandler(caseChanged, (change, turn) => entity.caseChanged(change, turn));
   setHandler(releaseDone, (done) => entity.released(done));
   setHandler(rollbackEnded, (end) => entity.rollbackEnded(end));
