@@ -187,7 +187,10 @@ async function ask<Schema extends z.ZodType>(
   step: Step,
   input: ComposeInput,
   schema: Schema,
-  request: { readonly action: 'resolve' | 'download' | 'sources' | 'versions'; readonly [key: string]: unknown },
+  request: {
+    readonly action: 'resolve' | 'download' | 'sources' | 'versions';
+    readonly [key: string]: unknown;
+  },
 ): Promise<z.infer<Schema>> {
   const persistdir = join(input.work, 'dnf');
   const cachedir = await metadataCache(input);
