@@ -1,5 +1,6 @@
 /** The look for advisories, with repos as createrepo_c makes them, and what they do to it that are broken or hostile. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import type { Considered } from '../../src/domain/security.js';
@@ -285,8 +286,8 @@ describe('a look for advisories', function () {
     it('goes on when it unpacks to more than there may be', async () => {
       const bad = await w.repo('bad', fix);
       const folder = w.s.at('www/bad/repodata');
-      const block = Buffer.alloc(2 ** 20, ' ');
-      const bomb = gzipSync(Buffer.concat([Buffer.from('<updates>'), ...Array<Buffer>(520).fill(block)]));
+      const member = gzipSync(Buffer.alloc(20 * 2 ** 20, ' '));
+      const bomb = Buffer.concat([gzipSync('<updates>'), ...Array<Buffer>(26).fill(member)]);
       await w.s.step.run(['modifyrepo_c', '--remove', 'updateinfo', folder]);
       await writeFile(w.s.at('bomb.xml.gz'), bomb);
       await w.s.step.run([
@@ -347,6 +348,27 @@ describe('a look for advisories', function () {
       assert.match(title, /^one two xxx/);
       assert.equal(title.length, 300);
     });
+  });
+
+  it('reads updateinfo in zstd, as newer versions of createrepo_c pack it', async () => {
+    await w.release({ bash: '5.1-1.x86_64' });
+    const base = await w.repo('base', [{ id: 'OLD', fixes: [['bash', '6-1']] }]);
+    const text = Buffer.from(updateinfo([{ id: 'A', fixes: [['bash', '6-1']] }]));
+    // One block that is stored as it is: magic, frame header with the size, block header.
+    const header = Buffer.alloc(12);
+    header.writeUInt32BE(0x28b52ffd, 0);
+    header.writeUInt8(0xa0, 4);
+    header.writeUInt32LE(text.length, 5);
+    header.writeUIntLE((text.length << 3) | 1, 9, 3);
+    const packed = Buffer.concat([header, text]);
+    const digest = createHash('sha256').update(packed).digest('hex');
+    const folder = w.s.at('www/base/repodata');
+    await writeFile(`${folder}/updateinfo.xml.zst`, packed);
+    const data = `<data type="updateinfo"><checksum type="sha256">${digest}</checksum><location href="repodata/updateinfo.xml.zst"/><timestamp>1</timestamp><size>${packed.length}</size></data>`;
+    const repomd = await readFile(`${folder}/repomd.xml`, 'utf8');
+    await writeFile(`${folder}/repomd.xml`, repomd.replace(/<data type="updateinfo">.*?<\/data>/s, data));
+    await w.declare({ base });
+    assert.deepEqual([(await w.judge()).found, (await w.judge()).failed], [['A'], []]);
   });
 
   for (const type of ['gz', 'xz', 'bz2'])
