@@ -105,9 +105,10 @@ export const watchActivities = (host: Host) => {
 
     /** The same of a run whose packages are resolved. */
     lackingInRun: asStep(host, async (step, args: ArchStepArgs): Promise<readonly Lack[]> => {
+      const fixes = await releasedFixes(store, args.stream);
+      if (fixes.length === 0) return [];
       const file = join(store.archDir(args, args.arch), 'lockfile.json');
-      const sets = { [args.arch]: await needJson(file, lockfile) };
-      return lackingIn(step, await releasedFixes(store, args.stream), sets);
+      return lackingIn(step, fixes, { [args.arch]: await needJson(file, lockfile) });
     }),
 
     /** Remembers what a security release has brought: the packages in which it differs from the release that it was made from. Idempotent. */

@@ -203,7 +203,7 @@ export const failureKinds = {
     'package',
     false,
     'Advisories of a repo or file are malformed, truncated, too large or hostile.',
-    'Nothing was taken from that source; the others count. Mend it, or tell its owner.',
+    'What the message names was not taken in; all other advisories count. Mend it, or tell its owner.',
   ),
   BuildDamaged: kind(
     'decision',

@@ -51,7 +51,9 @@ export async function readAdvisories(
       const [code, text] =
         error instanceof Failure ? [error.code, error.message] : ['AdvisoryInvalid', String(error)];
       // The source is named already.
-      failed.add(`${source}: ${code}: ${oneLine(text.replace(`${place}: `, ''))}`);
+      failed.add(
+        `${source}: ${code}: ${oneLine(text.startsWith(`${place}: `) ? text.slice(place.length + 2) : text)}`,
+      );
     }
   };
   const readRepo = async (repo: RepoInput, arch: Architecture) => {

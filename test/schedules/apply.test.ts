@@ -19,6 +19,7 @@ describe('treeline apply', function () {
         approvers: [{ name: 'Ada', key: 'ada.asc' }],
         approvals: { promote: 1 },
         cadence: { anchor: '2026-11-24' },
+        security: { watch: '15m' },
       },
     });
     await instance.declare('two', {
@@ -44,7 +45,8 @@ describe('treeline apply', function () {
       undefined,
       'a dry run changes nothing',
     );
-    assert.match(await apply(), /Applied 4 changes/);
+    assert.match(await apply('--dry-run'), /create watch\/one\n\s+cron: none → \*\/15 \* \* \* \*/);
+    assert.match(await apply(), /Applied 5 changes/);
     assert.match(await apply(), /Nothing to change/);
     const one = await describeSchedule(await instance.client(), 'one');
     assert.equal(one?.policies.overlap, ScheduleOverlapPolicy.SKIP);
@@ -72,9 +74,20 @@ describe('treeline apply', function () {
         ['stream/one', 'none'],
         ['nightly/one', 'none'],
         ['candidate/one', 'none'],
+        ['watch/one', 'none'],
         ['nightly/two', 'none'],
       ],
     );
+  });
+
+  it('looks for advisories as often as the stream says', async () => {
+    const client = await instance.client();
+    const watch = await describeSchedule(client, 'one', 'watch');
+    assert.deepEqual(watch?.spec.calendars?.[0]?.minute, [{ start: 0, end: 59, step: 15 }]);
+    assert.equal(watch.policies.overlap, ScheduleOverlapPolicy.SKIP);
+    assert.equal(watch.action.workflowType, 'securityWatch');
+    assert.deepEqual(watch.action.args, [{ stream: 'one' }]);
+    assert.equal(await describeSchedule(client, 'two', 'watch'), undefined);
   });
 
   it('says when the next nightly is', async () => {
@@ -107,7 +120,7 @@ describe('treeline apply', function () {
   it('removes schedules of streams that are gone or have none any more', async () => {
     await rm(join(instance.settings.streams, 'two'), { recursive: true });
     await instance.edit('one', 'stream.yaml', (text) =>
-      text.replace(/schedule:\n(?: .*\n)*/, '').replace(/ {2}cadence:\n {4}.*\n/, ''),
+      text.replace(/schedule:\n(?: .*\n)*/, '').replace(/ {2}(cadence|security):\n {4}.*\n/g, ''),
     );
     const client = await instance.client();
     // The list of schedules is eventually consistent.
@@ -119,6 +132,7 @@ describe('treeline apply', function () {
     const shown = await apply();
     assert.match(shown, /remove nightly\/one/);
     assert.match(shown, /remove candidate\/one/);
+    assert.match(shown, /remove watch\/one/);
     assert.match(shown, /remove nightly\/two\n\s+the stream is gone/);
     assert.equal(await describeSchedule(client, 'one'), undefined);
     assert.equal(await describeSchedule(client, 'one', 'candidate'), undefined);
