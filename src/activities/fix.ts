@@ -16,7 +16,8 @@ import { lockfileOfRun } from '../rebuild/accepted.js';
 import { needRebuild, ownRepos } from '../rebuild/collect.js';
 import { fixFile, fixRecord, fixRepos, type FixRecord } from '../rebuild/fix-run.js';
 import { collectGiven, givenPlan, putPlanned } from '../rebuild/fix-sources.js';
-import { planCase } from '../rebuild/plan-fix.js';
+import type { PlannedSource } from '../rebuild/plan.js';
+import { planCase, withoutLeftOut } from '../rebuild/plan-fix.js';
 import { releasePlace } from '../publish/repo.js';
 import { findReleased } from '../release/released.js';
 import { exists, needJson, readJson, writeJson, type Run } from '../store/store.js';
@@ -144,7 +145,17 @@ export const fixActivities = (host: Host) => {
         const on = { ...args, stream };
         const run = await needJson(file(args, args.arch, 'accepted-run.json'), acceptedRun);
         const given = await givenPlan(store, on, args.srpms ?? {});
-        const plan = await planCase(step, host, on, { fix, run, given, fixes: args.fixes });
+        let plan = await planCase(step, host, on, { fix, run, given, fixes: args.fixes });
+        let sources: readonly PlannedSource[] = [];
+        if (fix.rebuilds) {
+          sources = await putPlanned(step, store, on, { run, given, ...plan });
+          const folders = ['packages', 'accepted-packages'].map((name) => file(args, args.arch, name));
+          const whole = plan.locked;
+          plan = await withoutLeftOut(step, on, plan, folders);
+          for (const [name, { evra }] of Object.entries(whole.packages))
+            if (plan.gone.includes(name))
+              await rm(join(file(args, args.arch, 'packages'), `${name}-${evra}.rpm`), { force: true });
+        }
         const { locked, gone, packages } = plan;
         const pin = Object.fromEntries(
           Object.entries(plan.changed.packages).map(([name, { evra }]) => [name, evra]),
@@ -152,12 +163,13 @@ export const fixActivities = (host: Host) => {
         const changes: ReworkChanges = { pin, drop: [...gone], files: 'accepted' };
         await writeJson(file(args, args.arch, 'accepted.json'), locked);
         await writeJson(file(args, args.arch, 'changes.json'), changes);
-        const put = fix.rebuilds
-          ? await putPlanned(step, store, on, { run, given, ...plan })
-          : { sources: [], accepted: Object.keys(locked.packages).length - packages.length };
-        await writeJson(file(args, args.arch, 'plan.json'), { sources: put.sources });
+        await writeJson(file(args, args.arch, 'plan.json'), { sources });
+        const remade = sources.reduce((sum, source) => sum + source.packages.length, 0);
+        const accepted = fix.rebuilds
+          ? Object.keys(locked.packages).length - remade
+          : Object.keys(locked.packages).length - Object.keys(pin).length;
         const limit = stream.release?.rebuild?.reimzul.limit ?? 1;
-        return { ...put, limit, changes, packages };
+        return { sources, accepted, limit, changes, packages };
       },
     ),
 

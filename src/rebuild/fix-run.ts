@@ -38,9 +38,10 @@ export const readFix = (store: Store, run: Run): Promise<FixRecord | undefined> 
 export const fixRepos = ({ repos }: Pick<Stream, 'repos'>, rebuilds: boolean): Stream['repos'] =>
   rebuilds ? repos.map((repo) => ({ ...repo, id: `now:${repo.id}` })) : repos;
 
-/** Id of the repo of what given source RPMs were rebuilt to: unsigned, and known by digest. */
+/** Id of the repo of what given source RPMs were rebuilt to. */
 export const givenId = 'given:srpms';
 
-export const givenRepo = (folder: string): RepoInput => ({
-  ...{ id: givenId, baseurl: `file://${folder}`, gpgKeys: [], metadataSigned: false },
+/** A folder of this run's: unsigned, and known by digests. */
+export const localRepo = (id: string, folder: string): RepoInput => ({
+  ...{ id, baseurl: `file://${folder}`, gpgKeys: [], metadataSigned: false },
 });

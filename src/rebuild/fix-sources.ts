@@ -148,7 +148,7 @@ export async function putPlanned(
     readonly changed: Lockfile;
     readonly input: ComposeInput;
   },
-): Promise<{ sources: PlannedSource[]; accepted: number }> {
+): Promise<PlannedSource[]> {
   const { run, given, locked, changed, input } = of;
   const rebuild = needRebuild(on.stream);
   const fetched = Object.entries(changed.packages).filter(([, { repo }]) => repo !== givenId);
@@ -168,6 +168,6 @@ export async function putPlanned(
     if (one.repo !== givenId) return join(packagesDir(input), `${name}.rpm`);
     return given.rpms.find((rpm) => rpm.name === name)?.path ?? '';
   };
-  const accepted = await putPackages(folderOf(store, on), locked, sources, path);
-  return { sources, accepted };
+  await putPackages(folderOf(store, on), locked, sources, path);
+  return sources;
 }

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import type { ComposeInput } from '../composers/composer.js';
-import { planFixes } from '../composers/dnf/packages.js';
+import { planFixes, resolveWanted } from '../composers/dnf/packages.js';
 import { readTreefile } from '../composers/dnf/treefile.js';
 import { Failure } from '../domain/failures.js';
 import type { Lockfile } from '../domain/lockfile.js';
@@ -11,11 +11,13 @@ import type { AcceptedRun } from '../domain/rebuild-packages.js';
 import type { Fix, PlannedChange } from '../domain/security.js';
 import { baseOf } from '../domain/stream.js';
 import { checkoutCommand } from '../rpm/difference.js';
+import { indexRepo } from '../rpm/index-repo.js';
 import type { Step } from '../steps/step.js';
 import { comparedVersions, lockfileOfRun } from './accepted.js';
-import { inputFor, type On } from './collect.js';
-import { givenId, givenRepo, type FixRecord } from './fix-run.js';
+import { fill, inputFor, type On } from './collect.js';
+import { givenId, localRepo, type FixRecord } from './fix-run.js';
 import { givenFolder, type Given } from './fix-sources.js';
+import { rpmsOf } from './sign-rpms.js';
 
 export interface CasePlan {
   /** The whole set. */
@@ -55,8 +57,13 @@ export async function planCase(
     .filter(({ id }) => chosen.length === 0 || chosen.includes(id.replace(/^now:/, '')))
     .map((repo) => ({ ...repo, baseurl: repo.baseurl.replaceAll('$basearch', arch) }));
   const input = await inputFor(store, on, repos, 'fix', baseOf(stream.name));
+  // Of metadata of its own: the folder is this run's.
   const all = isGiven
-    ? { ...input, repos: [...repos, givenRepo(await givenFolder(step, input, given))] }
+    ? {
+        ...input,
+        cache: join(input.work, 'cache'),
+        repos: [...repos, localRepo(givenId, await givenFolder(step, input, given))],
+      }
     : input;
 
   const database = join(input.work, 'rpmdb');
@@ -84,6 +91,50 @@ export async function planCase(
   return { locked, changed, gone, packages: changesOf(base, plan), input };
 }
 
+/**
+ * The plan without what a fix does without, and nothing else asks for: the compose depsolves the treefile from the planned packages, and would
+ * leave it out. `folders`: where their RPMs are. rpm-ostree's own reading of its treefile comes too late for that.
+ */
+export async function withoutLeftOut(
+  step: Step,
+  { stream, arch }: On,
+  plan: CasePlan,
+  folders: readonly string[],
+): Promise<CasePlan> {
+  if (stream.composer !== 'dnf') return plan;
+  const work = join(plan.input.work, 'whole');
+  const files = (
+    await Promise.all(
+      folders.map(async (folder) =>
+        (await rpmsOf(folder)).map((name) => [join(folder, name), name] as const),
+      ),
+    )
+  ).flat();
+  const folder = join(work, 'packages');
+  await fill(folder, files);
+  await indexRepo(step, folder);
+  const repos = [localRepo('planned', folder)];
+  const { packages, excludePackages: exclude } = await readTreefile(stream.treefile, arch);
+  const input = { ...plan.input, work, cache: join(work, 'cache'), repos };
+  const found = await resolveWanted(step, input, { repos, packages, exclude });
+  const left = Object.keys(plan.locked.packages).filter((name) => !Object.hasOwn(found.packages, name));
+  const lost = left.filter((name) => Object.hasOwn(plan.changed.packages, name));
+  if (lost.length > 0)
+    throw new Failure('DepsolveFailed', `planned, but the tree asks for it no more: ${lost.join(', ')}`);
+  const kept = Object.entries(plan.locked.packages).filter(([name]) => !left.includes(name));
+  const going = left.map((name) => goes(name, plan.locked.packages[name]?.evra ?? null));
+  return {
+    ...plan,
+    locked: { ...plan.locked, packages: Object.fromEntries(kept) },
+    gone: [...plan.gone, ...left].sort(),
+    packages: sorted([...plan.packages, ...going]),
+  };
+}
+
+const goes = (name: string, from: string | null): PlannedChange => ({ name, from, to: null, why: 'needed' });
+const sorted = (changes: readonly PlannedChange[]): PlannedChange[] =>
+  [...changes].sort((a, b) => (a.why === b.why ? (a.name < b.name ? -1 : 1) : a.why === 'fix' ? -1 : 1));
+
 function changesOf(
   base: Lockfile,
   { changed, gone, fixes }: { changed: Lockfile; gone: readonly string[]; fixes: readonly string[] },
@@ -93,8 +144,5 @@ function changesOf(
     const why = fixes.includes(name) ? 'fix' : 'needed';
     return { name, from: from(name), to: evra, why };
   });
-  const going = gone.map((name): PlannedChange => ({ name, from: from(name), to: null, why: 'needed' }));
-  return [...changes, ...going].sort((a, b) =>
-    a.why === b.why ? (a.name < b.name ? -1 : 1) : a.why === 'fix' ? -1 : 1,
-  );
+  return sorted([...changes, ...gone.map((name) => goes(name, from(name)))]);
 }

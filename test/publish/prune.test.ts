@@ -1,9 +1,12 @@
 /** Retention: what is removed from the target and the store, also when a try breaks off. */
 import assert from 'node:assert/strict';
 import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pruneBuilds, publishIndex, readIndex } from '../../src/publish/build-index.js';
 import { buildIndex, emptyIndex } from '../../src/domain/metadata.js';
 import type { Promotion } from '../../src/domain/promotion.js';
+import type { SecurityCase } from '../../src/domain/security.js';
+import { fixFile } from '../../src/rebuild/fix-run.js';
 import { recalledView, saveView } from '../../src/release/release-index.js';
 import { exists, needJson, writeJson } from '../../src/store/store.js';
 import { Tiny } from './tiny.js';
@@ -59,6 +62,53 @@ describe('retention', function () {
     );
     assert.equal(await exists(tiny.target('builds', old)), true);
     assert.ok((await readdir(tiny.s.at('store/tiny/runs'))).includes(`run-of-${old}`));
+  });
+
+  it('keeps the release of now, which security releases are made from, and what an open case has made', async () => {
+    const [, , ours = '', , released = ''] = ids;
+    const commits = [{ architecture: 'x86_64' as const, checksum: 'ab'.repeat(32) }];
+    const treeline = { released: '2026-11-23T10:00:00Z', ref: 'x', page: 'x', former: null, approvers: [] };
+    const index = {
+      stream: 'tiny',
+      metadata: { 'last-modified': '' },
+      releases: [{ version: released, metadata: 'x', commits, treeline }],
+    };
+    await writeJson(join(tiny.host.store.releasePublished('tiny'), 'releases.json'), index);
+    const opened = {
+      id: '20261123-1',
+      phase: 'ready',
+      openedBy: 'watch',
+      advisories: [],
+      fixes: [],
+    } as const;
+    const more = { embargoed: false, attempt: 1, approvals: [], needed: 1, missing: [] };
+    const one: SecurityCase = {
+      ...opened,
+      ...more,
+      build: ours,
+      times: { detected: '2026-11-23T10:00:00Z' },
+    };
+    const waiting: SecurityCase = { ...one, id: '20261123-2', phase: 'waiting', build: undefined };
+    const ended: SecurityCase = { ...waiting, id: '20261123-3', phase: 'dismissed' };
+    for (const about of [waiting, ended]) {
+      const run = { stream: 'tiny', run: `of-${about.id}` };
+      await writeJson(fixFile(tiny.host.store, run), {
+        ...{ case: about.id, base: released, attempt: 1, rebuilds: false, repos: [] },
+      });
+      await utimes(tiny.host.store.runDir(run), new Date(0), new Date(0));
+    }
+    const view = recalledView('tiny', undefined, index);
+    await saveView(tiny.host.store, { ...view, security: [one, waiting, ended] });
+    assert.deepEqual((await prune()).builds, ids.slice(3, 4));
+    assert.equal(await exists(tiny.target('builds', released)), true);
+    const runs = await readdir(tiny.s.at('store/tiny/runs'));
+    assert.ok(runs.includes(`run-of-${released}`) && runs.includes(`run-of-${ours}`));
+    assert.ok(runs.includes('of-20261123-2') && !runs.includes('of-20261123-3'));
+    // The case has ended, and another release is the one of now.
+    const other = { ...index, releases: [{ ...index.releases[0], version: ids[0] }] };
+    await writeJson(join(tiny.host.store.releasePublished('tiny'), 'releases.json'), other);
+    await saveView(tiny.host.store, { ...view, security: [ended] });
+    assert.deepEqual((await prune()).builds, [ours, released]);
   });
 
   it('removes the oldest builds, leaves a tombstone of each, and nothing else', async () => {

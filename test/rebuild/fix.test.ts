@@ -6,6 +6,7 @@ import { composeActivities } from '../../src/activities/compose.js';
 import { equivalenceActivities } from '../../src/activities/equivalence.js';
 import { fixActivities, type PlannedFix } from '../../src/activities/fix.js';
 import { frozenStream } from '../../src/activities/host.js';
+import { rebuildActivities } from '../../src/activities/rebuild.js';
 import { signPackagesActivities } from '../../src/activities/sign-packages.js';
 import { sha256, signActivities } from '../../src/activities/sign.js';
 import { equivalence } from '../../src/domain/equivalence.js';
@@ -161,22 +162,30 @@ describe('the build of a security case', function () {
       ]);
     });
 
-    it('a package that is added, and one that is obsoleted: both are named', async () => {
-      const fresh = foo('6.el7', 'quux');
-      await f.offer([
-        { ...fresh, preamble: `${fresh.preamble ?? ''}\nObsoletes: baz < 2` },
-        { name: 'quux', release: '1.el7' },
-      ]);
+    it('a package that is added, one that is obsoleted, one that nothing asks for any more: all are named', async () => {
+      const quux = { name: 'quux', release: '1.el7', preamble: 'Provides: /bin/sh\nObsoletes: bar < 3' };
+      await f.offer([foo('6.el7', 'quux'), quux]);
       const { changes, packages } = await plan(await begin(), [fixOf('foo', '1-6.el7')]);
       assert.deepEqual(changes, {
         pin: { foo: '1-6.el7.noarch', quux: '1-1.el7.noarch' },
-        drop: ['baz'],
+        drop: ['bar'],
         files: 'accepted',
       });
       assert.deepEqual(packages.slice(1), [
-        { name: 'baz', from: '1-1.el7.noarch', to: null, why: 'needed' },
+        { name: 'bar', from: '2-1.el7.noarch', to: null, why: 'needed' },
         { name: 'quux', from: null, to: '1-1.el7.noarch', why: 'needed' },
       ]);
+      await rm(f.s.at('state/www/rpms'), { recursive: true });
+      const { post: _, ...without } = foo('6.el7', 'baz');
+      await f.offer([without]);
+      const of = await begin();
+      const left = await plan(of, [fixOf('foo', '1-6.el7')]);
+      assert.deepEqual(left.changes, { pin: { foo: '1-6.el7.noarch' }, drop: ['bar'], files: 'accepted' });
+      assert.deepEqual(await readdir(of.at('packages')), [
+        'baz-1-1.el7.noarch.rpm',
+        'foo-1-6.el7.noarch.rpm',
+      ]);
+      assert.equal((await lockedOf(of)).packages.bar, undefined);
     });
 
     it('nothing that cannot be installed, and says why', async () => {
@@ -265,6 +274,32 @@ describe('the build of a security case', function () {
       assert.equal(packages.foo.accepted, '1-6.el7.noarch');
       assert.equal(packages.bar?.origin, 'accepted');
       assert.equal(packages.bar.digest, released.locked.packages.bar?.digest);
+      // The compose takes just these.
+      await runActivity(composeActivities(f.host).resolve, args);
+      assert.deepEqual(await runActivity(rebuildActivities(f.host).strict, args), { packages: 3 });
+      await runActivity(composeActivities(f.host).download, args);
+      await assert.doesNotReject(readdir(f.host.store.work(args, 'compose', arch, 'packages')));
+
+      // The next case begins from what this one has released.
+      const index = join(f.host.store.releasePublished('tiny'), 'releases.json');
+      await copyFile(index, f.s.at('kept-index'));
+      try {
+        const next = await f.release({ args, folder: of.folder }, '20261124_01');
+        await rm(f.s.at('state/www/rpms'), { recursive: true });
+        await f.offer([bar('3')]);
+        const second = await begin();
+        const { changes } = await plan(second, [fixOf('bar', '3-1.el7')]);
+        assert.deepEqual(changes.pin, { bar: '3-1.el7.noarch' });
+        const later = argsOf(second, { case: about, base: '20261124_01', changes });
+        const onNext = { ...later, build: '20261124_01', onto: '20261124_01' };
+        const commits = { [arch]: next.commit };
+        await say('ann', onNext, { build: '20261124_01', onto: '20261124_01', commits });
+        assert.deepEqual(await sign(onNext), { rebuilt: 0, accepted: 3, key: f.rpmKey });
+        const { foo: kept } = await needJson(second.at('packages.json'), rebuildPackages);
+        assert.deepEqual(kept, packages.foo);
+      } finally {
+        await copyFile(f.s.at('kept-index'), index);
+      }
     });
 
     it('a case whose base has rebuilt packages that it does not change: these keep signature and record', async () => {

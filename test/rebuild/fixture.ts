@@ -153,7 +153,7 @@ export class Fixture {
       },
     };
     await this.s.write('streams/tiny/stream.yaml', stringify(declared));
-    await this.s.write('streams/tiny/treefile.yaml', 'packages: [foo]\n');
+    await this.s.write('streams/tiny/treefile.yaml', 'packages: [foo, baz]\n');
   }
 
   /** Builds an RPM, or its source RPM, by the real rpmbuild; answers its path. */
