@@ -4,6 +4,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import { dynamicConfig } from '../../src/temporal/dynamic-config.js';
 import { findTemporal } from '../../src/temporal/server.js';
 import { until } from '../support/ports.js';
 
@@ -17,7 +18,7 @@ describe('priority', function () {
     const path = await findTemporal();
     assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
     const environment = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path } },
+      server: { executable: { type: 'existing-path', path }, extraArgs: dynamicConfig },
     });
     const { client, nativeConnection: connection } = environment;
     const done: string[] = [];
