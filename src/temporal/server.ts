@@ -8,6 +8,7 @@ import { Failure } from '../domain/failures.js';
 import type { Settings } from '../settings.js';
 import { findTool } from '../steps/tools.js';
 import { connect } from './connect.js';
+import { dynamicConfig } from './dynamic-config.js';
 import { registerSearchAttributes } from './search-attributes.js';
 
 /** Where `bin/setup` puts the CLI that it builds from `temporal/go.mod`. */
@@ -64,6 +65,7 @@ async function start(settings: Settings): Promise<Server> {
     join(settings.state, 'temporal.db'),
     '--log-level',
     'warn',
+    ...dynamicConfig,
   ];
   // `detached`: Ctrl-C in the terminal must reach this process alone, which then ends the server in order.
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', temporal, ...argv], {

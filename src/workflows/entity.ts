@@ -218,9 +218,10 @@ export class Entity {
   caseChanged(change: SecurityCase, turn?: string): void {
     const known = this.caseOf(change.id);
     if (known && !isOpenCase(known.phase)) return;
+    // Its build is another one perhaps than when it was given its turn.
     const mine = this.#turn !== undefined && this.#turn === turn;
-    if (change.phase !== 'releasing' && (mine || this.#turn === undefined) && known?.build !== undefined)
-      this.#leave(known.build);
+    const left = mine ? this.inWork : this.#turn === undefined ? known?.build : undefined;
+    if (change.phase !== 'releasing' && left != null) this.#leave(left);
     this.setCase({
       ...change,
       advisories: allAdvisories(known?.advisories ?? [], change.advisories),

@@ -70,7 +70,6 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
   setHandler(decisionSignal, (decision) => void decisions.push(decision));
   setHandler(goSignal, (go) => void (inbox.turn = go));
   setHandler(retrySignal, () => void (inbox.retry = true));
-  setHandler(promotionNews, (one) => void news.push(one));
   setHandler(supersededSignal, ({ by }) => void (inbox.superseded = by));
   const running = new RunningAttempts(stream, me.build);
   // Steps that are tried again: nothing to show here, they are small.
@@ -99,6 +98,16 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
         { ...args, step: 'tell-sig', key, event, subject: text, text, build: me.build },
       ])
       .catch(() => undefined);
+
+  // Also while its release runs.
+  let telling = 0;
+  setHandler(promotionNews, async (one) => {
+    news.push(one);
+    telling++;
+    const { event, case: id, text } = one;
+    await tell(event, `${event}-${me.build}-${id}`, `${stream} ${me.build}: ${text}`);
+    telling--;
+  });
 
   let rules: Standing | undefined;
   let doubt: { until: number; note: string } | undefined;
@@ -247,7 +256,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     running.news.length === 0;
   while (isOpen(me.phase)) {
     // Many reminders make a long history.
-    if (workflowInfo().continueAsNewSuggested && quiet())
+    if (workflowInfo().continueAsNewSuggested && quiet() && telling === 0)
       await continueAsNew<typeof promotion>({ stream, promotion: me });
     const decision = decisions.shift();
     if (decision) {
@@ -276,10 +285,8 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     }
     const told = news.shift();
     if (told) {
-      const { case: id, event, text, lacks } = told;
-      const unfixed = [...new Set([...(me.unfixed ?? []), id])];
-      await become({ note: text, ...(lacks ? { unfixed } : {}) });
-      await tell(event, `${event}-${me.build}-${id}`, `${stream} ${me.build}: ${text}`);
+      const unfixed = [...new Set([...(me.unfixed ?? []), told.case])];
+      await become({ note: told.text, ...(told.lacks ? { unfixed } : {}) });
       continue;
     }
     if (inbox.turn) {
@@ -338,6 +345,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     // A retry of what has not failed means nothing.
     if (me.phase !== 'failed') inbox.retry = false;
   }
+  await condition(() => telling === 0);
   return me;
 
   /** Takes in what attempts have told; the SIG is told when it is asked for something. */

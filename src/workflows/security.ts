@@ -210,9 +210,9 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
       if (!(await condition(() => fixes.news.length > 0, lookAfterCancel))) await fixes.look(me.attempt);
   };
 
-  const end = async ({ phase, note }: Pick<SecurityCase, 'phase' | 'note'>): Promise<void> => {
+  const end = async ({ phase, note, heard }: SecurityCase): Promise<void> => {
     await stop(note);
-    await become({ phase, note });
+    await become({ phase, note, heard });
   };
 
   const rebase = (current: string | null) =>
@@ -265,13 +265,12 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
       await continueAsNew<typeof security>({ stream, case: me, fix });
     const decision = decisions.shift();
     if (decision) {
-      const next = decidedCase(me, decision);
-      me = { ...me, heard: decision.approval.nonce };
+      const next = { ...decidedCase(me, decision), heard: decision.approval.nonce };
       if (!isOpenCase(next.phase)) {
         await end(next);
         continue;
       }
-      me = { ...next, heard: me.heard };
+      me = next;
       if (decision.decision === 'accept-fix' && fix === 'differs') await fixes.accept(me.attempt);
       await evaluate();
       continue;

@@ -32,6 +32,7 @@ function goodChain(): { calls: string[]; records: RunRecord[]; script: Script } 
     parent: () => ({ commit: 'a'.repeat(64), version: '20261122_01', inputHash: 'old' }),
     resolve: () => ({ packages: 3, inputHash: 'new' }),
     reserve: () => ({ build: '20261123_01' }),
+    lackingInRun: () => [],
     inputs: () => ({ changed: [] }),
     commit: () => ({ commit: 'b'.repeat(64) }),
     diff: () => ({ changes: 1 }),
@@ -72,6 +73,8 @@ const names = [
   'cleanUp',
   'notify',
   'prune',
+  'lackingInRun',
+  'tellSig',
 ];
 const queues = ['control', 'compose-x86_64', 'compose-x86_64@test', 'images-x86_64', 'signing', 'publish'];
 

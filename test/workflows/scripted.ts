@@ -13,6 +13,15 @@ import type { Standing } from '../../src/activities/decide.js';
 import type { ReleasePlan } from '../../src/activities/release.js';
 import { endOf } from '../../src/activities/view.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type {
+  Affecting,
+  CasePhase,
+  Fix,
+  FixPlan,
+  Lack,
+  ReleasedFix,
+  SecurityCase,
+} from '../../src/domain/security.js';
 import type { Question } from '../../src/release/authority.js';
 import type { RunRecord } from '../../src/domain/run.js';
 import {
@@ -20,6 +29,7 @@ import {
   isFixDecision,
   isRebuildDecision,
   type Decision,
+  type FixRequest,
   type RebuildDecision,
   type Statement,
   type Verified,
@@ -68,6 +78,7 @@ const names = [
   ...['takeFormer', 'rollbackMetadata', 'lookAtCadence', 'rememberTold'],
   ...['rebuildEnd', 'clearTesting', 'beginAttempt', 'compareAttempt', 'testAttempt', 'endAttempt'],
   ...['precheckRelease', 'verifyUndone', 'undoRollback', 'checkMirrors'],
+  ...['findFix', 'lacking', 'lackingNow', 'recordFix', 'planCase', 'beginCase', 'compareCase', 'testCase'],
 ];
 
 interface Options {
@@ -185,7 +196,7 @@ export interface Held {
 }
 
 type Said = Partial<
-  Pick<Statement, 'onto' | 'commits' | 'reason' | 'attempt' | 'signed' | 'reuse' | 'changes'>
+  Omit<Statement, 'treeline-statement' | 'stream' | 'decision' | 'build' | 'time' | 'nonce'>
 >;
 
 export class World {
@@ -211,7 +222,10 @@ export class World {
     hold: false,
     mode: 'copy' as NonNullable<Standing['mode']>,
     decisionRemindEvery: 3600,
+    security: { group: ['alice', 'bob'], remindEvery: 3600, join: 0 },
   };
+  /** What security releases have brought, oldest first: `recordFix`. */
+  readonly fixed: ReleasedFix[] = [];
   /** Steps that do something else than well. */
   steps: Steps = {};
   saved: StreamView | undefined;
@@ -419,6 +433,50 @@ export class World {
     return (await this.view()).history.flatMap(({ refused }) => refused ?? []);
   }
 
+  // Security cases.
+
+  /** What the watch has found. */
+  advisories = (...ids: string[]) =>
+    this.entity.signal('advisories', { found: ids.map((id) => affecting(id)) });
+  async case(id: string): Promise<SecurityCase | undefined> {
+    return (await this.view()).security?.find((one) => one.id === id);
+  }
+  /** The only case, or the newest, is in this phase. */
+  async caseIs(phase: CasePhase, where: (one: SecurityCase) => boolean = () => true): Promise<SecurityCase> {
+    let now: SecurityCase | undefined;
+    return until(`a case is ${phase}`, 60, async () => {
+      now = (await this.view()).security?.find((one) => one.phase === phase && where(one));
+      return now;
+    }).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}: ${JSON.stringify(await this.view())}`);
+    });
+  }
+  /** A word on a case, as the command line would say it. */
+  async sayOf(
+    decision: 'approve-fix' | 'accept-fix' | 'dismiss-fix' | 'withdraw',
+    { id, plan, buildCommits = {}, srpms }: SecurityCase,
+    by: string,
+    said: Said = {},
+  ): Promise<Answer> {
+    const base = plan?.base ?? (await this.view()).current ?? '';
+    return this.decide(decision, base, by, {
+      ...{ case: id, onto: base },
+      ...(decision === 'approve-fix' ? { commits: plan?.commits ?? {}, changes: plan?.changes, srpms } : {}),
+      ...(decision === 'accept-fix' ? { commits: buildCommits } : {}),
+      ...said,
+    });
+  }
+  /** Packages that are fixed in a build, by its id. */
+  readonly builtWith = new Map<string, string[]>();
+  has = (build: string, name: string): boolean => this.builtWith.get(build)?.includes(name) === true;
+  /** Released fixes that a build lacks. */
+  lacks = (build: string): Lack[] =>
+    this.fixed.flatMap(({ case: id, advisories, packages }) => {
+      const names = Object.keys(packages).filter((name) => !this.has(build, name));
+      const lacking = names.map((name) => ({ name, is: '1-1', fixed: packages[name] ?? '' }));
+      return lacking.length > 0 ? [{ case: id, advisories, packages: lacking }] : [];
+    });
+
   // What the steps do.
 
   /** The step fails so often with this code; retryable ones are tried again after 5 s. */
@@ -485,19 +543,26 @@ export class World {
       this.#said.push(said);
       return { statement: said, approver: said.by, fingerprint: fingerprintOf(said.by) };
     },
-    standing: ({ nonces }): Standing => ({
-      standing: (nonces as string[]).filter((nonce) =>
-        this.approvers.includes(this.#signers.get(nonce) ?? ''),
-      ),
-      approvers: this.approvers.map((name) => ({ name, fingerprint: fingerprintOf(name) })),
-      ...this.rules,
-    }),
+    standing: ({ nonces }): Standing => {
+      const approvers = this.approvers.map((name) => ({ name, fingerprint: fingerprintOf(name) }));
+      const { group, ...security } = this.rules.security;
+      return {
+        standing: (nonces as string[]).filter((nonce) =>
+          this.approvers.includes(this.#signers.get(nonce) ?? ''),
+        ),
+        ...this.rules,
+        approvers,
+        security: { ...security, approvers: approvers.filter(({ name }) => group.includes(name)) },
+      };
+    },
     // As src/release/authority.ts: each approver's last word counts.
     authorize: (question) => {
-      const { decision, build, onto, attempt } = question as unknown as Question;
+      const { decision, build, onto, attempt, case: about } = question as unknown as Question;
       const last = new Map<string, Verified['statement']>();
       for (const said of this.#said) {
         if (said.build !== build || !this.approvers.includes(said.by)) continue;
+        if (said.case !== about || (isFixDecision(decision) && !this.rules.security.group.includes(said.by)))
+          continue;
         const promotes = ['promote', 'approve', 'reject', 'withdraw'].includes(said.decision);
         const matters = isRebuildDecision(decision)
           ? said.attempt === attempt &&
@@ -506,19 +571,54 @@ export class World {
               (isRebuildDecision(said.decision) && contradicts(said.decision, decision)))
           : decision === 'promote'
             ? promotes && said.attempt === undefined
-            : said.decision === decision;
+            : said.decision === decision || (isFixDecision(decision) && said.decision === 'withdraw');
         if (matters) last.set(said.by, said);
       }
       const approvers = [...last].filter(
         ([, said]) =>
           (decision === 'promote' ? ['promote', 'approve'] : [decision]).includes(said.decision) &&
-          (['announce', 'accept', 'redo', 'rework', 'abandon'].includes(decision) || said.onto === onto) &&
+          (['announce', 'accept', 'redo', 'rework', 'abandon', 'accept-fix'].includes(decision) ||
+            said.onto === onto) &&
+          (decision !== 'promote' ||
+            this.lacks(build).every((lack) => said.unfixed?.includes(lack.case) === true)) &&
           (said.decision !== 'promote' || this.rules.proposerCounts),
       );
       const needed = this.rules.approvals[isFixDecision(decision) ? 'fix' : decision];
       if (approvers.length < needed)
         throw ApplicationFailure.nonRetryable(`${approvers.length} of ${needed}`, 'StatementRefused');
       return { approvers: approvers.map(([by]) => by) };
+    },
+    findFix: ({ request }) => {
+      const { advisories, packages } = request as FixRequest;
+      return {
+        affecting: advisories.map((id) => affecting(id)),
+        fixes: packages.map((name) => ({ name, evr: '9-1', advisories: [] })),
+      };
+    },
+    lacking: ({ build }) => this.lacks(String(build)),
+    lackingNow: async ({ fixes }) => {
+      const { current } = await this.view();
+      return (fixes as Fix[]).filter(({ name }) => !this.has(current ?? '', name));
+    },
+    recordFix: ({ case: id, advisories, cves, build }) => {
+      const { fixes = [] } = this.saved?.security?.find((one) => one.id === id) ?? {};
+      this.fixed.push({
+        ...{ case: String(id), advisories: advisories as string[], cves: cves as string[] },
+        ...{ build: String(build), packages: Object.fromEntries(fixes.map(({ name, evr }) => [name, evr])) },
+      });
+    },
+    planCase: async ({ fixes }): Promise<FixPlan> => {
+      const { current } = await this.view();
+      const base = current ?? assert.fail('nothing is released');
+      return planFor(base, fixes as Fix[]);
+    },
+    beginCase: ({ case: id, attempt, fixes }) => {
+      const build = fixedBuild(String(id), Number(attempt));
+      this.builtWith.set(
+        build,
+        (fixes as Fix[]).map(({ name }) => name),
+      );
+      return { build, commits: commitsOf(build) };
     },
     beginAttempt: ({ build, attempt }) => {
       const signed = signedOf(String(build), Number(attempt));
@@ -557,6 +657,25 @@ export class World {
 }
 
 const ignore = () => undefined;
+/** An advisory that asks for a newer package of its name in lower case. */
+export const affecting = (id: string): Affecting => ({
+  advisory: {
+    ...{ id, title: `Fix for ${id}`, severity: 'important', cves: [`CVE-${id}`] },
+    ...{ issued: '2026-11-01T00:00:00Z', source: 'repo' },
+  },
+  fixes: [{ name: id.toLowerCase(), evr: '2-1', advisories: [id] }],
+});
+export const planFor = (base: string, fixes: readonly Fix[]): FixPlan => ({
+  ...{ base, commits: commitsOf(base) },
+  changes: {
+    pin: Object.fromEntries(fixes.map(({ name, evr }) => [name, `${evr}.noarch`])),
+    ...{ drop: [], files: 'accepted' },
+  },
+  packages: fixes.map(({ name, evr }) => ({ name, from: '1-1.noarch', to: `${evr}.noarch`, why: 'fix' })),
+});
+/** The build that an attempt at a case makes. */
+export const fixedBuild = (id: string, attempt: number) =>
+  `${id.slice(0, 8)}_${String(Number(id.slice(9)) * 10 + attempt).padStart(2, '0')}`;
 /** The signed build that an attempt makes. */
 export const signedOf = (build: string, attempt: number) =>
   build.replace(/_\d\d$/, `_${String(50 + attempt)}`);
