@@ -49,6 +49,15 @@ export const candidateActivities = (host: Host) => {
       return { ...found, tell: news };
     }),
 
+    /** Which of these the SIG was not told yet. */
+    untold: asStep(
+      host,
+      async (_step, { stream, keys }: StepArgs & { keys: readonly string[] }): Promise<string[]> => {
+        const told = await readTold(stream);
+        return keys.filter((key) => !Object.hasOwn(told, key));
+      },
+    ),
+
     /** Keeps what the SIG was told, so that it is not told again. Idempotent. */
     rememberTold: asStep(
       host,

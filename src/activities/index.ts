@@ -15,6 +15,7 @@ import { releaseActivities } from './release.js';
 import { signPackagesActivities } from './sign-packages.js';
 import { signActivities } from './sign.js';
 import { signedReleaseActivities } from './signed-release.js';
+import { watchActivities } from './watch.js';
 import { viewActivities } from './view.js';
 
 /** The activities of each role. A role is a task queue; compose and images have one per architecture. */
@@ -25,6 +26,7 @@ export const activitiesOf = {
     ...decideActivities(host),
     ...viewActivities(host),
     ...candidateActivities(host),
+    ...watchActivities(host),
     loadSigned: rebuildActivities(host).loadSigned,
   }),
   compose: (host: Host) => ({

@@ -5,12 +5,13 @@ import { releasedAs, type Attempt, type Promotion } from '../domain/promotion.js
 import type { RebuildDecision, ReworkChanges } from '../domain/statement.js';
 import { equivalence } from '../domain/equivalence.js';
 import { signedName, type Architecture, type Stream } from '../domain/stream.js';
+import { lockfileOf } from '../release/lockfiles.js';
 import { readJson, type Store } from '../store/store.js';
 import { findBuild } from './builds.js';
 import { unfixedOf, type Choice } from './decision.js';
 import { CliError, clean, exitCodes, paint, printTable } from './output.js';
 import { changedPackages, showImages, showPackages } from './preview.js';
-import { commitsOf, lockfileOf, type Known } from './releases.js';
+import { commitsOf, type Known } from './releases.js';
 
 export interface RebuildOptions {
   readonly reuse: boolean;

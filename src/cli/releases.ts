@@ -1,12 +1,9 @@
 /** What the command line knows of releases: from the stream workflow if it answers, else from the build store. */
 import type { Client } from '@temporalio/client';
-import { join } from 'node:path';
-import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import type { Promotion, Released } from '../domain/promotion.js';
 import type { SecurityCase } from '../domain/security.js';
 import { readView, releasedOf, storedReleases } from '../release/release-index.js';
-import { signedName } from '../domain/stream.js';
-import { readJson, type Store } from '../store/store.js';
+import type { Store } from '../store/store.js';
 import { findBuild } from './builds.js';
 import { needView } from './entity.js';
 import { CliError, exitCodes } from './output.js';
@@ -60,20 +57,4 @@ export async function commitsOf(
   if (metas.length === 0)
     throw new CliError(`${stream} ${build}: its files are gone from the build store`, exitCodes.notFound);
   return Object.fromEntries(metas.map((meta) => [meta.architecture, meta['ostree-commit']]));
-}
-
-/** Packages of a build: as kept for a release, else as its run left them. */
-export async function lockfileOf(
-  store: Store,
-  stream: string,
-  build: string,
-  arch: 'x86_64' | 'aarch64',
-): Promise<Lockfile | undefined> {
-  const kept = await readJson(join(store.releaseDir(stream, build), arch, 'lockfile.json'), lockfile);
-  if (kept) return kept;
-  const run = await store.runOf(stream, build);
-  if (run === undefined) return undefined;
-  const of = (line: string) =>
-    readJson(join(store.archDir({ stream: line, run }, arch), 'build', 'lockfile.json'), lockfile);
-  return (await of(stream)) ?? of(signedName(stream));
 }

@@ -27,3 +27,9 @@ export const lockfile = z.object({
   packages: z.record(z.string(), lockedPackage),
 });
 export type Lockfile = z.infer<typeof lockfile>;
+
+/** `[epoch:]version-release.arch` in its two parts. */
+export function splitEvra(evra: string): { evr: string; arch: string } {
+  const dot = evra.lastIndexOf('.');
+  return dot < 0 ? { evr: evra, arch: '' } : { evr: evra.slice(0, dot), arch: evra.slice(dot + 1) };
+}

@@ -18,6 +18,13 @@ export const refTemplate = z.string().regex(/^\w[\w.-]*(\/(\w[\w.-]*|\$\{arch\})
 export const architecture = z.enum(['x86_64', 'aarch64']);
 export type Architecture = z.infer<typeof architecture>;
 
+export const packageName = z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, { error: 'a package name' });
+
+/** Ids end up in file names, pages and mails. */
+export const advisoryId = z
+  .string()
+  .regex(/^[A-Za-z0-9][\w.:+-]{0,99}$/, { error: 'an advisory id such as `CESA-2026:0001`' });
+
 /** Hex sha256: of files and of ostree commits. */
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: 'write 64 hexadecimal digits' });
 

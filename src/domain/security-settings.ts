@@ -1,17 +1,28 @@
 /** The stream file's `release.security`: what is watched for, and who decides about security releases. */
 import { z } from 'zod';
-import { mailbox, plain } from './names.js';
+import { mailbox, packageName, plain } from './names.js';
 import { severities } from './security.js';
 import { duration } from './units.js';
 
-const packageName = z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, { error: 'a package name' });
+/** The cron fields of a watch every so many seconds, at the same distances all day; undefined where there are none. */
+export function watchCron(seconds: number): string | undefined {
+  const [minutes, hours] = [seconds / 60, seconds / 3600];
+  // Not on the hour, when everybody asks.
+  if (hours === 24) return '7 0 * * *';
+  if (Number.isInteger(hours) && 24 % hours === 0) return `7 */${hours} * * *`;
+  return Number.isInteger(minutes) && 60 % minutes === 0 ? `*/${minutes} * * * *` : undefined;
+}
 
 export const securitySettings = z
   .strictObject({
     watch: duration
+      .refine((seconds) => watchCron(seconds) !== undefined, {
+        error:
+          'write minutes that divide an hour or hours that divide a day, such as `5m`, `15m`, `1h` or `6h`',
+      })
       .prefault('1h')
       .describe(
-        'Advisories are looked for this often, in whole minutes up to 1 h or whole hours up to 24 h.',
+        'Advisories are looked for this often: minutes that divide an hour, or hours that divide a day.',
       ),
     severity: z
       .enum(severities)

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { buildId } from './build-id.js';
-import { architecture, name, sha256 } from './names.js';
+import { advisoryId, architecture, name, packageName, sha256 } from './names.js';
 
 /** About a signed rebuild that an accepted build has become. */
 export const rebuildDecisions = ['accept', 'release', 'redo', 'rework', 'abandon'] as const;
@@ -28,8 +28,6 @@ export const isFixDecision = (decision: Decision): decision is FixDecision =>
 export const contradicts = (later: RebuildDecision, earlier: RebuildDecision): boolean =>
   later !== earlier && later !== 'accept' && !(later === 'release' && earlier === 'accept');
 
-const packageName = z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, { error: 'a package name' });
-
 /** How the inputs of a reworked attempt differ from those of the accepted build. */
 export const reworkChanges = z.strictObject({
   /** Package versions to take instead: name to `[epoch:]version-release.arch`, as the stream's repos have them. */
@@ -43,11 +41,6 @@ export const reworkChanges = z.strictObject({
   files: z.enum(['accepted', 'current']),
 });
 export type ReworkChanges = z.infer<typeof reworkChanges>;
-
-/** Ids end up in file names, pages and mails. */
-const advisoryId = z
-  .string()
-  .regex(/^[A-Za-z0-9][\w.:+-]{0,99}$/, { error: 'an advisory id such as `CESA-2026:0001`' });
 
 /** What a person asks a security release for. */
 export const fixRequest = z.strictObject({

@@ -37,12 +37,6 @@ export function groupChanges(diff: readonly PackageChange[]): Record<ChangeKind,
 /** By code unit: the same order on every machine. */
 export const compareNames = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
-/** `[epoch:]version-release.arch` in its two parts. */
-export function splitEvra(evra: string): { evr: string; arch: string } {
-  const dot = evra.lastIndexOf('.');
-  return dot < 0 ? { evr: evra, arch: '' } : { evr: evra.slice(0, dot), arch: evra.slice(dot + 1) };
-}
-
 /** `2026-11-23 02:30 UTC`; a text that is no date stays as it is. */
 export function formatDate(timestamp: string): string {
   const date = new Date(timestamp);

@@ -1,7 +1,7 @@
 /** The package difference of a build, and all of its packages. */
-import type { Lockfile } from '../domain/lockfile.js';
+import { splitEvra, type Lockfile } from '../domain/lockfile.js';
 import type { PackageChange } from '../domain/metadata.js';
-import { changeKinds, compareNames, groupChanges, splitEvra, type Change, type ChangeKind } from './facts.js';
+import { changeKinds, compareNames, groupChanges, type Change, type ChangeKind } from './facts.js';
 import { Columns, Table } from './layout.js';
 
 /** What changed since the parent commit, by kind. */

@@ -1,7 +1,7 @@
 /** Which source packages of an accepted package set are rebuilt, and which packages are taken as they are. Pure. */
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
-import type { Lockfile } from '../domain/lockfile.js';
+import { splitEvra, type Lockfile } from '../domain/lockfile.js';
 import type { RebuildSettings } from '../domain/rebuild-settings.js';
 import type { FoundSources } from '../composers/dnf/packages.js';
 
@@ -33,9 +33,7 @@ export function bySource({ packages }: Lockfile): Map<string, PlannedSource['pac
   const found = new Map<string, PlannedSource['packages']>();
   for (const [name, { evra, sourcerpm }] of Object.entries(packages)) {
     if (sourcerpm === undefined) continue;
-    const dot = evra.lastIndexOf('.');
-    const one = { name, evr: evra.slice(0, dot), arch: evra.slice(dot + 1) };
-    found.set(sourcerpm, [...(found.get(sourcerpm) ?? []), one]);
+    found.set(sourcerpm, [...(found.get(sourcerpm) ?? []), { name, ...splitEvra(evra) }]);
   }
   return found;
 }

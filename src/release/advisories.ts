@@ -1,31 +1,12 @@
 /** The advisories that a release fixes, from the `updateinfo` of the stream's package repos. */
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import type { PackageChange } from '../domain/metadata.js';
-import { releaseNotes, type Advisory } from '../domain/release.js';
+import type { Advisory } from '../domain/release.js';
 import type { Architecture, Stream } from '../domain/stream.js';
-import { packageRoot } from '../settings.js';
-import { anyCode, type Argv, type Step } from '../steps/step.js';
-
-/** Seconds for one repo: metadata of a large one over a slow line. */
-const repoSeconds = 600;
-
-/** Asks for one repo's advisories; see `advisories.py`. */
-export const advisoriesCommand: Argv = [
-  // In the foreground: the process group stays the step's, so that a cancellation reaches it.
-  'timeout',
-  '--foreground',
-  '--kill-after=5',
-  String(repoSeconds),
-  'python3',
-  '-I',
-  join(packageRoot, 'src/release/advisories.py'),
-];
-
-const { advisories } = releaseNotes.shape.architectures.element.shape;
-const answer = z.union([z.object({ advisories }), z.object({ failure: z.string() })]);
+import { versionOrder } from '../rpm/versions.js';
+import { readUpdateinfo, type RepoAdvisory } from '../security/updateinfo.js';
+import type { Step } from '../steps/step.js';
 
 /**
  * The advisories of all repos that `changes` fix: the former version is below the fixed one, the new one is not. A repo without
@@ -34,44 +15,52 @@ const answer = z.union([z.object({ advisories }), z.object({ failure: z.string()
  */
 export async function fixedAdvisories(
   step: Step,
-  stream: Pick<Stream, 'repos' | 'releasever'>,
+  { repos, releasever }: Pick<Stream, 'repos' | 'releasever'>,
   arch: Architecture,
   changes: readonly PackageChange[],
   work: string,
 ): Promise<Advisory[]> {
-  const packages = changes.flatMap(([name, kind, { NewPackage: fresh, PreviousPackage: old }]) =>
-    kind === 2 && fresh && old ? [{ name, arch: fresh[2], old: old[1], new: fresh[1] }] : [],
+  const upgrades = new Map(
+    changes.flatMap(([name, kind, { NewPackage: fresh, PreviousPackage: old }]) =>
+      kind === 2 && fresh && old ? [[name, { arch: fresh[2], old: old[1], new: fresh[1] }]] : [],
+    ),
   );
-  if (packages.length === 0) return [];
-  const found = new Map<string, Advisory>();
-  for (const repo of stream.repos) {
-    await rm(work, { recursive: true, force: true });
-    await mkdir(work, { recursive: true });
-    const folders = { cachedir: work, persistdir: work };
-    const request = { ...folders, releasever: stream.releasever, arch, repos: [repo], packages };
-    const one = await ask(step, request);
-    if ('failure' in one) step.note(`${repo.id}: no advisories from this repo: ${one.failure}`);
-    else for (const entry of one.advisories) found.set(entry.id, merged(found.get(entry.id), entry));
+  if (upgrades.size === 0) return [];
+  const read: RepoAdvisory[] = [];
+  for (const repo of repos) {
+    const question = {
+      repo,
+      releasever,
+      arch,
+      names: [...upgrades.keys()],
+      cache: join(work, 'cache'),
+      work,
+    };
+    try {
+      read.push(...(await readUpdateinfo(step, question)));
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code === 'ToolMissing') throw error;
+      step.note(`${repo.id}: no advisories from this repo: ${error.message}`);
+    }
   }
-  await rm(work, { recursive: true, force: true });
+  const named = read.flatMap((advisory) =>
+    advisory.packages.flatMap(({ name, evr, arch: of }) => {
+      const upgrade = upgrades.get(name);
+      return upgrade?.arch === of ? [{ advisory, name, evr, ...upgrade }] : [];
+    }),
+  );
+  const order = await versionOrder(
+    step,
+    named.flatMap(({ evr, old, new: fresh }) => [old, fresh, evr]),
+  );
+  const found = new Map<string, Advisory>();
+  for (const { advisory, name, evr, old, new: fresh } of named)
+    if (order(old, evr) < 0 && order(fresh, evr) >= 0) {
+      const { id, title, type, severity, references } = advisory;
+      const entry = { id, title, type, ...(severity === undefined ? {} : { severity }), references };
+      // The same advisory may be in two repos, such as one per part of a distribution.
+      const { packages, ...known } = found.get(id) ?? { ...entry, packages: [] };
+      found.set(id, { ...known, packages: [...new Set([...packages, name])].sort() });
+    }
   return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
-
-async function ask(step: Step, request: object): Promise<z.infer<typeof answer>> {
-  const { stdout, stderr, exitCode } = await step.run(advisoriesCommand, {
-    input: JSON.stringify(request),
-    capture: 'all',
-    // 127 says that a program is not there.
-    okCodes: anyCode.filter((code) => code !== 127),
-  });
-  const missing = /No module named '([\w.]+)'/.exec(stderr)?.[1];
-  if (missing !== undefined) throw new Failure('ToolMissing', `python3: no module ${missing}`);
-  if (exitCode === 124) return { failure: `took more than ${repoSeconds} s` };
-  const last = stdout.trimEnd().split('\n').at(-1) ?? '';
-  if (exitCode === 0 && last.startsWith('{')) return answer.parse(JSON.parse(last));
-  return { failure: `the reader ended with exit code ${exitCode}: ${stderr.trim().slice(-300)}` };
-}
-
-/** The same advisory in two repos, such as one per part of a distribution. */
-const merged = (known: Advisory | undefined, entry: Advisory): Advisory =>
-  known ? { ...known, packages: [...new Set([...known.packages, ...entry.packages])].sort() } : entry;

@@ -1,68 +1,19 @@
 /** The list of upstream builds as they really were: a file or URL that the stream file names. Formats: docs/promotion.md. */
-import { createReadStream } from 'node:fs';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
+import { firstIssue, textReader, type ReadText } from '../steps/read-text.js';
 import { numberByDate, type UpstreamBuild, type UpstreamSettings } from '../domain/upstream.js';
 
 /** Getfedora's list of all images ever is about 1 MiB. */
 const maxBytes = 8 * 2 ** 20;
 const maxBuilds = 20_000;
-const timeoutMs = 30_000;
-
-/** Reads a file or an http(s) URL as text. */
-export type ReadList = (path: string) => Promise<string>;
 
 /**
  * The reader that `loadUpstream` is given outside tests: at most 8 MiB, 30 s. Fails with StreamInvalid, or with RepoUnreachable for a
  * URL that does not answer.
  */
-export const listReader =
-  (signal: AbortSignal = new AbortController().signal): ReadList =>
-  async (path) => {
-    const isUrl = /^https?:\/\//.test(path);
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    try {
-      return await readBounded(
-        isUrl ? await fetchBody(path, limited) : createReadStream(path, { signal: limited }),
-        path,
-      );
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof Failure) throw error;
-      const why = limited.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error);
-      throw new Failure(isUrl ? 'RepoUnreachable' : 'StreamInvalid', `${path}: ${why}`);
-    }
-  };
-
-async function fetchBody(url: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-  const response = await fetch(url, { signal });
-  if (response.ok && response.body) return response.body;
-  await response.body?.cancel();
-  // What a server refuses for good is a wrong address in the stream file.
-  const gone = response.status >= 400 && response.status < 500 && ![408, 429].includes(response.status);
-  throw new Failure(gone ? 'StreamInvalid' : 'RepoUnreachable', `${url}: HTTP status ${response.status}`);
-}
-
-async function readBounded(source: AsyncIterable<Uint8Array>, path: string): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of source) {
-    size += chunk.length;
-    if (size > maxBytes)
-      throw new Failure(
-        'StreamInvalid',
-        `${path}: is larger than ${maxBytes / 2 ** 20} MiB: no list of builds`,
-      );
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'no such file';
-  return error.cause instanceof Error ? error.cause.message || error.message : error.message;
-}
+export const listReader = (signal: AbortSignal = new AbortController().signal): ReadText =>
+  textReader({ signal, maxBytes, what: 'list of builds', invalid: 'StreamInvalid' });
 
 /**
  * The upstream builds of `settings.builds`, oldest first; undefined if the stream names no list. Fails with StreamInvalid, naming the
@@ -70,7 +21,7 @@ function reasonOf(error: unknown): string {
  */
 export async function loadUpstream(
   settings: UpstreamSettings,
-  read: ReadList,
+  read: ReadText,
 ): Promise<UpstreamBuild[] | undefined> {
   if (settings.builds === undefined) return undefined;
   const builds = parseList(settings, await read(settings.builds));
@@ -157,8 +108,3 @@ function checkOwn({ skipped }: UpstreamSettings, builds: readonly UpstreamBuild[
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** `3.date: write a date such as …` */
-function firstIssue({ issues: [issue] }: z.ZodError): string {
-  return issue ? `${issue.path.map(String).join('.')}: ${issue.message}` : 'is not as documented';
-}

@@ -4,8 +4,10 @@ Imported by the programs that depsolve, download and read advisories. They are r
 folders out of `sys.path`: they add this one.
 """
 import os
+import re
 
 import dnf
+import dnf.exceptions
 import dnf.repo
 
 
@@ -42,3 +44,32 @@ def base_of(request):
         repo.enable()
         base.repos.add(repo)
     return base
+
+
+class Refused(Exception):
+    """A failure with its code in Treeline's table."""
+
+    def __init__(self, code, message, details=()):
+        super().__init__(message)
+        self.answer = {"failure": code, "message": message, "details": list(details)[:40]}
+
+
+def load_repos(base, refresh):
+    """Loads each repo's metadata, and says of a failure whether the repo is away or not to be trusted."""
+    for repo in base.repos.iter_enabled():
+        try:
+            if refresh:
+                # As `dnf --refresh` does: an age of zero seconds alone does not count as expired within the same second.
+                repo._repo.expire()
+            repo.load()
+        except dnf.exceptions.RepoError as error:
+            text = str(error)
+            signature = re.search(r"GPG|signature|gpg", text)
+            # librepo tells a missing repomd.xml.asc by its URL only.
+            missing = re.search(r"repomd\.xml\.asc", text)
+            damaged = re.search(r"checksum|Checksum|XML|parse", text)
+            if signature or missing:
+                raise Refused("PackageSignature", f"repo {repo.id}: the signature of its metadata does not verify", text.split("\n"))
+            if damaged and not re.search(r"Status code|Curl error", text):
+                raise Refused("RepoUnreachable", f"repo {repo.id}: its metadata is damaged or being changed", text.split("\n"))
+            raise Refused("RepoUnreachable", f"repo {repo.id} at {repo.baseurl[0]} does not answer", text.split("\n"))

@@ -7,9 +7,10 @@ import {
   type ScheduleOptions,
 } from '@temporalio/client';
 import { z } from 'zod';
+import { watchCron } from '../domain/security-settings.js';
 import type { Stream } from '../domain/stream.js';
 import { nightlyId } from '../workflows/nightly-messages.js';
-import { candidateId } from '../workflows/stream-messages.js';
+import { candidateId, watchId } from '../workflows/stream-messages.js';
 
 /** What a schedule is declared as; kept in the started workflow's memo, by which a change is known. */
 const declaration = z.object({
@@ -53,6 +54,16 @@ const kinds = {
       release?.cadence && {
         workflow: 'candidate',
         ...{ cron: '10 * * * *', timezone: 'UTC', catchUp: 86_400, paused: false },
+      },
+  },
+  watch: {
+    id: watchId,
+    title: (stream) => `Advisories of ${stream}`,
+    // A look that was missed is as good as the next one.
+    declare: ({ release }) =>
+      release?.security && {
+        workflow: 'securityWatch',
+        ...{ cron: watchCron(release.security.watch) ?? '', timezone: 'UTC', catchUp: 3600, paused: false },
       },
   },
 } as const satisfies Record<string, ScheduleKind>;

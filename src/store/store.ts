@@ -12,6 +12,8 @@
  *         told.json             what the SIG was told of the release dates, and when
  *         view.json             what the stream workflow knows: promotions, releases, vetoes
  *       statements/<nonce>.asc  every signed statement that was accepted; <nonce>.json: which request used the nonce
+ *       security/               watch.json (the last look for advisories), fixes.json (what security releases have brought)
+ *         srpms/<sha256>/       source RPMs that a person gave
  *       outbox/<key>.json       mails: what was sent, or is going to be
  *       cache/<arch>/           the composer's cache
  *       runs/<run>/             run.json, stream.json, source/, logs/, <arch>/ (lockfile, commit, images, meta.json)
@@ -48,6 +50,11 @@ export class Store {
   /** What goes to `releases/<build>/` at the release location. */
   readonly releaseFiles = (stream: string, build: string) => join(this.releaseDir(stream, build), 'files');
   readonly statements = (stream: string) => join(this.streamDir(stream), 'statements');
+  /** One for all lines of a stream. */
+  readonly security = (stream: string) => join(this.streamDir(baseOf(stream)), 'security');
+  /** A source RPM that a person gave for a security release. */
+  readonly givenSource = (stream: string, sha256: string, file: string) =>
+    join(this.security(stream), 'srpms', sha256, file);
   readonly outbox = (stream: string) => join(this.streamDir(stream), 'outbox');
   readonly cache = (stream: string, arch: Architecture) => join(this.streamDir(stream), 'cache', arch);
   readonly runsDir = (stream: string) => join(this.streamDir(stream), 'runs');

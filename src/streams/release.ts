@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { checkCadence } from '../domain/cadence.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
+import type { SecuritySettings } from '../domain/security-settings.js';
 import { isRebuildDecision, type Decision } from '../domain/statement.js';
 import type { Stream } from '../domain/stream.js';
 
@@ -35,6 +36,7 @@ export function checkRelease(stream: Stream, add: Add): void {
         ['release', 'approvals', decision],
         `${needed} approvals are needed, but there are ${release.approvers.length} approvers: lower it or add some`,
       );
+  if (release.security) checkSecurity(release, release.security, add);
   if (release.mail?.user !== undefined && release.mail.passwordFile === undefined)
     add(['release', 'mail', 'passwordFile'], 'missing: `user` needs it');
   if (!release.mail && (release.announce.to.length > 0 || release.sig.to.length > 0))
@@ -64,9 +66,32 @@ function checkRebuild(
     );
 }
 
+function checkSecurity(
+  { approvers, approvals, mail }: ReleaseSettings,
+  security: SecuritySettings,
+  add: Add,
+): void {
+  const { approvers: group, to } = security;
+  const at = ['release', 'security'];
+  const names = approvers.map(({ name }) => name);
+  for (const [place, name] of group.entries())
+    if (!names.includes(name))
+      add([...at, 'approvers', place], `${name} is none of \`release.approvers\`: ${names.join(', ')}`);
+    else if (group.indexOf(name) < place)
+      add([...at, 'approvers', place], 'listed twice: an approver counts once');
+  // Those of the whole SIG are checked with the other decisions.
+  if (group.length > 0 && approvals.fix > group.length)
+    add(
+      ['release', 'approvals', 'fix'],
+      `${approvals.fix} approvals are needed, but there are ${group.length} in \`release.security.approvers\`: lower it or add some`,
+    );
+  if (!mail && to.length > 0)
+    add(['release', 'mail'], 'missing: `security.to` has recipients, but there is no mail server');
+}
+
 /** The same with paths made absolute by `at`. */
 export function releaseWithPaths(release: ReleaseSettings, at: (path: string) => string): ReleaseSettings {
-  const { mail, announce, knownIssues, cadence, rebuild } = release;
+  const { mail, announce, knownIssues, cadence, rebuild, security } = release;
   const list = cadence?.upstream?.builds;
   return {
     ...release,
@@ -77,6 +102,14 @@ export function releaseWithPaths(release: ReleaseSettings, at: (path: string) =>
             ...rebuild,
             rpmKey: at(rebuild.rpmKey),
             sources: rebuild.sources.map((repo) => ({ ...repo, gpgKeys: repo.gpgKeys.map(at) })),
+          },
+        }
+      : {}),
+    ...(security
+      ? {
+          security: {
+            ...security,
+            advisories: security.advisories.map((place) => (/^https?:/.test(place) ? place : at(place))),
           },
         }
       : {}),

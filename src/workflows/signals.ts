@@ -17,8 +17,8 @@ export const decideSignal = defineSignal<[DecideRequest]>('decide');
 export const decideUpdate = defineUpdate<Answer, [DecideRequest]>('decide');
 export const retryUpdate = defineUpdate<Answer, [RetryRequest]>('retry');
 export const viewQuery = defineQuery<StreamView>('view');
-/** From the watch. */
-export const advisories = defineSignal<[AdvisoriesFound]>('advisories');
+/** To `stream/<stream>`, from the watch. */
+export const advisoriesSignal = defineSignal<[AdvisoriesFound]>('advisories');
 /** Continues as new at the next quiet moment, such as onto new code. */
 export const renewSignal = defineSignal('renew');
 

@@ -11,7 +11,7 @@ import type { Argv, Step } from '../../steps/step.js';
 import type { ComposeInput, RepoInput } from '../composer.js';
 import { readTreefile } from './treefile.js';
 
-/** Both actions of resolve.py are asked for on its standard input. */
+/** All actions of resolve.py are asked for on its standard input. */
 export const programCommand: Argv = ['python3', '-I', join(packageRoot, 'src/composers/dnf/resolve.py')];
 
 const keyringOf = (input: ComposeInput, repo: RepoInput) => join(input.work, 'keys', repo.id);
@@ -153,6 +153,18 @@ export async function findSources(
   return answer.sources;
 }
 
+const versions = z.object({ versions: z.record(z.string(), z.array(z.string())) });
+
+/** What the repos of `input` have of these packages: `[epoch:]version-release.arch`, by name. */
+export async function findVersions(
+  step: Step,
+  input: ComposeInput,
+  names: readonly string[],
+): Promise<Record<string, readonly string[]>> {
+  const answer = await ask(step, input, versions, { action: 'versions', repos: input.repos, names });
+  return answer.versions;
+}
+
 /** Checks RPM files against a repo's keys and no others. */
 async function verifySignatures(
   step: Step,
@@ -175,7 +187,7 @@ async function ask<Schema extends z.ZodType>(
   step: Step,
   input: ComposeInput,
   schema: Schema,
-  request: { readonly action: 'resolve' | 'download' | 'sources'; readonly [key: string]: unknown },
+  request: { readonly action: 'resolve' | 'download' | 'sources' | 'versions'; readonly [key: string]: unknown },
 ): Promise<z.infer<Schema>> {
   const persistdir = join(input.work, 'dnf');
   const cachedir = await metadataCache(input);
@@ -202,7 +214,7 @@ async function ask<Schema extends z.ZodType>(
  * The metadata cache of these repos under these keys: with a key changed, or its verification switched on, nothing that
  * was accepted before counts.
  */
-async function metadataCache(input: ComposeInput): Promise<string> {
+export async function metadataCache(input: Pick<ComposeInput, 'repos' | 'cache'>): Promise<string> {
   const hash = createHash('sha256');
   for (const repo of input.repos) {
     hash.update(JSON.stringify([repo.id, repo.baseurl, repo.metadataSigned]));

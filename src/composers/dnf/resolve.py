@@ -1,15 +1,15 @@
 """Depsolves or downloads packages with dnf's API: one process, its request as JSON on standard input.
 
-Request: action (resolve | download | sources), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
+Request: action (resolve | download | sources | versions), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
 metadataSigned}]; for `resolve` packages [spec], exclude [spec], limit {name: evra} (no other version counts); for `download`
-wanted [{name, evra, digest, repo}], out; for `sources` srpms [file name], makes {binary package: its source RPM's file name}.
-Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"downloaded": …}, {"sources": …} or
-{"failure": code, "message": …, "details": […]}. Lines before it that start with `progress ` tell done and total.
+wanted [{name, evra, digest, repo}], out; for `sources` srpms [file name], makes {binary package: its source RPM's file name};
+for `versions` names [package].
+Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"downloaded": …}, {"sources": …},
+{"versions": {name: [evra]}} or {"failure": code, "message": …, "details": […]}. Lines before it that start with `progress ` tell done and total.
 """
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 
@@ -20,34 +20,11 @@ import hawkey
 
 sys.dont_write_bytecode = True
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../rpm"))
-from dnf_base import base_of
+from dnf_base import Refused, base_of, load_repos
 
 
-class Refused(Exception):
-    def __init__(self, code, message, details=()):
-        super().__init__(message)
-        self.answer = {"failure": code, "message": message, "details": list(details)[:40]}
-
-
-def load(base, request):
-    """Loads each repo's metadata, and says of a failure whether the repo is away or not to be trusted."""
-    for repo in base.repos.iter_enabled():
-        try:
-            if request["action"] != "download":
-                # As `dnf --refresh` does: an age of zero seconds alone does not count as expired within the same second.
-                repo._repo.expire()
-            repo.load()
-        except dnf.exceptions.RepoError as error:
-            text = str(error)
-            signature = re.search(r"GPG|signature|gpg", text)
-            # librepo tells a missing repomd.xml.asc by its URL only.
-            missing = re.search(r"repomd\.xml\.asc", text)
-            damaged = re.search(r"checksum|Checksum|XML|parse", text)
-            if signature or missing:
-                raise Refused("PackageSignature", f"repo {repo.id}: the signature of its metadata does not verify", text.split("\n"))
-            if damaged and not re.search(r"Status code|Curl error", text):
-                raise Refused("RepoUnreachable", f"repo {repo.id}: its metadata is damaged or being changed", text.split("\n"))
-            raise Refused("RepoUnreachable", f"repo {repo.id} at {repo.baseurl[0]} does not answer", text.split("\n"))
+def load(base, refresh=True):
+    load_repos(base, refresh)
     base.fill_sack(load_system_repo=False)
 
 
@@ -73,7 +50,7 @@ def evra_of(package):
 def resolve(request):
     base = base_of(request)
     base.conf.excludepkgs = request["exclude"]
-    load(base, request)
+    load(base)
     for name, evra in request.get("limit", {}).items():
         same = base.sack.query().filter(name=name)
         others = [package for package in same if evra_of(package) != evra]
@@ -110,7 +87,7 @@ def resolve(request):
 def sources(request):
     """The source packages that the repos have, and which of the others each needs to be built."""
     base = base_of(request)
-    load(base, request)
+    load(base)
     file_of = lambda package: f"{package.name}-{package.version}-{package.release}.src.rpm"
     found = {file_of(package): package for package in base.sack.query().filter(arch="src")}
     answer = {}
@@ -124,6 +101,17 @@ def sources(request):
             "needs": sorted(needed - {None, srpm}),
         }
     return {"sources": answer}
+
+
+def versions(request):
+    """What the repos have of these packages; source packages are none."""
+    base = base_of(request)
+    load(base)
+    found = {name: [] for name in request["names"]}
+    for package in base.sack.query().filter(name=request["names"]):
+        if package.arch not in ("src", "nosrc"):
+            found[package.name].append(evra_of(package))
+    return {"versions": found}
 
 
 class Progress(dnf.callback.DownloadProgress):
@@ -155,7 +143,7 @@ def download(request):
 
 def fetch(request, absent, path_of):
     base = base_of(request)
-    load(base, request)
+    load(base, refresh=False)
     found, gone = [], []
     for one in absent:
         same = [p for p in base.sack.query().filter(name=one["name"]) if evra_of(p) == one["evra"] and one.get("repo") in (None, p.repoid)]
@@ -186,7 +174,8 @@ def fetch(request, absent, path_of):
 def main():
     request = json.load(sys.stdin)
     try:
-        answer = {"resolve": resolve, "download": download, "sources": sources}[request["action"]](request)
+        actions = {"resolve": resolve, "download": download, "sources": sources, "versions": versions}
+        answer = actions[request["action"]](request)
     except Refused as refused:
         answer = refused.answer
     except dnf.exceptions.MarkingErrors as error:

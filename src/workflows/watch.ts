@@ -1,0 +1,147 @@
+/**
+ * The scheduled look for advisories: what affects the release of now goes to the stream workflow, which opens cases. Each look stands for
+ * itself: what one could not do, the next one does.
+ */
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  ActivityCancellationType,
+  getExternalWorkflowHandle,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import type { candidateActivities } from '../activities/candidate.js';
+import type { StepArgs } from '../activities/host.js';
+import type { watchActivities, WatchResult } from '../activities/watch.js';
+import { streamAttribute } from '../search-attributes.js';
+import { sideBySide, troubleSignal } from './chain.js';
+import { advisoriesSignal } from './signals.js';
+import { streamId, streamRun } from './stream-messages.js';
+
+/** Limits of its own: the next look comes soon, and does again what this one gave up. */
+const limits = {
+  heartbeatTimeout: '20s',
+  startToCloseTimeout: '2m',
+  scheduleToCloseTimeout: '10m',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '5s', backoffCoefficient: 2, maximumInterval: '2m' },
+} as const;
+/** The metadata of all repos, over a slow line. */
+const { lookForAdvisories } = proxyActivities<ReturnType<typeof watchActivities>>({
+  ...limits,
+  startToCloseTimeout: '1h',
+  scheduleToCloseTimeout: '90m',
+  taskQueue: 'control',
+});
+const { untold, rememberTold } = proxyActivities<ReturnType<typeof candidateActivities>>({
+  ...limits,
+  taskQueue: 'control',
+});
+const { tellSig } = proxyActivities<{ tellSig(args: StepArgs & Unreadable): Promise<unknown> }>({
+  ...limits,
+  taskQueue: 'publish',
+});
+
+/** What the SIG is told of a source that cannot be read. */
+interface Unreadable {
+  readonly key: string;
+  readonly event: string;
+  readonly subject: string;
+  readonly text: string;
+}
+
+export interface WatchInput {
+  readonly stream: string;
+}
+
+/** Answers what it found. Fails if a source could not be read or somebody could not be told, after all else was done. */
+export async function securityWatch({ stream }: WatchInput): Promise<WatchResult> {
+  upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
+  setHandler(troubleSignal, (text) => setCurrentDetails(`**${stream}**\n\n> ⚠ ${text}`));
+  const args = { stream, run: streamRun };
+  const result = await lookForAdvisories.executeWithOptions(
+    { activityId: 'look', summary: 'Look for advisories' },
+    [{ ...args, step: 'look-for-advisories' }],
+  );
+  const failures: unknown[] = [];
+  /** Was it done? Keeps a failure for the end. */
+  const attempt = async (work: Promise<unknown>): Promise<boolean> => {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      failures.push(error);
+      return false;
+    }
+  };
+  if (result.found.length > 0) await attempt(tellStream(stream, result));
+  const news = result.failed.map((line) => unreadable(stream, line, new Date()));
+  const keys = news.map(({ key }) => key);
+  const fresh =
+    keys.length === 0
+      ? []
+      : await untold.executeWithOptions({ activityId: 'untold', summary: 'What the SIG was not told yet' }, [
+          { ...args, step: 'untold', keys },
+        ]);
+  const tell = news.filter(({ key }) => fresh.includes(key));
+  const told = await sideBySide(tell, (message) =>
+    attempt(
+      tellSig.executeWithOptions(
+        { activityId: `tell-${message.key}`, summary: `Tell the SIG: ${message.subject}` },
+        [{ ...args, step: 'tell-unreadable', ...message }],
+      ),
+    ),
+  );
+  const done = tell.filter((_, i) => told[i]).map(({ key }) => key);
+  if (done.length > 0)
+    await rememberTold.executeWithOptions({ activityId: 'told', summary: 'Keep what the SIG was told' }, [
+      { ...args, step: 'told', keys: done, now: new Date().toISOString() },
+    ]);
+  setCurrentDetails(summary(stream, result));
+  if (failures.length > 0) throw failures[0];
+  if (result.failed.length > 0)
+    throw ApplicationFailure.nonRetryable(
+      `could not be read: ${result.failed.join('; ')}`.slice(0, 2000),
+      'AdvisoryInvalid',
+    );
+  return result;
+}
+
+async function tellStream(stream: string, { found }: WatchResult): Promise<void> {
+  try {
+    await getExternalWorkflowHandle(streamId(stream)).signal(advisoriesSignal, { found });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    throw ApplicationFailure.nonRetryable(
+      `advisories could not be told: there is no workflow ${streamId(stream)}: run \`treeline apply\``,
+      'StreamInvalid',
+    );
+  }
+}
+
+/** Once a day for each source, whatever is wrong with it. */
+function unreadable(stream: string, line: string, now: Date): Unreadable {
+  const source = line.split(': ', 1)[0] ?? '';
+  return {
+    key: `unreadable-${now.toISOString().slice(0, 10)}-${source.replace(/[^\w.-]+/g, '-').slice(-80)}`,
+    event: 'unreadable-advisories',
+    subject: `[${stream}] Advisories cannot be read: ${source}`,
+    text: `${line}\n\nWhat it says is not watched for until that is mended; the other sources are.\n`,
+  };
+}
+
+const summary = (stream: string, { release, found, failed }: WatchResult) =>
+  [
+    release === null
+      ? `**${stream}** · nothing is released yet: nothing to compare with`
+      : `**${stream}** · ${release} lacks ${found.length === 0 ? 'no fix' : `${found.length} fixes`} that the stream acts on`,
+    '',
+    ...found.map(
+      ({ advisory: { id, severity }, fixes }) =>
+        `- ${id} (${severity}): ${fixes.map(({ name }) => name).join(', ')}`,
+    ),
+    ...failed.map((line) => `- ⚠ ${line}`),
+  ].join('\n');
