@@ -133,7 +133,7 @@ export const publishActivities = (host: Host) => {
           args.build,
           commitsOf(args).map(([arch]) => arch),
         );
-        await writeBuildPages(host, stream, index);
+        await writeBuildPages(step, host, stream, index);
         for (const [arch] of commitsOf(args))
           await rsync(
             step,

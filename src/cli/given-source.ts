@@ -27,7 +27,7 @@ export async function giveSources(
     if (Object.hasOwn(given, name)) throw no('a file of this name was given already');
     const content = await readSource(file, no);
     const sha256 = createHash('sha256').update(content).digest('hex');
-    await keep(join(store.streamDir(stream), 'security', 'srpms', sha256, name), content);
+    await keep(store.givenSource(stream, sha256, name), content);
     given[name] = sha256;
   }
   return given;

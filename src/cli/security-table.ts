@@ -1,10 +1,10 @@
 /** What is known of a stream's security, for people on a terminal and for programs. */
 import type { StreamView } from '../domain/promotion.js';
-import { gravest, isOpenCase, type SecurityCase, type WatchRecord } from '../domain/security.js';
+import { gravest, isOpenCase, type SecurityCase } from '../domain/security.js';
 import { timeToFix } from '../domain/time-to-fix.js';
 import { formatSeconds } from '../domain/units.js';
 import { readView } from '../release/release-index.js';
-import { readWatch } from '../release/security-records.js';
+import { readWatch, type WatchRecord } from '../security/watch-record.js';
 import { oneLine } from '../release/texts/plain.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
@@ -102,7 +102,7 @@ function printWatch(watch: WatchRecord | undefined): void {
   const { looked, release, considered, failed } = watch;
   const idle = considered.filter(({ verdict }) => verdict !== 'acted');
   console.log(
-    `\n${paint('bold', 'Advisories')} (looked ${looked.slice(0, 16).replace('T', ' ')} UTC at ${release ?? 'no release'}): ${considered.length} considered, ${considered.length - idle.length} acted on`,
+    `\n${paint('bold', 'Advisories')} (looked ${looked.slice(0, 16).replace('T', ' ')} UTC at ${release}): ${considered.length} considered, ${considered.length - idle.length} acted on`,
   );
   if (idle.length > 0)
     printTable(

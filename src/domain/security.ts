@@ -51,17 +51,6 @@ export interface Considered extends SecurityAdvisory {
   readonly lacking: readonly { readonly name: string; readonly released: string; readonly fixed: string }[];
 }
 
-/** The last look for advisories: `store/<stream>/security/watch.json`. */
-export interface WatchRecord {
-  /** ISO 8601, UTC. */
-  readonly looked: string;
-  /** The release that was looked at. */
-  readonly release: string | null;
-  readonly considered: readonly Considered[];
-  /** Sources that could not be read, with the reason: one line each. */
-  readonly failed: readonly string[];
-}
-
 /** One package that a security release changes. */
 export interface PlannedChange {
   readonly name: string;

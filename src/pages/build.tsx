@@ -6,6 +6,7 @@ import { fileLink, formatFingerprint, logLink, outcomeOf } from './facts.js';
 import { filterScript, filterSource } from './filter.js';
 import { Downloads, Images } from './images.js';
 import { Page, toHtml, When } from './layout.js';
+import { Lacks } from './lacks.js';
 import { Changes, Packages } from './packages.js';
 import type { BuildInput } from './types.js';
 
@@ -15,7 +16,7 @@ const root = '../../../';
 /** Renders a build's page, `builds/<id>/<arch>/index.html` below the stream's root. */
 export const renderBuild = (input: BuildInput): string => toHtml(<BuildPage {...input} />);
 
-function BuildPage({ stream, meta, lockfile, previous, next }: BuildInput) {
+function BuildPage({ stream, meta, lockfile, previous, next, lacks = [] }: BuildInput) {
   return (
     <Page
       title={`${stream.title}: build ${meta.buildid}, ${meta.architecture}`}
@@ -36,6 +37,14 @@ function BuildPage({ stream, meta, lockfile, previous, next }: BuildInput) {
         Build {meta.buildid} <small>{meta.architecture}</small>
       </h1>
       <Neighbours previous={previous} next={next} arch={meta.architecture} />
+      {lacks.length > 0 && (
+        <aside class="banner bad" aria-label="Lacks fixes">
+          <p>
+            <b>Lacks fixes</b> that readers of the releases have:
+          </p>
+          <Lacks lacks={lacks} />
+        </aside>
+      )}
       <Facts meta={meta} />
       <Images meta={meta} />
       <BootTests tests={meta.treeline.tests.boot} />

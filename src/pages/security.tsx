@@ -1,6 +1,7 @@
 /** The page of a stream's security: what is being fixed, what was fixed and how fast, and what releases still lack. */
-import type { Considered, Lack, WatchRecord } from '../domain/security.js';
+import type { WatchRecord } from '../security/watch-record.js';
 import { Columns, Page, Table, toHtml, When } from './layout.js';
+import { Lacks } from './lacks.js';
 import { pageLink, releaseLink } from './links.js';
 import { Mark, SeverityMark, verdictOf } from './marks.js';
 import { EndedCases, OpenCases } from './security-cases.js';
@@ -80,17 +81,6 @@ const Releases = ({ releases }: { releases: readonly ReleaseLacks[] }) => (
   </section>
 );
 
-/** Each fix with its packages. */
-export const Lacks = ({ lacks }: { lacks: readonly Lack[] }) =>
-  lacks.map(({ case: id, advisories, packages }) => (
-    <div key={id}>
-      {advisories.join(', ') || `case ${id}`}
-      <span class="quiet">
-        : {packages.map(({ name, is, fixed }) => `${name} ${is}, fixed in ${fixed}`).join('; ')}
-      </span>
-    </div>
-  ));
-
 const Advisories = ({ watch }: { watch: WatchRecord | undefined }) => (
   <section aria-labelledby="advisories">
     <h2 id="advisories">Advisories</h2>
@@ -99,8 +89,7 @@ const Advisories = ({ watch }: { watch: WatchRecord | undefined }) => (
     ) : (
       <>
         <p>
-          Last look on <When at={watch.looked} />, at{' '}
-          {watch.release ? `release ${watch.release}` : 'no release'}.
+          Last look on <When at={watch.looked} />, at release {watch.release}.
           {watch.failed.length > 0 && (
             <>
               {' '}
@@ -115,7 +104,7 @@ const Advisories = ({ watch }: { watch: WatchRecord | undefined }) => (
   </section>
 );
 
-const Considerations = ({ all }: { all: readonly Considered[] }) => (
+const Considerations = ({ all }: { all: WatchRecord['considered'] }) => (
   <Table caption="Advisories that were considered">
     <Columns names={['Advisory', 'Severity', 'CVEs', 'Verdict', 'Why', 'The release has']} />
     <tbody>

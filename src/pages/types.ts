@@ -5,8 +5,9 @@ import type { BootTestResult, BuildMeta } from '../domain/metadata.js';
 import type { Architecture } from '../domain/names.js';
 import type { StreamView } from '../domain/promotion.js';
 import type { ReleaseEntry, ReleaseIndex, ReleaseNotes } from '../domain/release.js';
-import type { Lack, ReleasedFix, SecurityCase, WatchRecord } from '../domain/security.js';
+import type { Lack, ReleasedFix, SecurityCase } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
+import type { WatchRecord } from '../security/watch-record.js';
 
 /** What the boot tests of a build came to. */
 export type Outcome = BootTestResult['outcome'] | 'untested';
@@ -53,6 +54,8 @@ export interface BuildInput {
   readonly previous?: string | undefined;
   /** Id of the published build after this one, of the same architecture. */
   readonly next?: string | undefined;
+  /** Fixes of released security cases that it lacks. */
+  readonly lacks?: readonly Lack[] | undefined;
 }
 
 /** A stream as its release pages show it: `ref` is the template of the release ref, `url` the release location. */

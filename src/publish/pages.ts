@@ -4,10 +4,12 @@ import { join, relative } from 'node:path';
 import type { Host } from '../activities/host.js';
 import { lockfile } from '../domain/lockfile.js';
 import type { BuildIndex, BuildMeta } from '../domain/metadata.js';
-import { releaseTargets, type Stream, type Target } from '../domain/stream.js';
+import { baseOf, releaseTargets, type Stream, type Target } from '../domain/stream.js';
 import { outcomeOf } from '../pages/facts.js';
 import type { BuildInput, StreamFacts } from '../pages/types.js';
 import { writeInstance, writePages } from '../pages/write.js';
+import { lackingIn, releasedFixes } from '../security/ledger.js';
+import type { Step } from '../steps/step.js';
 import { needJson } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
 import { storedBuilds } from './stored-builds.js';
@@ -15,12 +17,18 @@ import { storedBuilds } from './stored-builds.js';
 const newest = 2;
 
 /** Fills `published/pages`, which is then pushed to the stream's root, and the instance's own page. */
-export async function writeBuildPages(host: Host, stream: Stream, index: BuildIndex): Promise<void> {
+export async function writeBuildPages(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  index: BuildIndex,
+): Promise<void> {
   const folder = join(host.store.published(stream.name), 'pages');
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await copyFile(stream.signingKey, join(folder, 'signing-key.asc'));
   const builds = await readMetas(host, stream.name, index);
+  const fixes = await releasedFixes(host.store, baseOf(stream.name));
   const pages: Omit<BuildInput, 'stream'>[] = [];
   for (const [place, metas] of builds.slice(0, newest).entries())
     for (const meta of metas) {
@@ -30,9 +38,11 @@ export async function writeBuildPages(host: Host, stream: Stream, index: BuildIn
       const run = await host.store.runOf(stream.name, meta.buildid);
       if (run === undefined) continue;
       const file = join(host.store.archDir({ stream: stream.name, run }, meta.architecture), 'lockfile.json');
+      const packages = await needJson(file, lockfile);
       pages.push({
         meta,
-        lockfile: await needJson(file, lockfile),
+        lockfile: packages,
+        lacks: fixes.length > 0 ? await lackingIn(step, fixes, { [meta.architecture]: packages }) : [],
         previous: ofArch[place + 1],
         next: ofArch[place - 1],
       });

@@ -1,8 +1,9 @@
 /** What the public may know of a stream. The one place where embargoed security cases are left out, before anything is rendered. */
 import type { DecisionRecord, StreamView } from '../domain/promotion.js';
 import type { ReleaseIndex } from '../domain/release.js';
-import type { ReleasedFix, SecurityCase, WatchRecord } from '../domain/security.js';
+import type { ReleasedFix, SecurityCase } from '../domain/security.js';
 import { fixDecisions } from '../domain/statement.js';
+import type { WatchRecord } from '../security/watch-record.js';
 
 /** What pages, feeds and published files are made of. */
 export interface StreamKnowledge {

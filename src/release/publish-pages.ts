@@ -9,6 +9,8 @@ import { writeReleasePages } from '../pages/write.js';
 import { homeLink } from '../publish/pages.js';
 import { isSplit, releasePlace } from '../publish/repo.js';
 import { rsync } from '../publish/target.js';
+import { releasedFixes } from '../security/ledger.js';
+import { readWatch } from '../security/watch-record.js';
 import type { Step } from '../steps/step.js';
 import { writeJson, writeWhole, type Store } from '../store/store.js';
 import { calendarOf } from './calendar.js';
@@ -16,7 +18,6 @@ import { notesOf, releaseOf } from './documents.js';
 import { publicView, type StreamKnowledge } from './public-view.js';
 import { currentRelease, readView, recalledView } from './release-index.js';
 import { securityFacts } from './security-facts.js';
-import { readFixes, readWatch } from './security-records.js';
 import { toFeed } from './texts/feed.js';
 
 /** Rows of the calendar on the page. */
@@ -87,7 +88,7 @@ async function allKnown(store: Store, name: string, index: ReleaseIndex): Promis
   const [view, watch, fixes] = await Promise.all([
     readView(store, name),
     readWatch(store, name),
-    readFixes(store, name),
+    releasedFixes(store, name),
   ]);
   return { view: view ?? recalledView(name, undefined, index), watch, fixes };
 }

@@ -276,7 +276,10 @@ describe('decisions from the command line', function () {
     assert.match(shown, /^sample, security case 20261123-2 \(waiting, under embargo\)\n/);
     assert.match(shown, /T-2026:1 +critical +bash:\[31m bad news\n/);
     assert.match(shown, /CVE-2026-1\n/);
-    assert.match(shown, /netbase +1-1\.noarch +2-1\.noarch +the fix +\nbase +none +1-1\.noarch +needed by it/);
+    assert.match(
+      shown,
+      /netbase +1-1\.noarch +2-1\.noarch +the fix +\nbase +none +1-1\.noarch +needed by it/,
+    );
     assert.match(shown, /20261123_01, x86_64 {2}commit (ba){32}\nIMAGE.*\nqcow2 +a\.qcow2 +1\.0 GiB +passed/);
     const { said } = await signed(...security('--approve', '20261123-2'));
     assert.deepEqual(

@@ -12,6 +12,17 @@ const streamPage = renderStream({ stream, generated, builds: builds.map(({ meta 
 const buildPage = renderBuild({ stream, ...newest, previous: older });
 
 describe('build pages', () => {
+  it('show that a build lost a fix that readers have', () => {
+    const packages = [{ name: 'bash', is: '2-1<b>', fixed: '3-1' }];
+    const html = renderBuild({
+      stream,
+      ...newest,
+      lacks: [{ case: '20261101-1', advisories: ['T-1'], packages }],
+    });
+    assert.match(html, /Lacks fixes<\/b>.*T-1.*bash 2-1&lt;b>, fixed in 3-1/s);
+    assert.doesNotMatch(renderBuild({ stream, ...newest, lacks: [] }), /Lacks fixes/);
+  });
+
   it('escape names from packages and stream files', () => {
     const instance = renderInstance({
       generated,

@@ -1,5 +1,6 @@
 /** The security of the release site's stream: cases in every state, a release that lacks a fix, advisories of every verdict. */
-import type { Considered, Lack, ReleasedFix, SecurityCase, WatchRecord } from '../../src/domain/security.js';
+import type { Lack, ReleasedFix, SecurityCase } from '../../src/domain/security.js';
+import type { WatchRecord } from '../../src/security/watch-record.js';
 import type { SecurityInput } from '../../src/pages/types.js';
 import { hash, hostile } from './packages.js';
 
@@ -60,8 +61,10 @@ export const dismissedCase: SecurityCase = {
   advisories: [{ ...advisory, id: 'OSV-2026-3' }],
 };
 
+type Considered = WatchRecord['considered'][number];
+
 const considered = (id: string, verdict: Considered['verdict'], reason: string): Considered => ({
-  ...{ ...advisory, id, verdict, reason },
+  ...{ ...advisory, cves: [...advisory.cves], id, verdict, reason },
   lacking:
     verdict === 'fixed' || verdict === 'absent' ? [] : [{ name: 'jq', released: '1.6-2', fixed: '1.7-1' }],
 });

@@ -4,12 +4,13 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../src/activities/host.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
-import type { Considered, SecurityCase } from '../../src/domain/security.js';
+import type { SecurityCase } from '../../src/domain/security.js';
 import type { Stream } from '../../src/domain/stream.js';
 import { instanceKeyFile, makeInstanceKey } from '../../src/keys/gpg.js';
 import { publicView } from '../../src/release/public-view.js';
 import { publishReleasePages } from '../../src/release/publish-pages.js';
 import { emptyReleases, saveView, withRelease } from '../../src/release/release-index.js';
+import type { WatchRecord } from '../../src/security/watch-record.js';
 import { Store, writeJson } from '../../src/store/store.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { good, load, settingsOf } from '../streams/tiny-stream.js';
@@ -84,11 +85,11 @@ const view: StreamView = {
     about({ decision: 'promote', build: '20261123_02', reason: 'before HUSH-2026:1 comes out' }),
   ],
 };
-const considered = (id: string, name: string): Considered => ({
+const considered = (id: string, name: string): WatchRecord['considered'][number] => ({
   ...{ ...advisory, id, cves: [], verdict: 'acted', reason: id, title: id },
   lacking: [{ name, released: '5-5', fixed: '6-6' }],
 });
-const watch = {
+const watch: WatchRecord = {
   ...{ looked: at, release: base, failed: ['/srv/private/csaf: no such folder'] },
   considered: [
     considered('HUSH-2026:1', 'bash'),
@@ -111,9 +112,9 @@ describe('the embargo of a security case', function () {
       s,
       `${good}  release: { location: ${s.at('out')}, url: 'http://r/tiny' }\nrelease:\n  approvers: [{ name: Ada, key: a.asc }]\n  approvals: { promote: 1 }\n  security: {}\n`,
     );
-    await writeJson(join(host.store.streamDir('tiny'), 'security', 'watch.json'), watch);
+    await writeJson(join(host.store.security('tiny'), 'watch.json'), watch);
     const metadata = { stream: 'tiny', metadata: { 'last-modified': at }, architectures: {} };
-    for (const build of [base, '20261123_66']) {
+    for (const build of [base, '20261123_66', '20261122_01']) {
       const file = (name: string) => join(host.store.releaseFiles('tiny', build), name);
       await writeJson(file('notes.json'), { ...tinyNotes, build });
       await writeJson(file('release.json'), metadata);
@@ -162,6 +163,37 @@ describe('the embargo of a security case', function () {
     // Readers have it from the switch on, some time before the case knows.
     const switched = withRelease(index, entry('20261123_66'));
     assert.ok((await published(view, switched)).includes('HUSH-2026:1'));
+  });
+
+  it('does not keep the page from saying what releases lack', async () => {
+    const digest = `sha256:${'1'.repeat(64)}`;
+    const packages = { bash: { evra: '1:2.10-1.noarch', digest }, other: { evra: '1-1.noarch', digest } };
+    const lockfile = { metadata: { generated: at, rpmmd_repos: {} }, packages };
+    await writeJson(join(host.store.releaseDir('tiny', base), 'x86_64', 'lockfile.json'), lockfile);
+    const fix = { case: '20261122-1', advisories: ['LACK-1'], cves: [], build: '20261122_01' };
+    const file = join(host.store.security('tiny'), 'fixes.json');
+    await writeJson(file, [
+      { ...fix, packages: { bash: '1:2.11-1', gone: '1-1' } },
+      { ...fix, case: '20261122-2', advisories: ['HAS-1'], packages: { bash: '1:2.9-1' } },
+    ]);
+    const data = await published(view, withRelease(index, entry('20261122_01')));
+    await rm(file);
+    const { releases } = JSON.parse(
+      /^\{\n {2}"stream": "tiny",\n {2}"generated"[^]*?\n\}$/m.exec(data)?.[0] ?? '',
+    ) as {
+      releases: object[];
+    };
+    const lacks = [
+      {
+        case: fix.case,
+        advisories: ['LACK-1'],
+        packages: [{ name: 'bash', is: '1:2.10-1', fixed: '1:2.11-1' }],
+      },
+    ];
+    assert.deepEqual(releases, [
+      { build: '20261122_01', released: at, current: true },
+      { build: base, released: at, current: false, lacks },
+    ]);
   });
 
   it('changes nothing where there is none', () => {
