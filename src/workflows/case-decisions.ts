@@ -66,7 +66,7 @@ export class CaseDecisions {
   };
 
   /** An approver asks for a security release. */
-  async fix(verified: Verified): Promise<Answer> {
+  async fix(verified: Verified): Promise<{ answer: Answer; case: string }> {
     const { entity } = this;
     const { statement, approver } = verified;
     const { fix: request, srpms, build, onto, commits } = statement;
@@ -90,7 +90,7 @@ export class CaseDecisions {
     this.#refuseCovered(asked.advisories, allFixes(fixes, ...affecting.map((one) => one.fixes)), srpms);
     const opened = { openedBy: approver, fixes, srpms, embargoed: asked.embargo };
     const one = await this.#open(affecting, opened);
-    return { message: `security case ${one.id}: ${subjectOf(one)}: is opened` };
+    return { answer: { message: `security case ${one.id}: ${subjectOf(one)}: is opened` }, case: one.id };
   }
 
   /** A word on an open case: hands it over and waits until the case has told what it makes of it. */

@@ -166,7 +166,7 @@ export class Decisions {
         case 'abandon':
           return this.#onAttempt(verified, statement.decision);
         case 'fix':
-          return { answer: await this.cases.fix(verified), verified };
+          return { ...(await this.cases.fix(verified)), verified };
         case 'approve-fix':
         case 'accept-fix':
         case 'dismiss-fix':
@@ -386,16 +386,16 @@ export class Decisions {
     decision: string,
     build: string,
     by: string,
-    body: () => Promise<{ answer: Answer; verified?: Verified | undefined }>,
+    body: () => Promise<{ answer: Answer; verified?: Verified | undefined; case?: string }>,
   ): Promise<Answer> {
     try {
-      const { answer, verified } = await body();
+      const { answer, verified, case: about = verified?.statement.case } = await body();
       this.entity.remember({
         at: now(),
         decision,
         build,
         by: verified?.approver ?? by,
-        ...(verified?.statement.case === undefined ? {} : { case: verified.statement.case }),
+        ...(about === undefined ? {} : { case: about }),
         fingerprint: verified?.fingerprint,
         nonce: verified?.statement.nonce,
         reason: verified?.statement.reason,
