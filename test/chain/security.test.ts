@@ -211,7 +211,7 @@ describe('a security release by copy', function () {
     for (const name of ['alice', 'bob']) await ok('approve', 'sample', older, '--unfixed', id, ...as(name));
     await until(`${older} is released`, 180, async () => (await view())?.current === older);
     released.push(older);
-    const page = JSON.parse(await (await fetch(`${url()}/security/security.json`)).text()) as unknown;
+    const page = JSON.parse(await (await fetch(`${url()}/security.json`)).text()) as unknown;
     assert.match(JSON.stringify(page), new RegExp(older), 'it is shown what the release lacks');
   });
 

@@ -4,6 +4,7 @@ import { releaseFits } from '../../src/domain/rebuild.js';
 import {
   comparePackage,
   comparePackages,
+  comparePlan,
   compareTrees,
   renewer,
   type Difference,
@@ -152,6 +153,35 @@ describe('equivalence', () => {
     ]);
   });
 
+  it('of a security release: what was planned, word for word, and nothing else', () => {
+    const digest = (n: number) => `sha256:${String(n).repeat(64)}`;
+    const one = (evra: string, n: number) => ({ evra, digest: digest(n) });
+    const base = {
+      metadata: { generated: '', rpmmd_repos: {} },
+      packages: { a: one('1-5.el7_4.noarch', 1), b: one('2-1.noarch', 2), c: one('3-1.noarch', 3) },
+    };
+    const plan = { pin: { a: '1-6.el7.noarch', d: '1-1.noarch' }, drop: ['c'] };
+    const compare = (found: Parameters<typeof comparePlan>[1], disttag?: string) =>
+      comparePlan(base, found, plan, disttag).map(({ subject, expected }) => `${subject} ${expected}`);
+    const { b } = base.packages;
+    const good = { a: one('1-6.el7_4.noarch', 4), b, d: one('1-1.noarch', 5) };
+    assert.deepEqual(compare(good, '.el7_4'), ['a true', 'c true', 'd true']);
+    // Without a rebuild the dist tag must be the same too.
+    assert.deepEqual(compare(good), ['a false', 'c true', 'd true']);
+    assert.deepEqual(compare({ ...good, b: one('2-1.noarch', 9) }, '.el7_4'), [
+      'a true',
+      'b false',
+      'c true',
+      'd true',
+    ]);
+    assert.deepEqual(compare({ ...good, e: one('1-1.noarch', 9) }, '.el7_4').at(-1), 'e false');
+    assert.deepEqual(compare({ a: base.packages.a, b, c: base.packages.c }, '.el7_4'), [
+      'a false',
+      'c false',
+      'd false',
+    ]);
+  });
+
   describe('of trees', () => {
     const entry = (change: Partial<TreeEntry> = {}): TreeEntry => ({
       ...{ type: '-', mode: '00644', owner: '0:0', xattrs: '', content: '1', link: '' },
@@ -179,6 +209,22 @@ describe('equivalence', () => {
       for (const path of ['/usr/bin/b', '/usr/etc/shadow', '/usr/share/rpmx', '/lib/issue'])
         assert.deepEqual(changed(path), [false], path);
       assert.deepEqual(compare('/usr/lib/issue.net', entry(), null), [true]);
+    });
+
+    it('expects of a planned package that files, their folders and what is generated beside them come and go', () => {
+      const planned = ['/lib/modules/6', '/lib/modules/6/kernel/a.ko', '/usr/share/new/deep/file'];
+      const added = (path: string, type = '-') =>
+        compareTrees([{ path, old: null, new: entry({ type }) }], { ...context, reworkedPaths: planned }).map(
+          ({ expected }) => expected,
+        );
+      assert.deepEqual(added('/usr/lib/modules/6/kernel/a.ko'), [true]);
+      assert.deepEqual(added('/usr/lib/modules/6/initramfs.img'), [true]);
+      assert.deepEqual(added('/usr/lib/modules/6/kernel', 'd'), [true]);
+      assert.deepEqual(added('/usr/share/new', 'd'), [true]);
+      // Not in its name alone: another package's, or of no package.
+      for (const path of ['/usr/lib/modules/7/initramfs.img', '/usr/lib/modules/6/evil', '/usr/share/new'])
+        assert.deepEqual(added(path), [false], path);
+      assert.deepEqual(added('/usr/share/other', 'd'), [false]);
     });
 
     it('expects no other mode, owner, type, attribute, link or presence, of no file', () => {
