@@ -134,7 +134,7 @@ describe('decide', function () {
         approvers: [ann, bob].map(({ name, fingerprint }) => ({ name, fingerprint })),
         approvals: {
           ...{ promote: 2, rollback: 1, announce: 1 },
-          ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1 },
+          ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1, fix: 1 },
         },
         proposerCounts: false,
         proposalAge: 28 * 86_400,
@@ -142,6 +142,13 @@ describe('decide', function () {
         hold: false,
         mode: 'copy',
         decisionRemindEvery: undefined,
+        security: undefined,
+      });
+      const security = { approvers: ['bob'], remindEvery: '10m', join: '1m' };
+      await declare({ approvers: [ann, bob], security });
+      const { name, fingerprint } = bob;
+      assert.deepEqual((await standing()).security, {
+        ...{ approvers: [{ name, fingerprint }], remindEvery: 600, join: 60 },
       });
       await declare({ approvers: [bob] });
       assert.deepEqual((await standing(anns.nonce, bobs.nonce)).standing, [bobs.nonce]);
@@ -286,6 +293,57 @@ describe('decide', function () {
     it('needs a stream that is released at all', async () => {
       await declare();
       await fails(examine(), 'StreamInvalid', /tiny: the stream has no `release`/);
+    });
+  });
+
+  describe('authorize', () => {
+    const base = '20261120_01';
+    const commits = { x86_64: 'a'.repeat(64) };
+    const changes = { pin: { zlib: '2-1.x86_64' }, drop: [], files: 'accepted' as const };
+    const about = { case: '20261123-1', build: base, onto: base };
+    const file = (name: string) => tiny.s.at(`store/tiny/runs/${made.run}/x86_64/${name}`);
+    const released = () =>
+      runActivity(activities().authorize, {
+        ...{ ...args, ...about, commits, changes },
+        ...{ decision: 'approve-fix' as const, signed: id },
+      });
+    const takes = async (by: string, said: Partial<Statement>) => {
+      const text = await people.sign(by, statementOf(said));
+      await runActivity(activities().takeStatement, { ...args, text, request: text });
+    };
+
+    it('of a security release is about the build that was made by the plan, and by the group', async () => {
+      await declare({ approvers: [ann, bob], security: { approvers: ['bob'] } });
+      const refuses = (why: RegExp) => fails(released(), 'BuildNotReleasable', why);
+      const run = { stream: 'tiny', run: 'r', build: base, commit: commits.x86_64 };
+      await refuses(/is not made from the release 20261120_01/);
+      await writeJson(file('accepted-run.json'), { ...run, commit: 'b'.repeat(64) });
+      await writeJson(file('changes.json'), changes);
+      await refuses(/is not made from the release/);
+      await writeJson(file('accepted-run.json'), run);
+      await writeJson(file('changes.json'), { ...changes, pin: { zlib: '3-1.x86_64' } });
+      await refuses(/has other changes than those that were approved/);
+      await writeJson(file('changes.json'), changes);
+      const approves = { ...about, decision: 'approve-fix' as const, commits, changes };
+      await takes('ann', approves);
+      await fails(released(), 'StatementRefused', /0 of 1 signed statements/);
+      await takes('bob', { ...approves, changes: { ...changes, drop: ['vim'] } });
+      await fails(released(), 'StatementRefused', /0 of 1 signed statements/);
+      await takes('bob', approves);
+      assert.deepEqual(await released(), { approvers: ['bob'] });
+    });
+
+    it('of what lacks a released fix counts only statements that say so', async () => {
+      await declare({ approvers: [ann, bob] });
+      const lack = { case: '20261122-1', advisories: ['A-1'], packages: [] };
+      const guarded = decideActivities(tiny.host, () => Promise.resolve([lack]));
+      const promotes = () =>
+        runActivity(guarded.authorize, { ...args, decision: 'promote', build: id, onto: null });
+      const said = { decision: 'approve', build: id, onto: null, commits: { x86_64: made.commit } } as const;
+      await takes('ann', said);
+      await fails(promotes(), 'StatementRefused', /name the fixes that it lacks \(20261122-1\)/);
+      await takes('bob', { ...said, unfixed: ['20261122-1'] });
+      assert.deepEqual(await promotes(), { approvers: ['bob'] });
     });
   });
 });

@@ -212,6 +212,26 @@ describe('nightly workflow', function () {
     assert.equal((await run(unchanged, { force: true })).result?.outcome, 'published');
   });
 
+  it('shows and tells when it lacks a released fix, or cannot say, and goes on', async () => {
+    const fails = () => {
+      throw ApplicationFailure.nonRetryable('no ledger', 'CommandFailed');
+    };
+    const lack = {
+      case: '20261122-1',
+      advisories: ['A-1'],
+      packages: [{ name: 'zlib', is: '1-1', fixed: '2-1' }],
+    };
+    for (const lackingInRun of [() => [lack], fails]) {
+      const { result, calls, record } = await run({ lackingInRun, tellSig: fails });
+      assert.equal(result?.outcome, 'published');
+      const step = record.steps.find(({ id }) => id === 'fixes');
+      if (lackingInRun === fails) assert.equal(step?.state, 'failed');
+      else
+        assert.equal(step?.result, 'lacks the fix of security case 20261122-1, A-1: zlib 1-1 (fixed in 2-1)');
+      assert.equal(count(calls, 'tellSig'), lackingInRun === fails ? 0 : 1);
+    }
+  });
+
   it('starts over when a repo changes, keeps its id, and gives up after three rounds', async () => {
     let round = 0;
     const once = await run({ inputs: () => ({ changed: ++round === 1 ? ['sample'] : [] }) });

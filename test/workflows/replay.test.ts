@@ -52,6 +52,10 @@ describe('replay', function () {
     ['rebuild-published', 'signPackages'],
     ['rebuild-accepted', 'equivalence'],
     ['candidate-proposed', 'tellSig'],
+    ['security-released', 'lackingNow'],
+    ['security-dismissed', 'standing'],
+    ['fix-built', 'signPackages'],
+    ['fix-copied', 'overrideLockfile'],
   ] as const)
     it(`of ${name} fails when step ${step} is another than it was`, async () => {
       const history = await read(`${name}.json`);

@@ -40,8 +40,12 @@ const steps = proxyActivities<{
 export async function fix(input: FixInput): Promise<FixResult> {
   const { stream, case: id, attempt, signed } = input;
   let [approved, accepted] = [0, 0];
-  setHandler(approvedSignal, () => void approved++);
-  setHandler(acceptSignal, () => void accepted++);
+  setHandler(approvedSignal, () => {
+    approved++;
+  });
+  setHandler(acceptSignal, () => {
+    accepted++;
+  });
   let last: FixNews = { attempt, state: 'running' };
   const security = getExternalWorkflowHandle(securityId(stream, id));
   const tell = async (news: Omit<FixNews, 'attempt'>) => {

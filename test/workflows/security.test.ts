@@ -102,7 +102,7 @@ describe('security cases', function () {
         for (const { args } of asked) {
           const { decision, build: of, onto, signed, case: about, commits, changes } = args;
           assert.deepEqual([decision, of, onto, signed, about], ['approve-fix', base, base, build, one.id]);
-          assert.deepEqual([commits, changes], [commitsOf(base), one.plan?.changes]);
+          assert.deepEqual([commits, changes], [commitsOf(base), one.plan.changes]);
         }
         const documents = world.calls.find(({ name }) => name === 'documents')?.args;
         assert.deepEqual(documents?.security, { case: one.id, advisories: [affecting('A').advisory] });
