@@ -5,6 +5,7 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Step } from '../steps/step.js';
+import { addAdvisory, type SampleAdvisory } from './advisories.js';
 import { downloadDebs } from './debs.js';
 import { evrText } from './deb.js';
 import {
@@ -15,7 +16,7 @@ import {
   ownPackages,
   skipped,
 } from './manifest.js';
-import { publishRepo } from './publish.js';
+import { publishRepo, type AdvisoryFiles } from './publish.js';
 import { buildRpm, ensureKey, signRpms } from './rpm.js';
 import { buildFromSource, compiledContent, debContent, type Destinations } from './srpm.js';
 import { addChange, recipeDigest, stage, type Source } from './stage.js';
@@ -31,6 +32,9 @@ const layout = (dir: string) => ({
   srpms: join(dir, 'srpms'),
   gnupg: join(dir, 'gnupg'),
   publicKey: join(dir, 'RPM-GPG-KEY-sample.asc'),
+  /** What `sample bump --advisory` has said, and the same as it goes into the repo. */
+  advisories: join(dir, 'advisories.json'),
+  updateinfo: join(dir, 'updateinfo.xml'),
   /** The commit key that the release package carries. */
   commitKey: join(dir, 'commit-key.asc'),
   /** RPMs that are built and not yet signed; kept when a try ends early. */
@@ -65,7 +69,11 @@ export async function makeSample(step: Step, dir: string, options: SampleOptions
 }
 
 /** Signs what was built, moves it into the repos and indexes these: source packages first, so that none is missing. */
-async function publish(step: Step, built: Destinations, to: Destinations & { gnupg: string }): Promise<void> {
+async function publish(
+  step: Step,
+  built: Destinations,
+  to: Destinations & AdvisoryFiles & { gnupg: string },
+): Promise<void> {
   for (const kind of ['srpms', 'rpms'] as const) {
     const names = (await readdir(built[kind]).catch(() => [])).filter((name) => name.endsWith('.rpm'));
     if (names.length === 0) continue;
@@ -76,15 +84,20 @@ async function publish(step: Step, built: Destinations, to: Destinations & { gnu
     );
     await mkdir(to[kind], { recursive: true });
     for (const name of names) await rename(join(built[kind], name), join(to[kind], name));
-    await publishRepo(step, to[kind], to.gnupg);
+    await publishRepo(step, to[kind], to.gnupg, kind === 'rpms' ? to : undefined);
   }
 }
 
 /**
  * Publishes a new version of one package, with its source RPM if it has one: the same content, a file more, the release `+1`
- * (`+2`, …) higher. The former RPMs stay in the repo. Answers `name-[epoch:]version-release.arch`. Not idempotent: each call is an update.
+ * (`+2`, …) higher; with `advisory` the repo says that it is a security update. The former RPMs stay in the repo. Answers `name-[epoch:]version-release.arch`. Not idempotent: each call is an update.
  */
-export async function bumpPackage(step: Step, dir: string, name: string): Promise<string> {
+export async function bumpPackage(
+  step: Step,
+  dir: string,
+  name: string,
+  advisory?: SampleAdvisory,
+): Promise<string> {
   const paths = layout(dir);
   const source = sourcesOf(await debNames(paths.debs), paths.debs).find(
     (candidate) => candidate.name === name,
@@ -100,6 +113,7 @@ export async function bumpPackage(step: Step, dir: string, name: string): Promis
     return Math.max(0, ...counts) + 1;
   };
   const nevra = await bumped(step, source, work, built, paths.commitKey, next);
+  if (advisory) await addAdvisory(paths.advisories, advisory, nevra);
   await publish(step, built, paths);
   await rm(work, { recursive: true, force: true });
   return nevra;

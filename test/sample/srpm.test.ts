@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bumpPackage } from '../../src/sample/make.js';
 import { compiledPackages, debsWithSource } from '../../src/sample/manifest.js';
+import { readUpdateinfo } from '../../src/security/updateinfo.js';
 import { readSettings } from '../../src/settings.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 
@@ -107,5 +108,35 @@ describe("the sample's source packages", function () {
     const [, primary = ''] = /href="(repodata\/[^"]*primary\.xml\.gz)"/.exec(index) ?? [];
     const { stdout } = await scratch.step.run(['zcat', join(dir, 'srpms', primary)], { capture: 'all' });
     assert.ok(stdout.includes('treeline-sample-tools-1.0-1+2.src.rpm'));
+
+    // As security updates: earlier advisories stay, also when one says more, and when a package is updated without one.
+    const advisory = { id: 'SAMPLE-2026:1', severity: 'critical', cves: ['CVE-2026-10001'] } as const;
+    const first = await bumpPackage(scratch.step, dir, 'hostname', { ...advisory, cves: [...advisory.cves] });
+    const second = await bumpPackage(scratch.step, dir, 'netbase', {
+      id: 'SAMPLE-2026:2',
+      severity: 'low',
+      cves: [],
+    });
+    await bumpPackage(scratch.step, dir, 'hostname');
+    const { names: of, ...question } = {
+      ...{ names: ['hostname', 'netbase'], releasever: '1', arch: 'x86_64' as const },
+      ...{ cache: scratch.at('cache'), work: scratch.at('dnf') },
+      repo: {
+        ...{ id: 'sample', baseurl: `file://${join(dir, 'rpms')}`, metadataSigned: true },
+        gpgKeys: [join(sample, 'RPM-GPG-KEY-sample.asc')],
+      },
+    };
+    const read = await readUpdateinfo(scratch.step, { ...question, names: of });
+    const nevras = read.map(({ id, type, severity, cves, packages }) => [
+      ...[id, type, severity, cves],
+      packages.map(({ name, evr, arch }) => `${name}-${evr}.${arch}`),
+    ]);
+    assert.deepEqual(
+      nevras.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
+      [
+        ['SAMPLE-2026:1', 'security', 'Critical', ['CVE-2026-10001'], [first]],
+        ['SAMPLE-2026:2', 'security', 'Low', [], [second]],
+      ],
+    );
   });
 });
