@@ -8,7 +8,7 @@ import type { SecurityRelease } from '../domain/security.js';
 import { releasedLine, releaseTargets, type Stream } from '../domain/stream.js';
 import { fetchPublished } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
-import { readJson, writeJson, writeWhole, type Run } from '../store/store.js';
+import { exists, readJson, writeJson, writeWhole, type Run } from '../store/store.js';
 import { upstreamOfToday } from './calendar.js';
 import { metasOf } from './check.js';
 import { makeNotes } from './notes.js';
@@ -68,8 +68,11 @@ export async function writeDocuments(
   for (const { architecture } of metas) {
     const kept = join(host.store.releaseDir(stream.name, of.build), architecture);
     await mkdir(kept, { recursive: true });
-    for (const name of ['meta.json', 'lockfile.json'])
-      await cp(join(host.store.archDir(buildRun, architecture), 'build', name), join(kept, name));
+    const from = join(host.store.archDir(buildRun, architecture), 'build');
+    // Only a signed rebuild has packages.json.
+    for (const name of ['meta.json', 'lockfile.json', 'packages.json'])
+      if (name !== 'packages.json' || (await exists(join(from, name))))
+        await cp(join(from, name), join(kept, name));
   }
   const index = await readReleases(host, stream, step.signal);
   const upstream = await upstreamOfToday(step, host, stream, index);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { decideActivities, type Standing } from '../../src/activities/decide.js';
 import { buildIndex, buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
 import type { Statement } from '../../src/domain/statement.js';
+import { keepFixed } from '../../src/security/ledger.js';
 import { needJson, writeJson } from '../../src/store/store.js';
 import { People, statementOf, type Person } from '../keys/people.js';
 import { Tiny, type Build } from '../publish/tiny.js';
@@ -335,10 +336,15 @@ describe('decide', function () {
 
     it('of what lacks a released fix counts only statements that say so', async () => {
       await declare({ approvers: [ann, bob] });
-      const lack = { case: '20261122-1', advisories: ['A-1'], packages: [] };
-      const guarded = decideActivities(tiny.host, () => Promise.resolve([lack]));
+      const packages = { zlib: { evra: '1:1-1.x86_64', digest: `sha256:${'c'.repeat(64)}` } };
+      await writeJson(file('build/lockfile.json'), {
+        metadata: { generated: '', rpmmd_repos: {} },
+        packages,
+      });
+      const brought = { advisories: ['A-1'], cves: [], build: base, packages: { zlib: '1:1-2' } };
+      await keepFixed(tiny.host.store, 'tiny', { case: '20261122-1', ...brought });
       const promotes = () =>
-        runActivity(guarded.authorize, { ...args, decision: 'promote', build: id, onto: null });
+        runActivity(activities().authorize, { ...args, decision: 'promote', build: id, onto: null });
       const said = { decision: 'approve', build: id, onto: null, commits: { x86_64: made.commit } } as const;
       await takes('ann', said);
       await fails(promotes(), 'StatementRefused', /name the fixes that it lacks \(20261122-1\)/);
