@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { activitiesOf, roles, type Role } from './activities/index.js';
 import type { Host } from './activities/host.js';
+import { urgentLane } from './domain/lines.js';
 import type { Architecture } from './domain/stream.js';
 import type { Settings } from './settings.js';
 import { Store } from './store/store.js';
@@ -19,18 +20,28 @@ const slots: Record<Role, number> = {
   compose: 2,
   images: 2,
   signing: 1,
-  publish: 2,
+  publish: 4,
   reimzul: 200,
 };
 
 export const hostArchitecture = (): Architecture => (process.arch === 'arm64' ? 'aarch64' : 'x86_64');
 
-/** The task queues of a role on this host. The last compose queue is this host's own, for steps that share its disk. */
+/**
+ * The task queues of a role on this host. Compose has one of this host's own, for steps that share its disk. Where the few slots may be
+ * taken for hours, security releases have one slot of their own.
+ */
 export function queuesOf(role: Role, settings: Settings): string[] {
   const arch = hostArchitecture();
-  if (role === 'compose') return [`compose-${arch}`, `compose-${arch}@${settings.host}`];
-  return [role === 'images' ? `images-${arch}` : role];
+  const heavy =
+    role === 'compose'
+      ? [`compose-${arch}`, `compose-${arch}@${settings.host}`]
+      : role === 'images'
+        ? [`images-${arch}`]
+        : undefined;
+  return heavy ? [...heavy, ...heavy.map(urgentLane)] : [role];
 }
+
+const slotsOf = (role: Role, queue: string) => (queue.endsWith(urgentLane('')) ? 1 : slots[role]);
 
 /** Sets up logs and metrics of this process. Once, before any worker. `destination`: a file, or 2 for standard error. */
 export function installRuntime(settings: Settings, destination: string | number): void {
@@ -75,7 +86,7 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
           taskQueue,
           activities: activitiesOf[role](host),
           ...(role === 'control' ? { workflowBundle: { codePath: workflowBundle } } : {}),
-          maxConcurrentActivityTaskExecutions: slots[role],
+          maxConcurrentActivityTaskExecutions: slotsOf(role, taskQueue),
           // A cancellation comes with a heartbeat's answer: the default would let a person wait for 16 s.
           maxHeartbeatThrottleInterval: '2s',
           // A step that has not ended by then is cancelled and tried again elsewhere: they are all idempotent.

@@ -1,5 +1,5 @@
 /** The activities as workflows call them: queue, time limits and retries of each role. */
-import { proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import { proxyActivities, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
 import type {
   ComposeActivities,
   ControlActivities,
@@ -8,6 +8,7 @@ import type {
   ReimzulActivities,
   SigningActivities,
 } from '../activities/index.js';
+import { urgent, urgentLane } from '../domain/lines.js';
 import type { Architecture } from '../domain/stream.js';
 
 const common = {
@@ -28,22 +29,26 @@ export const control = proxyActivities<ControlActivities>({
   scheduleToCloseTimeout: '1h',
 });
 
+/** A security release has a lane of its own on queues with few slots: it does not wait for composes and images that take an hour. */
+const laneOf = (queue: string) =>
+  workflowInfo().priority?.priorityKey === urgent.priorityKey ? urgentLane(queue) : queue;
+
 /** Composes of a whole distribution take up to an hour on a slow builder; a repo may be away for some hours. */
 const composeLimits = { startToCloseTimeout: '3h', scheduleToCloseTimeout: '12h' } as const;
 
 /** On any host of the role. */
 export const compose = (arch: Architecture) =>
-  proxyActivities<ComposeActivities>({ ...common, ...composeLimits, taskQueue: `compose-${arch}` });
+  proxyActivities<ComposeActivities>({ ...common, ...composeLimits, taskQueue: laneOf(`compose-${arch}`) });
 
 /** On the very host that has the run's scratch folder. */
 export const composeOn = (hostQueue: string) =>
-  proxyActivities<ComposeActivities>({ ...common, ...composeLimits, taskQueue: hostQueue });
+  proxyActivities<ComposeActivities>({ ...common, ...composeLimits, taskQueue: laneOf(hostQueue) });
 
 /** Images of tens of GiB and boot tests of up to an hour under emulation. */
 export const images = (arch: Architecture) =>
   proxyActivities<ImageActivities>({
     ...common,
-    taskQueue: `images-${arch}`,
+    taskQueue: laneOf(`images-${arch}`),
     startToCloseTimeout: '2h',
     scheduleToCloseTimeout: '8h',
   });

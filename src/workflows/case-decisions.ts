@@ -1,5 +1,6 @@
 /** How the stream workflow opens security cases and takes in what is decided about them. */
 import { condition, getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { urgent } from '../domain/lines.js';
 import { isOpen } from '../domain/promotion.js';
 import { isOpenCase, type Affecting, type Fix, type SecurityCase } from '../domain/security.js';
 import { changesText, type Statement, type Verified } from '../domain/statement.js';
@@ -19,9 +20,6 @@ import {
   type Answer,
 } from './stream-messages.js';
 
-/** Everything of a case goes before what else waits for a worker. */
-const urgent = { priorityKey: 1 } as const;
-
 /** Starts the workflow of a case, or finds it running. */
 export async function startCase(
   entity: Entity,
@@ -32,6 +30,7 @@ export async function startCase(
     workflowId: securityId(entity.stream, one.id),
     args: [{ stream: entity.stream, case: one, ...(accepted === null ? {} : { accepted }) }],
     parentClosePolicy: ParentClosePolicy.ABANDON,
+    // Everything of a case goes before what else waits for a worker.
     priority: urgent,
     staticSummary: `Security case ${entity.stream} ${one.id}`,
   }).catch(ifRunning);

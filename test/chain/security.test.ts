@@ -217,7 +217,7 @@ describe('a security release by copy', function () {
 
   it('of two advisories at once is one, beside a nightly, and no look opens another', async () => {
     const schedule = (await instance.client()).schedule.getHandle(watchId('sample'));
-    await gate.close({ step: 'push-images', when: 'after', command: 'rsync' });
+    await gate.close({ step: 'push-images', when: 'after', command: 'rsync.*buildlogs' });
     await ok('sample', 'bump', 'treeline-sample-tools');
     await instance.nightly('sample');
     await gate.held(300);

@@ -230,7 +230,7 @@ describe('a signed rebuild', function () {
     await ok('apply');
     await ok('sample', 'bump', 'treeline-sample-tools');
     // Of all chains only a nightly pushes images by themselves.
-    await gate.close({ step: 'push-images', when: 'after', command: 'rsync' });
+    await gate.close({ step: 'push-images', when: 'after', command: 'rsync.*buildlogs' });
     await instance.nightly(stream);
     await gate.held(300);
     const advisory = ['--advisory', 'SAMPLE-2026:0001', '--severity', 'critical', '--cve', 'CVE-2026-0001'];
