@@ -1,6 +1,6 @@
 /**
  * Security releases of a stream that is released by copy, on real tools. One that a person asks for under embargo goes through SIGKILLs
- * of worker and server, and leaks nothing before it is out; the promotion that waits meanwhile is asked. Then two advisories at once.
+ * of worker and server, and leaks nothing before it is out; the promotion that waits meanwhile is asked.
  */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
@@ -13,7 +13,6 @@ import type { StreamView } from '../../src/domain/promotion.js';
 import { releaseIndex, type ReleaseEntry } from '../../src/domain/release.js';
 import type { CasePhase, SecurityCase } from '../../src/domain/security.js';
 import { approversHome } from '../../src/sample/approvers.js';
-import { watchId } from '../../src/workflows/stream-messages.js';
 import { Gate, type Hold } from '../support/gate.js';
 import { TestInstance } from '../support/instance.js';
 import { until } from '../support/ports.js';
@@ -66,7 +65,6 @@ describe('a security release by copy', function () {
       };
     });
     await instance.start();
-    await ok('apply');
     await nightly();
     const [first = ''] = builds;
     await ok('promote', 'sample', first, ...as('alice'));
@@ -213,50 +211,5 @@ describe('a security release by copy', function () {
     released.push(older);
     const page = JSON.parse(await (await fetch(`${url()}/security.json`)).text()) as unknown;
     assert.match(JSON.stringify(page), new RegExp(older), 'it is shown what the release lacks');
-  });
-
-  it('of two advisories at once is one, beside a nightly, and no look opens another', async () => {
-    const schedule = (await instance.client()).schedule.getHandle(watchId('sample'));
-    await gate.close({ step: 'push-images', when: 'after', command: 'rsync.*buildlogs' });
-    await ok('sample', 'bump', 'treeline-sample-tools');
-    await instance.nightly('sample');
-    await gate.held(300);
-    const advisory = (id: string, ...cve: string[]) => [
-      '--advisory',
-      id,
-      '--severity',
-      'critical',
-      '--cve',
-      ...cve,
-    ];
-    await ok('sample', 'bump', 'netbase', ...advisory('SAMPLE-2026:0001', 'CVE-2026-0001'));
-    await schedule.trigger();
-    await newest('joining');
-    await ok('sample', 'bump', 'usr-is-merged', ...advisory('SAMPLE-2026:0002', 'CVE-2026-0002'));
-    await schedule.trigger();
-    const made = await newest('waiting');
-    assert.deepEqual(made.advisories.map(({ id }) => id).sort(), ['SAMPLE-2026:0001', 'SAMPLE-2026:0002']);
-    await ok('security', 'sample', '--approve', made.id, ...as('bob'));
-    const { build = '', times } = await newest('released');
-    await gate.open();
-    const night = (await instance.result('sample')).build ?? '';
-    const [last] = (await entries()).slice(-1);
-    assert.deepEqual(
-      [last?.version, last?.treeline.security?.cves],
-      [build, ['CVE-2026-0001', 'CVE-2026-0002']],
-    );
-    assert.deepEqual(await differing(released.at(-1) ?? '', build), ['netbase', 'usr-is-merged']);
-    for (const time of ['published', 'detected', 'planned', 'built', 'approved', 'released'] as const)
-      assert.ok(times[time] !== undefined, time);
-    const cases = (await view())?.security?.length;
-    await schedule.trigger();
-    await until('the watch has looked again', 60, async () => {
-      const { info } = await schedule.describe();
-      return info.recentActions.length >= 3 && info.runningActions.length === 0;
-    });
-    assert.equal((await view())?.security?.length, cases);
-    // It was resolved before the fix was there.
-    const refused = await instance.cli('promote', 'sample', night, ...as('alice'));
-    assert.match(refused.stderr, /ReleaseUnfixed/);
   });
 });

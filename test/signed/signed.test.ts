@@ -15,6 +15,7 @@ import type { Attempt, Promotion, StreamView } from '../../src/domain/promotion.
 import { lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import { releaseIndex } from '../../src/domain/release.js';
+import type { SecurityCase } from '../../src/domain/security.js';
 import { signingHome } from '../../src/keys/gpg.js';
 import { approversHome } from '../../src/sample/approvers.js';
 import { watchId } from '../../src/workflows/stream-messages.js';
@@ -66,7 +67,7 @@ describe('a signed rebuild', function () {
       };
       release.sig = { to: ['sig@sample.invalid'] };
       release.announce = { to: ['announce@sample.invalid'] };
-      release.security = { ...(release.security as object), join: '1s' };
+      release.security = { ...(release.security as object), join: '1m' };
     });
     await instance.start();
     reimzul = await LocalReimzul.start(instance, beanstalk);
@@ -233,17 +234,30 @@ describe('a signed rebuild', function () {
     await gate.close({ step: 'push-images', when: 'after', command: 'rsync.*buildlogs' });
     await instance.nightly(stream);
     await gate.held(300);
-    const advisory = ['--advisory', 'SAMPLE-2026:0001', '--severity', 'critical', '--cve', 'CVE-2026-0001'];
-    await ok('sample', 'bump', 'netbase', ...advisory);
-    await (await instance.client()).schedule.getHandle(watchId(stream)).trigger();
+    const schedule = (await instance.client()).schedule.getHandle(watchId(stream));
+    const cases = async () => (await view())?.security ?? [];
+    for (const [name, number] of [
+      ['netbase', '1'],
+      ['usr-is-merged', '2'],
+    ] as const) {
+      const advisory = ['--advisory', `SAMPLE-2026:${number}`, '--cve', `CVE-2026-000${number}`];
+      await ok('sample', 'bump', name, ...advisory, '--severity', 'critical');
+      await schedule.trigger();
+      await until(`${name} is known`, 120, async () =>
+        (await cases())[0]?.fixes.some((fix) => fix.name === name),
+      );
+    }
     const { id, plan } = await until('a plan waits for an approval', 300, async () => {
-      const [one] = (await view())?.security ?? [];
+      const [one] = await cases();
       if (one?.phase === 'failed') assert.fail(one.note);
       return one?.plan && { ...one, plan: one.plan };
     });
     assert.deepEqual(
       plan.packages.map(({ name, why }) => [name, why]),
-      [['netbase', 'fix']],
+      [
+        ['netbase', 'fix'],
+        ['usr-is-merged', 'fix'],
+      ],
     );
     await ok('security', stream, '--approve', id, ...as('bob'));
     const fixed = await until('the fix is released', 900, async () => {
@@ -259,7 +273,7 @@ describe('a signed rebuild', function () {
     const entry = releases.at(-1);
     assert.deepEqual(
       [entry?.version, entry?.treeline.former, entry?.treeline.approvers, entry?.treeline.security?.cves],
-      [fixed, first, ['Bob'], ['CVE-2026-0001']],
+      [fixed, first, ['Bob'], ['CVE-2026-0001', 'CVE-2026-0002']],
     );
     assert.equal(await clientHead(), entry?.commits[0]?.checksum);
     const packagesOf = async (build: string) =>
@@ -269,10 +283,20 @@ describe('a signed rebuild', function () {
     const differing = Object.keys({ ...before, ...after }).filter(
       (name) => before[name]?.digest !== after[name]?.digest,
     );
-    assert.deepEqual(differing, ['netbase']);
+    assert.deepEqual(differing.sort(), ['netbase', 'usr-is-merged']);
     const notices = smtp.mailbox.filter(({ to }) => to.includes('announce@sample.invalid'));
     assert.equal(notices.length, 2);
-    assert.match(notices[1]?.parsed.text ?? '', /SAMPLE-2026:0001[\s\S]*CVE-2026-0001/);
+    const [{ times }] = (await cases()) as [SecurityCase];
+    for (const time of ['published', 'detected', 'planned', 'built', 'approved', 'released'] as const)
+      assert.ok(times[time] !== undefined, time);
+    // The next look finds the same advisories, and opens nothing.
+    await schedule.trigger();
+    await until('the watch has looked again', 120, async () => {
+      const { info } = await schedule.describe();
+      return info.runningActions.length === 0 && info.numActionsTaken >= 3;
+    });
+    assert.equal((await cases()).length, 1);
+    assert.match(notices[1]?.parsed.text ?? '', /SAMPLE-2026:1[\s\S]*CVE-2026-0001/);
   });
 
   it('upgrades a machine of the old release to the fix over mirror, with GPG verification', async () => {
