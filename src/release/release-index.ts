@@ -82,7 +82,7 @@ export const readView = (store: Store, stream: string): Promise<StreamView | und
 export const saveView = (store: Store, view: StreamView): Promise<void> =>
   writeJson(viewFile(store, view.stream), view);
 
-/** What a stream workflow begins with: decisions and promotions as last saved, releases as releases.json has them. */
+/** What a stream workflow begins with: decisions, promotions and security cases as last saved, releases as releases.json has them. */
 export function recalledView(stream: string, saved: StreamView | undefined, index: ReleaseIndex): StreamView {
   return {
     stream,
@@ -91,6 +91,7 @@ export function recalledView(stream: string, saved: StreamView | undefined, inde
     inWork: null,
     released: releasedOf(index),
     vetoes: saved?.vetoes ?? [],
+    ...(saved?.security ? { security: saved.security } : {}),
     ...(saved?.attempted ? { attempted: saved.attempted } : {}),
     history: saved?.history ?? [],
   };
