@@ -1,8 +1,8 @@
 /** Source RPMs that a person gives for a security release: copied into the build store, where builders find them. */
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import type { Store } from '../store/store.js';
+import { createHash } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { writeWhole, type Store } from '../store/store.js';
 import { CliError, exitCodes } from './output.js';
 
 /** Bytes. */
@@ -27,7 +27,7 @@ export async function giveSources(
     if (Object.hasOwn(given, name)) throw no('a file of this name was given already');
     const content = await readSource(file, no);
     const sha256 = createHash('sha256').update(content).digest('hex');
-    await keep(store.givenSource(stream, sha256, name), content);
+    await writeWhole(store.givenSource(stream, sha256, name), content);
     given[name] = sha256;
   }
   return given;
@@ -52,21 +52,4 @@ async function readSource(file: string, no: (why: string) => CliError): Promise<
   if (!content.subarray(0, 4).equals(magic) || content.length < 96 || content.readUInt16BE(6) !== 1)
     throw no('is no source RPM');
   return content;
-}
-
-async function keep(path: string, content: Buffer): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const draft = join(dirname(path), `.${randomUUID()}.tmp`);
-  try {
-    const file = await open(draft, 'wx');
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-  } finally {
-    await rm(draft, { force: true });
-  }
 }

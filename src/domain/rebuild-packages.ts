@@ -1,6 +1,6 @@
 /** The packages of a signed rebuild: `packages.json`, and how they may differ from those that were approved. */
 import { z } from 'zod';
-import type { Lockfile } from './lockfile.js';
+import type { LockedPackage, Lockfile } from './lockfile.js';
 import type { ReworkChanges } from './statement.js';
 
 export const rebuildPackage = z.object({
@@ -24,6 +24,23 @@ export type RebuildPackage = z.infer<typeof rebuildPackage>;
 /** `packages.json`, by package name. */
 export const rebuildPackages = z.record(z.string(), rebuildPackage);
 export type RebuildPackages = z.infer<typeof rebuildPackages>;
+
+/**
+ * What a package counts as where versions are compared with those of repos and advisories: a rebuilt one as the package that it was
+ * rebuilt for, since its own dist tag says nothing about repos. `accepted`: the run's `accepted.json`, for records of before they had it.
+ */
+export function comparedEvra(
+  name: string,
+  { evra }: Pick<LockedPackage, 'evra'>,
+  records: RebuildPackages | undefined,
+  accepted: Lockfile | undefined,
+): string {
+  const of = <T>(all: Readonly<Record<string, T>> | undefined) =>
+    all && Object.hasOwn(all, name) ? all[name] : undefined;
+  const record = of(records);
+  if (record?.origin !== 'rebuilt') return evra;
+  return record.accepted ?? of(accepted?.packages)?.evra ?? evra;
+}
 
 /** `accepted-run.json`: the nightly build that is redone. */
 export const acceptedRun = z.object({

@@ -1,7 +1,6 @@
 /** Puts the pages of a stream and of an instance in their place. */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { writeWhole } from '../store/store.js';
 import { renderBuild } from './build.js';
 import { renderInstance } from './instance.js';
 import { renderRelease } from './release.js';
@@ -73,22 +72,4 @@ export async function writeReleasePages(
 export async function writeInstance(dir: string, input: InstanceInput): Promise<void> {
   await writeWhole(join(dir, 'treeline.css'), stylesheet);
   await writeWhole(join(dir, 'index.html'), renderInstance(input));
-}
-
-/** A reader sees the old file or the new one, also after a crash; the name beside it is hidden from the web server. */
-async function writeWhole(path: string, content: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const draft = join(dirname(path), `.page-${randomUUID()}.tmp`);
-  try {
-    const file = await open(draft, 'wx');
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-  } finally {
-    await rm(draft, { force: true });
-  }
 }

@@ -6,7 +6,7 @@ import { resolveWanted } from '../composers/dnf/packages.js';
 import { readTreefile } from '../composers/dnf/treefile.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
-import { rebuildPackages, type AcceptedRun } from '../domain/rebuild-packages.js';
+import { comparedEvra, rebuildPackages, type AcceptedRun } from '../domain/rebuild-packages.js';
 import type { ReworkChanges } from '../domain/statement.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import { metasOf } from '../release/check.js';
@@ -29,10 +29,7 @@ export async function findAccepted(
 export const lockfileOfRun = (host: Host, run: Run, arch: Architecture): Promise<Lockfile> =>
   needJson(join(host.store.archDir(run, arch), 'lockfile.json'), lockfile);
 
-/**
- * What the packages of a run count as where versions are compared with those of repos, `[epoch:]version-release.arch` by name: a rebuilt
- * one as the package that it was rebuilt for, since its own dist tag says nothing about repos.
- */
+/** What the packages of a run count as where versions are compared with those of repos: `[epoch:]version-release.arch` by name. */
 export async function comparedVersions(
   host: Host,
   run: Run,
@@ -40,15 +37,10 @@ export async function comparedVersions(
 ): Promise<Record<string, string>> {
   const at = (name: string) => join(host.store.archDir(run, arch), name);
   const { packages } = await lockfileOfRun(host, run, arch);
-  const records = (await readJson(at('packages.json'), rebuildPackages)) ?? {};
-  // Runs of before records had it.
-  const accepted = (await readJson(at('accepted.json'), lockfile))?.packages ?? {};
+  const records = await readJson(at('packages.json'), rebuildPackages);
+  const accepted = await readJson(at('accepted.json'), lockfile);
   return Object.fromEntries(
-    Object.entries(packages).map(([name, { evra }]) => {
-      const record = Object.hasOwn(records, name) ? records[name] : undefined;
-      const before = record?.origin === 'rebuilt' ? (record.accepted ?? accepted[name]?.evra) : undefined;
-      return [name, before ?? evra];
-    }),
+    Object.entries(packages).map(([name, one]) => [name, comparedEvra(name, one, records, accepted)]),
   );
 }
 

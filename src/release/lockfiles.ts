@@ -2,59 +2,66 @@
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
-import { rebuildPackages } from '../domain/rebuild-packages.js';
+import { comparedEvra, rebuildPackages } from '../domain/rebuild-packages.js';
 import { baseOf, signedName, type Architecture, type Stream } from '../domain/stream.js';
-import { exists, readJson, type Store } from '../store/store.js';
+import { readJson, type Store } from '../store/store.js';
 
-/** The folder with a build's records: as kept for a release, else as its run left them. */
+interface Recorded {
+  readonly locked: Lockfile;
+  readonly folder: string;
+}
+
+/** A build's records: as its run left them, else as kept for a release. Undefined where nothing is known of it. */
 async function recordsOf(
   store: Store,
   stream: string,
   build: string,
   arch: Architecture,
-): Promise<string | undefined> {
+): Promise<Recorded | undefined> {
   const run = await store.runOf(stream, build);
   const of = (line: string) =>
     run === undefined ? [] : [join(store.archDir({ stream: line, run }, arch), 'build')];
-  const folders = [join(store.releaseDir(stream, build), arch), ...of(stream), ...of(signedName(stream))];
-  for (const folder of folders) if (await exists(join(folder, 'lockfile.json'))) return folder;
+  for (const folder of [
+    ...of(stream),
+    ...of(signedName(stream)),
+    join(store.releaseDir(stream, build), arch),
+  ]) {
+    const locked = await readJson(join(folder, 'lockfile.json'), lockfile);
+    if (locked) return { locked, folder };
+  }
   return undefined;
 }
 
 /** Packages of a build; undefined where nothing is known of them. */
-export async function lockfileOf(
+export const lockfileOf = async (
   store: Store,
   stream: string,
   build: string,
   arch: Architecture,
-): Promise<Lockfile | undefined> {
-  const folder = await recordsOf(store, stream, build, arch);
-  return folder === undefined ? undefined : readJson(join(folder, 'lockfile.json'), lockfile);
-}
+): Promise<Lockfile | undefined> => (await recordsOf(store, stream, build, arch))?.locked;
 
-/** The same with a rebuilt package as the one that it was rebuilt for: its own dist tag says nothing about repos and advisories. */
+/** The same as the packages count where they are compared. */
 async function comparedOf(
   store: Store,
   stream: string,
   build: string,
   arch: Architecture,
 ): Promise<Lockfile | undefined> {
-  const folder = await recordsOf(store, stream, build, arch);
-  const locked = folder === undefined ? undefined : await readJson(join(folder, 'lockfile.json'), lockfile);
-  if (folder === undefined || !locked) return undefined;
-  const records = new Map(
-    Object.entries((await readJson(join(folder, 'packages.json'), rebuildPackages)) ?? {}),
-  );
+  const found = await recordsOf(store, stream, build, arch);
+  if (!found) return undefined;
+  const { locked, folder } = found;
+  const records = await readJson(join(folder, 'packages.json'), rebuildPackages);
+  const accepted = await readJson(join(folder, '..', 'accepted.json'), lockfile);
   const packages = Object.entries(locked.packages).map(([name, one]) => [
     name,
-    { ...one, evra: records.get(name)?.accepted ?? one.evra },
+    { ...one, evra: comparedEvra(name, one, records, accepted) },
   ]);
   return { ...locked, packages: Object.fromEntries(packages) as Lockfile['packages'] };
 }
 
 /**
- * The packages of a build or release, of all architectures that there are, to compare their versions with those of repos and advisories. Fails with BuildNotReleasable where nothing is known of
- * them, such as of a build that is pruned.
+ * The packages of a build or release, of all architectures that there are, to compare their versions with those of repos and
+ * advisories. Fails with BuildNotReleasable where nothing is known of them, such as of a build that is pruned.
  */
 export async function packageSetsOf(
   store: Store,

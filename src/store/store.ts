@@ -21,7 +21,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { buildId } from '../domain/build-id.js';
 import { baseOf, type Architecture } from '../domain/stream.js';
@@ -111,8 +111,8 @@ export async function needJson<T extends z.ZodType>(file: string, schema: T): Pr
   return value;
 }
 
-/** A name of its own: two steps of one process may write the same file. */
-const temporaryOf = (file: string) => `${file}.${randomUUID()}.tmp`;
+/** A name of its own: two steps of one process may write the same file. Hidden from the web server. */
+const temporaryOf = (file: string) => join(dirname(file), `.${basename(file)}.${randomUUID()}.tmp`);
 
 /** Writes a file whole or not at all; a reader sees the old content or the new. */
 export async function writeWhole(file: string, content: string | Buffer): Promise<void> {

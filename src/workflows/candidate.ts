@@ -2,32 +2,19 @@
  * The scheduled look at a stream's release dates: proposes a candidate, reminds the SIG, tells of missed dates. Each look stands for
  * itself: what one could not do, the next one does.
  */
-import {
-  ActivityCancellationType,
-  getExternalWorkflowHandle,
-  isCancellation,
-  proxyActivities,
-  setCurrentDetails,
-  setHandler,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
-import { ApplicationFailure } from '@temporalio/common';
+import { proxyActivities, setCurrentDetails, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
 import type { candidateActivities } from '../activities/candidate.js';
 import type { StepArgs } from '../activities/host.js';
 import type { CadenceTell } from '../domain/cadence-notices.js';
 import type { CadenceActions } from '../domain/candidate.js';
 import { buildAttribute, streamAttribute } from '../search-attributes.js';
 import { sideBySide, troubleSignal } from './chain.js';
-import { streamId, streamRun, type PromoteRequest } from './stream-messages.js';
+import { Attempts, lookLimits, signalStream } from './look.js';
+import { promoteSignal } from './signals.js';
+import { streamRun } from './stream-messages.js';
 
-/** Limits of its own: the next look comes within the hour, and does again what this one gave up. */
-const limits = {
-  heartbeatTimeout: '20s',
-  startToCloseTimeout: '2m',
-  scheduleToCloseTimeout: '45m',
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry: { initialInterval: '5s', backoffCoefficient: 2, maximumInterval: '2m' },
-} as const;
+/** The next look comes within the hour. */
+const limits = { ...lookLimits, scheduleToCloseTimeout: '45m' } as const;
 const control = proxyActivities<ReturnType<typeof candidateActivities>>({
   ...limits,
   taskQueue: 'control',
@@ -50,23 +37,12 @@ export async function candidate({ stream }: CandidateInput): Promise<CadenceActi
     { activityId: 'look', summary: 'Look at the release dates' },
     [{ ...args, step: 'look-at-cadence', now: new Date().toISOString() }],
   );
-  const failures: unknown[] = [];
-  /** Was it done? Keeps a failure for the end. */
-  const attempt = async (work: Promise<unknown>): Promise<boolean> => {
-    try {
-      await work;
-      return true;
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      failures.push(error);
-      return false;
-    }
-  };
-  const proposed = actions.propose && (await attempt(propose(stream, actions.propose.build)));
+  const attempts = new Attempts();
+  const proposed = actions.propose && (await attempts.do(propose(stream, actions.propose.build)));
   // A candidate that could not be proposed is none to tell of.
   const tell = actions.tell.filter(({ event }) => event !== 'candidate' || proposed);
   const told = await sideBySide(tell, (message) =>
-    attempt(
+    attempts.do(
       tellSig.executeWithOptions(
         { activityId: `tell-${message.key}`, summary: `Tell the SIG: ${message.subject}` },
         [{ ...args, step: `tell-${message.event}`, ...message }],
@@ -80,23 +56,14 @@ export async function candidate({ stream }: CandidateInput): Promise<CadenceActi
       [{ ...args, step: 'told', keys, now: new Date().toISOString() }],
     );
   setCurrentDetails(summary(stream, actions));
-  if (failures.length > 0) throw failures[0];
+  attempts.end();
   return actions;
 }
 
 /** Proposes a build to the stream workflow, which decides whether it takes it. */
 async function propose(stream: string, build: string): Promise<void> {
   upsertSearchAttributes([{ key: buildAttribute, value: build }]);
-  const request: PromoteRequest = { build, by: 'schedule' };
-  try {
-    await getExternalWorkflowHandle(streamId(stream)).signal('promote', request);
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    throw ApplicationFailure.nonRetryable(
-      `${build} could not be proposed: there is no workflow ${streamId(stream)}: run \`treeline apply\``,
-      'StreamInvalid',
-    );
-  }
+  await signalStream(stream, promoteSignal, [{ build, by: 'schedule' }], `${build} could not be proposed`);
 }
 
 const summary = (stream: string, { propose, tell }: CadenceActions) =>

@@ -3,31 +3,18 @@
  * itself: what one could not do, the next one does.
  */
 import { ApplicationFailure } from '@temporalio/common';
-import {
-  ActivityCancellationType,
-  getExternalWorkflowHandle,
-  isCancellation,
-  proxyActivities,
-  setCurrentDetails,
-  setHandler,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
+import { proxyActivities, setCurrentDetails, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
 import type { candidateActivities } from '../activities/candidate.js';
 import type { StepArgs } from '../activities/host.js';
 import type { watchActivities, WatchResult } from '../activities/watch.js';
 import { streamAttribute } from '../search-attributes.js';
 import { sideBySide, troubleSignal } from './chain.js';
+import { Attempts, lookLimits, signalStream } from './look.js';
 import { advisoriesSignal } from './signals.js';
-import { streamId, streamRun } from './stream-messages.js';
+import { streamRun } from './stream-messages.js';
 
-/** Limits of its own: the next look comes soon, and does again what this one gave up. */
-const limits = {
-  heartbeatTimeout: '20s',
-  startToCloseTimeout: '2m',
-  scheduleToCloseTimeout: '10m',
-  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-  retry: { initialInterval: '5s', backoffCoefficient: 2, maximumInterval: '2m' },
-} as const;
+/** The next look comes soon. */
+const limits = { ...lookLimits, scheduleToCloseTimeout: '10m' } as const;
 /** The metadata of all repos, over a slow line. */
 const { lookForAdvisories } = proxyActivities<ReturnType<typeof watchActivities>>({
   ...limits,
@@ -65,19 +52,10 @@ export async function securityWatch({ stream }: WatchInput): Promise<WatchResult
     { activityId: 'look', summary: 'Look for advisories' },
     [{ ...args, step: 'look-for-advisories' }],
   );
-  const failures: unknown[] = [];
-  /** Was it done? Keeps a failure for the end. */
-  const attempt = async (work: Promise<unknown>): Promise<boolean> => {
-    try {
-      await work;
-      return true;
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      failures.push(error);
-      return false;
-    }
-  };
-  if (result.found.length > 0) await attempt(tellStream(stream, result));
+  const attempts = new Attempts();
+  const { found } = result;
+  if (found.length > 0)
+    await attempts.do(signalStream(stream, advisoriesSignal, [{ found }], 'advisories could not be told'));
   const news = result.failed.map((line) => unreadable(stream, line, new Date()));
   const keys = news.map(({ key }) => key);
   const fresh =
@@ -88,7 +66,7 @@ export async function securityWatch({ stream }: WatchInput): Promise<WatchResult
         ]);
   const tell = news.filter(({ key }) => fresh.includes(key));
   const told = await sideBySide(tell, (message) =>
-    attempt(
+    attempts.do(
       tellSig.executeWithOptions(
         { activityId: `tell-${message.key}`, summary: `Tell the SIG: ${message.subject}` },
         [{ ...args, step: 'tell-unreadable', ...message }],
@@ -101,25 +79,13 @@ export async function securityWatch({ stream }: WatchInput): Promise<WatchResult
       { ...args, step: 'told', keys: done, now: new Date().toISOString() },
     ]);
   setCurrentDetails(summary(stream, result));
-  if (failures.length > 0) throw failures[0];
+  attempts.end();
   if (result.failed.length > 0)
     throw ApplicationFailure.nonRetryable(
       `could not be read: ${result.failed.join('; ')}`.slice(0, 2000),
       'AdvisoryInvalid',
     );
   return result;
-}
-
-async function tellStream(stream: string, { found }: WatchResult): Promise<void> {
-  try {
-    await getExternalWorkflowHandle(streamId(stream)).signal(advisoriesSignal, { found });
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    throw ApplicationFailure.nonRetryable(
-      `advisories could not be told: there is no workflow ${streamId(stream)}: run \`treeline apply\``,
-      'StreamInvalid',
-    );
-  }
 }
 
 /** Once a day for each source, whatever is wrong with it. */

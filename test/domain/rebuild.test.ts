@@ -1,6 +1,7 @@
 /** Versions of rebuilt packages. */
 import assert from 'node:assert/strict';
 import { evrFits, releaseFits } from '../../src/domain/rebuild.js';
+import { comparedEvra } from '../../src/domain/rebuild-packages.js';
 
 describe('a rebuilt release', () => {
   const fits = (accepted: string, rebuilt: string, disttag = '.el7_4') =>
@@ -47,5 +48,26 @@ describe('a rebuilt release', () => {
     assert.ok(!same('1:1.0-1.el7', '1.0-1.el7_4'));
     assert.ok(!same('1.0-1.el7', '1.1-1.el7_4'));
     assert.ok(!same('', ''));
+  });
+});
+
+describe('a package that is compared with repos and advisories', () => {
+  const digest = `sha256:${'a'.repeat(64)}` as const;
+  const record = (origin: 'rebuilt' | 'accepted', accepted?: string) => ({
+    foo: { file: 'foo.rpm', evra: '5-1.tl1.noarch', digest, origin, ...(accepted ? { accepted } : {}) },
+  });
+  const locked = { evra: '5-1.tl1.noarch' };
+  const before = {
+    metadata: { generated: '', rpmmd_repos: {} },
+    packages: { foo: { evra: '5-1.el7.noarch', digest } },
+  };
+
+  it('counts as the one that it was rebuilt for, and otherwise as itself', () => {
+    assert.equal(comparedEvra('foo', locked, record('rebuilt', '5-1.noarch'), before), '5-1.noarch');
+    assert.equal(comparedEvra('foo', locked, record('rebuilt'), before), '5-1.el7.noarch');
+    assert.equal(comparedEvra('foo', locked, record('rebuilt'), undefined), locked.evra);
+    assert.equal(comparedEvra('foo', locked, record('accepted'), before), locked.evra);
+    assert.equal(comparedEvra('foo', locked, undefined, before), locked.evra);
+    assert.equal(comparedEvra('constructor', locked, {}, undefined), locked.evra);
   });
 });

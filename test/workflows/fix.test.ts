@@ -2,19 +2,14 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import type { ChainProgress, RunRecord } from '../../src/domain/run.js';
-import { searchAttributes } from '../../src/search-attributes.js';
-import { findTemporal } from '../../src/temporal/server.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 import type { FixInput, FixResult } from '../../src/workflows/security-messages.js';
 import { saveHistory } from '../support/histories.js';
 import { until } from '../support/ports.js';
-
-type Args = Record<string, unknown>;
-type Script = Record<string, (args: Args) => unknown>;
+import { ScriptedChain, type Args, type Script } from './scripted-chain.js';
 
 const source = (name: string) => ({
   ...{ srpm: `${name}-2-1.src.rpm`, name, evra: '2-1.src', digest: 'd', repo: 'r' },
@@ -74,51 +69,20 @@ const names = [
   // What would publish it.
   ...['snapshot', 'signSummary', 'pushRepo', 'pushImages', 'switchRefs', 'metadata', 'prune', 'tellSig'],
 ];
-const queues = [
-  ...['control', 'compose-x86_64', 'compose-x86_64@test', 'compose-aarch64', 'compose-aarch64@test'],
-  ...['images-x86_64', 'signing', 'publish', 'reimzul'],
-];
 
 describe('fix workflow', function () {
   this.timeout('2m');
-  let environment: TestWorkflowEnvironment;
-  let workers: Worker[];
-  let ended: Promise<unknown>;
+  let chain: ScriptedChain;
   let calls: { name: string; args: Args }[] = [];
   let change: Script = {};
 
   before(async () => {
-    const path = await findTemporal();
-    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
-    environment = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path }, searchAttributes },
+    chain = await ScriptedChain.start(names, (name, args) => {
+      calls.push({ name, args });
+      return (change[name] ?? good[name])?.(args);
     });
-    const activities = Object.fromEntries(
-      names.map((name) => [
-        name,
-        async (args: Args) => {
-          calls.push({ name, args });
-          return await (change[name] ?? good[name])?.(args);
-        },
-      ]),
-    );
-    workers = await Promise.all(
-      queues.map((taskQueue) =>
-        Worker.create({
-          connection: environment.nativeConnection,
-          taskQueue,
-          activities,
-          workflowBundle: { codePath: workflowBundle },
-        }),
-      ),
-    );
-    ended = Promise.all(workers.map((worker) => worker.run()));
   });
-  after(async () => {
-    for (const worker of workers) worker.shutdown();
-    await ended;
-    await environment.teardown();
-  });
+  after(() => chain.close());
 
   async function run(
     changed: Script,
@@ -127,7 +91,7 @@ describe('fix workflow', function () {
     history?: string,
   ): Promise<{ result?: FixResult; error?: unknown; record: RunRecord }> {
     [calls, change] = [[], changed];
-    const handle = await environment.client.workflow.start('fix', {
+    const handle = await chain.client.workflow.start('fix', {
       workflowId: `fix/test-${randomUUID()}`,
       taskQueue: 'control',
       args: [
@@ -145,7 +109,7 @@ describe('fix workflow', function () {
       handle.workflowId,
     );
     if (history !== undefined)
-      await saveHistory(environment.client, handle.workflowId, handle.firstExecutionRunId, history);
+      await saveHistory(chain.client, handle.workflowId, handle.firstExecutionRunId, history);
     const [record, ...more] = of('record');
     assert.equal(more.length, 0, 'a run is recorded once');
     return { ...outcome, record: record as unknown as RunRecord };

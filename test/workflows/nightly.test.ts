@@ -2,17 +2,13 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { WorkflowFailedError, type Client } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Context } from '@temporalio/activity';
 import { Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import type { ChainResult, RunRecord } from '../../src/domain/run.js';
-import { searchAttributes } from '../../src/search-attributes.js';
-import { findTemporal } from '../../src/temporal/server.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 import { nightlyId } from '../../src/workflows/nightly-messages.js';
-
-type Script = Record<string, (args: Record<string, unknown>) => unknown>;
+import { ScriptedChain, type Script } from './scripted-chain.js';
 
 /** A chain in which everything goes well; tests replace single steps. */
 function goodChain(): { calls: string[]; records: RunRecord[]; script: Script } {
@@ -76,7 +72,6 @@ const names = [
   'lackingInRun',
   'tellSig',
 ];
-const queues = ['control', 'compose-x86_64', 'compose-x86_64@test', 'images-x86_64', 'signing', 'publish'];
 
 /** Waits until the step is cancelled, as a long command would. */
 async function hang(): Promise<never> {
@@ -91,48 +86,20 @@ async function hang(): Promise<never> {
 
 describe('nightly workflow', function () {
   this.timeout('2m');
-  let environment: TestWorkflowEnvironment;
   let client: Client;
-  let workers: Worker[];
-  let ended: Promise<unknown>;
+  let scripted: ScriptedChain;
   /** What the steps of the running test do. */
   let chain = goodChain();
   let change: Script = {};
 
   before(async () => {
-    const path = await findTemporal();
-    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
-    environment = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path }, searchAttributes },
+    scripted = await ScriptedChain.start(names, (name, args) => {
+      chain.calls.push(name);
+      return (change[name] ?? chain.script[name])?.(args);
     });
-    client = environment.client;
-    const activities = Object.fromEntries(
-      names.map((name) => [
-        name,
-        (args: Record<string, unknown>) => {
-          chain.calls.push(name);
-          return Promise.resolve((change[name] ?? chain.script[name])?.(args));
-        },
-      ]),
-    );
-    workers = await Promise.all(
-      queues.map((taskQueue) =>
-        Worker.create({
-          connection: environment.nativeConnection,
-          taskQueue,
-          activities,
-          workflowBundle: { codePath: workflowBundle },
-        }),
-      ),
-    );
-    ended = Promise.all(workers.map((worker) => worker.run()));
+    client = scripted.client;
   });
-
-  after(async () => {
-    for (const worker of workers) worker.shutdown();
-    await ended;
-    await environment.teardown();
-  });
+  after(() => scripted.close());
 
   interface Ran {
     result?: ChainResult;
