@@ -1,12 +1,10 @@
 /** An instance on one machine: Temporal server, worker and web server in one process. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { Store } from './store/store.js';
 import { webUrl, type Settings } from './settings.js';
 import { connect, ServerAway } from './temporal/connect.js';
 import { startServer, type Server } from './temporal/server.js';
-import { serve } from './web/serve.js';
+import { serveInstance } from './web/serve.js';
 import { installRuntime, startWorkers, type RunningWorkers } from './worker.js';
 
 export interface Instance {
@@ -21,7 +19,6 @@ export interface Instance {
 /** Starts what is not running yet; `close` ends what was started here, in order. */
 export async function startInstance(settings: Settings): Promise<Instance> {
   const started: string[] = [];
-  await mkdir(new Store(settings.state).www(), { recursive: true });
   let server: Server | undefined;
   let client = await connect(settings).catch((error: unknown) => {
     if (!(error instanceof ServerAway)) throw error;
@@ -34,7 +31,7 @@ export async function startInstance(settings: Settings): Promise<Instance> {
     );
     client = await connect(settings);
   }
-  const web = await serve({ root: new Store(settings.state).www(), port: settings.webPort });
+  const web = await serveInstance(settings);
   started.push(`build pages and repos at ${webUrl(settings)}`);
   installRuntime(settings, join(settings.state, 'logs', 'worker.log'));
   const workers = await startWorkers(settings);

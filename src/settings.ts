@@ -22,6 +22,8 @@ export interface Settings {
   readonly temporalUiPort: number;
   /** Loopback port of `treeline serve` (`TREELINE_WEB_PORT`, default `8470`). */
   readonly webPort: number;
+  /** Folders outside the web root that links in it may lead to, such as another disk with images (`TREELINE_WEB_LINKED`, colon-separated). */
+  readonly webLinked: readonly string[];
   /** Address of a Prometheus endpoint, such as `127.0.0.1:9464` (`TREELINE_METRICS`, default none). */
   readonly metrics: string | undefined;
   /** PATH of every shell step (`TREELINE_PATH`, default the system's folders only: a user's own tools never leak in). */
@@ -49,6 +51,10 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     temporalNamespace: get('TEMPORAL_NAMESPACE') ?? 'default',
     temporalUiPort: port('TREELINE_TEMPORAL_UI_PORT', 8233),
     webPort: port('TREELINE_WEB_PORT', 8470),
+    webLinked: (get('TREELINE_WEB_LINKED') ?? '')
+      .split(':')
+      .filter(Boolean)
+      .map((folder) => resolve(folder)),
     metrics: get('TREELINE_METRICS'),
     path: get('TREELINE_PATH') ?? systemPath,
     host: (get('TREELINE_HOST') ?? hostname()).replace(/[^A-Za-z0-9.-]/g, '-'),

@@ -3,11 +3,11 @@
  * content belong together while publications rename new files into place, and a pruned file is still read to its end.
  */
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, readlink, type FileHandle } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { cacheControl, contentType } from './headers.js';
+import { cacheControl, contentType, securityHeaders } from './headers.js';
 
 /**
  * The path below the root that a request target means, or `undefined` where there can be none: no `.` or `..`, no
@@ -42,15 +42,24 @@ export interface Range {
   readonly end: number;
 }
 
-/** Answers one request from the files below `root`. Symbolic links are followed: they are the operator's. */
-export async function answer(root: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  res.setHeader('X-Content-Type-Options', 'nosniff');
+/** What a web server serves. All paths are absolute and without links of their own. */
+export interface Served {
+  readonly root: string;
+  /** Folders outside of `root` that links below it may lead to. A link to anything else is not found. */
+  readonly linked: readonly string[];
+}
+
+/** Answers one request from the files below the root. */
+export async function answer(served: Served, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  for (const [name, value] of Object.entries(securityHeaders)) res.setHeader(name, value);
+  // HTTP/0.9 has no headers: what it is answered could be taken for a page of any kind.
+  if (req.httpVersionMajor < 1) return void res.writeHead(505, { Connection: 'close' }).end();
   if (req.method !== 'GET' && req.method !== 'HEAD') {
     res.setHeader('Allow', 'GET, HEAD');
     return say(res, 405, 'Only GET and HEAD.');
   }
   const path = requestPath(req.url ?? '');
-  const file = path === undefined ? undefined : await openFile(root, path);
+  const file = path === undefined ? undefined : await openFile(served, path);
   // Browsers ask for it beside every log; pages carry their own icon.
   if (path === '/favicon.ico' && file === undefined) return void res.writeHead(204).end();
   if (path === undefined || file === undefined) return say(res, 404, 'Not found.');
@@ -67,21 +76,29 @@ export async function answer(root: string, req: IncomingMessage, res: ServerResp
 }
 
 /** Opens the file of a path, for a path with a slash at its end the folder's index page. */
-async function openFile(root: string, path: string): Promise<FileHandle | 'folder' | undefined> {
+async function openFile(served: Served, path: string): Promise<FileHandle | 'folder' | undefined> {
   const name = path.endsWith('/') ? `${path}index.html` : path;
   try {
     // O_NONBLOCK: opening a named pipe must not hang.
-    const file = await open(join(root, name), constants.O_RDONLY | constants.O_NONBLOCK);
+    const file = await open(join(served.root, name), constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = await file.stat();
-    if (stats.isFile()) return file;
+    const allowed = isWithin(served, await readlink(`/proc/self/fd/${file.fd}`));
+    if (allowed && stats.isFile()) return file;
     await file.close();
-    return stats.isDirectory() && name === path ? 'folder' : undefined;
+    return allowed && stats.isDirectory() && name === path ? 'folder' : undefined;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENXIO'].includes(String(code))) return undefined;
     throw error;
   }
 }
+
+/** Is a file that was opened, by its path without links, one that may be served? */
+const isWithin = ({ root, linked }: Served, path: string) =>
+  [root, ...linked].some((folder) => {
+    const below = relative(folder, path);
+    return below === '' || below.split('/').every((segment) => !segment.startsWith('.'));
+  });
 
 async function send(
   path: string,

@@ -1,4 +1,20 @@
-/** Which content type and which cache lifetime a published path has. */
+/** Which headers a published path has: content type, cache lifetime, and what keeps a browser from misusing it. */
+import { filterSource } from '../pages/filter.js';
+
+/**
+ * Of every answer. A page's own, stricter policy stands in its head; this one holds for whatever else a browser is led to, and says
+ * what a page cannot say of itself: that nobody may frame it.
+ */
+export const securityHeaders: Readonly<Record<string, string>> = {
+  'Content-Security-Policy': [
+    ...["default-src 'none'", "style-src 'self'", 'img-src data:', `script-src ${filterSource}`],
+    ...["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"],
+  ].join('; '),
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
 
 const text = 'text/plain; charset=utf-8';
 const types: Readonly<Record<string, string>> = {

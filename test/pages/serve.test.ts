@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readlink, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { request, type IncomingHttpHeaders } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,7 +40,8 @@ describe('web server', () => {
     await writeFile(join(top, 'outside'), 'outside');
     await mkdir(join(top, 'root-beside'));
     await writeFile(join(top, 'root-beside/file'), 'beside');
-    server = await serve({ root: join(top, 'root'), port: 0 });
+    await mkdir(join(top, 'disk'));
+    server = await serve({ root: join(top, 'root'), linked: [join(top, 'disk')], port: 0 });
   });
   after(async () => {
     await server.close();
@@ -56,6 +58,73 @@ describe('web server', () => {
       const { status, body } = await raw(path);
       assert.deepEqual([status, body], [404, 'Not found.\n'], path);
     }
+  });
+
+  it('follows links within its folder and to named folders, and to nothing else', async () => {
+    await mkdir(join(top, 'disk/.hidden'), { recursive: true });
+    await writeFile(join(top, 'disk/image'), 'image');
+    await writeFile(join(top, 'disk/.hidden/key'), 'key');
+    const links: Record<string, string> = {
+      'to-digits': 'digits',
+      'to-disk': '../disk',
+      'to-image': join(top, 'disk/image'),
+      'to-outside': '../outside',
+      'to-beside': '../root-beside',
+      'to-hidden': '.secret',
+      'to-key': '../disk/.hidden/key',
+      'to-proc': '/proc/self/environ',
+      'to-root': '/',
+      'to-itself': 'to-itself',
+    };
+    for (const [name, target] of Object.entries(links)) await symlink(target, join(top, 'root', name));
+    const found = ['/to-digits', '/to-disk/image', '/to-image'];
+    for (const path of found) assert.equal((await raw(path)).status, 200, path);
+    const refused = [
+      '/to-outside', '/to-beside/file', '/to-beside', '/to-hidden', '/to-key', '/to-disk/.hidden/key',
+      '/to-proc', '/to-root/etc/passwd', '/to-root', '/to-itself', '/to-disk/../outside',
+    ]; // prettier-ignore
+    for (const path of refused) {
+      const { status, body } = await raw(path);
+      assert.deepEqual([status, body], [404, 'Not found.\n'], path);
+    }
+    for (const name of Object.keys(links)) await rm(join(top, 'root', name));
+  });
+
+  it('lets no page be framed, and no foreign script or style run in one', async () => {
+    for (const path of ['/index.html', '/digits', '/nothing', '/../outside']) {
+      const { headers } = await raw(path);
+      const policy = String(headers['content-security-policy']);
+      for (const rule of [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+      ])
+        assert.ok(policy.includes(rule), `${path}: ${rule}`);
+      assert.doesNotMatch(policy, /unsafe-inline|\*/);
+      assert.equal(headers['x-frame-options'], 'DENY');
+    }
+  });
+
+  /** What the server answers to bytes as they are, until it closes the connection. */
+  const bytes = (...parts: string[]) =>
+    new Promise<string>((done, failed) => {
+      const { hostname, port } = new URL(server.url);
+      let answer = '';
+      const socket = connect(Number(port), hostname, () => parts.forEach((part) => socket.write(part)));
+      socket.on('data', (data) => (answer += data.toString()));
+      socket.on('error', failed).on('close', () => done(answer));
+    });
+
+  it('speaks no HTTP/0.9', async () => {
+    for (const request of ['GET /digits\r\n\r\n', 'GET /digits HTTP/0.9\r\nHost: x\r\n\r\n'])
+      assert.doesNotMatch(await bytes(request), /0123456789/, request);
+  });
+
+  it('waits for nobody who does not end a request', async () => {
+    const started = Date.now();
+    assert.match(await bytes('GET /digits HTTP/1.1\r\nHost: x\r\nX-Slow: '), /^HTTP\/1\.1 408 /);
+    assert.ok(Date.now() - started < 20_000, 'closed within its time limit');
   });
 
   it('finds RPM files however a client encodes their names', async () => {

@@ -15,7 +15,7 @@ import { packageRoot, readSettings, type Settings } from '../../src/settings.js'
 import { Store } from '../../src/store/store.js';
 import { connect } from '../../src/temporal/connect.js';
 import { startServer, type Server } from '../../src/temporal/server.js';
-import { serve } from '../../src/web/serve.js';
+import { serveInstance, type WebServer } from '../../src/web/serve.js';
 import { nightlyId } from '../../src/workflows/nightly-messages.js';
 import { freePort, until } from './ports.js';
 
@@ -27,7 +27,7 @@ export interface CliResult {
 
 export class TestInstance {
   #server: Server | undefined;
-  #web: Awaited<ReturnType<typeof serve>> | undefined;
+  #web: WebServer | undefined;
   #client: Client | undefined;
   readonly #workers = new Set<ChildProcess>();
 
@@ -126,7 +126,7 @@ export class TestInstance {
   }
 
   async startWeb(): Promise<void> {
-    this.#web = await serve({ root: this.store().www(), port: this.settings.webPort });
+    this.#web = await serveInstance(this.settings);
   }
   async stopWeb(): Promise<void> {
     await this.#web?.close();

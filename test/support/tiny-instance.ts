@@ -19,6 +19,7 @@ import { releaseIndex } from '../../src/domain/release.js';
 import type { ChainProgress } from '../../src/domain/run.js';
 import type { Decision } from '../../src/domain/statement.js';
 import { answer } from '../../src/web/files.js';
+import { servedFolders } from '../../src/web/serve.js';
 import { releaseId, streamId, type Answer } from '../../src/workflows/stream-messages.js';
 import { Gate } from './gate.js';
 import { TestInstance } from './instance.js';
@@ -77,9 +78,10 @@ export class TinyInstance {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     };
+    const served = await servedFolders(this.instance.store().www());
     this.#web = createServer((req, res) => {
       gate(req.url ?? '')
-        .then(() => answer(this.instance.store().www(), req, res))
+        .then(() => answer(served, req, res))
         .catch(() => res.destroy());
     }).listen(this.instance.settings.webPort, '127.0.0.1');
     await once(this.#web, 'listening');

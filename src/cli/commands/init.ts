@@ -7,6 +7,7 @@ import { makeApprovers } from '../../sample/approvers.js';
 import { makeSample } from '../../sample/make.js';
 import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
+import { sampleRepos } from '../../web/serve.js';
 import { formatSeconds } from '../../domain/units.js';
 import { commandStep } from '../step.js';
 
@@ -38,7 +39,7 @@ export function addInit(program: Command, settings: Settings): void {
 async function serveSample(settings: Settings): Promise<void> {
   const folder = join(new Store(settings.state).www(), 'sample');
   await mkdir(folder, { recursive: true });
-  for (const name of ['rpms', 'srpms']) {
+  for (const name of sampleRepos) {
     const link = join(folder, name);
     const target = join(sampleDir(settings), name);
     if ((await readlink(link).catch(() => undefined)) === target) continue;

@@ -1,12 +1,11 @@
 /** Long-running commands: `up`, `worker`, `serve`. */
 import { InvalidArgumentError, type Command } from 'commander';
-import { mkdir } from 'node:fs/promises';
 import { once } from 'node:events';
 import { roles, type Role } from '../../activities/index.js';
 import { startInstance } from '../../instance.js';
 import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
-import { serve } from '../../web/serve.js';
+import { serveInstance } from '../../web/serve.js';
 import { installRuntime, queuesOf, startWorkers } from '../../worker.js';
 import { onInterrupt } from '../interrupt.js';
 
@@ -60,10 +59,8 @@ export function addServers(program: Command, settings: Settings): void {
     .description('serve the build pages, repos and images on loopback')
     .action(async () => {
       const signal = onInterrupt();
-      const root = new Store(settings.state).www();
-      await mkdir(root, { recursive: true });
-      const server = await serve({ root, port: settings.webPort });
-      console.log(`serving ${root} at ${server.url}`);
+      const server = await serveInstance(settings);
+      console.log(`serving ${new Store(settings.state).www()} at ${server.url}`);
       await interrupted(signal);
       await server.close();
     });
