@@ -2,30 +2,25 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { convertCommand, digest, toQcow2 } from './convert.js';
+import { compression, convertCommand, digest, toQcow2 } from './convert.js';
 import { diskCommand, makeDisk } from './disk.js';
 import type { ImageKind } from './kind.js';
 
-const options = z.strictObject({
-  compress: z
-    .boolean()
-    .default(true)
-    .describe('Compress the clusters: a third of the size, some seconds more.'),
-});
+const options = z.strictObject({ compression });
 
 export const qcow2: ImageKind<typeof options> = {
   kind: 'qcow2',
   description: 'GenericCloud disk for OpenStack, libvirt and the like; provisioned by cloud-init',
   options,
-  commands: ({ name, out, work }, { compress }) => [
+  commands: ({ name, out, work }, { compression }) => [
     diskCommand(join(work, '<disk.json>')),
-    convertCommand(join(work, '<disk.raw>'), join(out, `.${name}.qcow2.part`), compress),
+    convertCommand(join(work, '<disk.raw>'), join(out, `.${name}.qcow2.part`), compression),
   ],
-  async build(step, input, { compress }) {
+  async build(step, input, { compression }) {
     const path = `${input.name}.qcow2`;
     const part = join(input.out, `.${path}.part`);
     const raw = await makeDisk(step, input);
-    await toQcow2(step, raw, part, { size: input.size, compress });
+    await toQcow2(step, raw, part, { size: input.size, compression });
     await rm(raw);
     const made = await digest(step, part);
     await rename(part, join(input.out, path));

@@ -2,7 +2,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { convertCommand, digest, toQcow2 } from './convert.js';
+import { compression, convertCommand, digest, toQcow2 } from './convert.js';
 import type { Customisation } from './customise.js';
 import { diskCommand, GiB, makeDisk } from './disk.js';
 import type { Argv } from '../steps/step.js';
@@ -11,6 +11,7 @@ import type { ImageKind } from './kind.js';
 const options = z.strictObject({
   memory: z.int().min(256).default(1024).describe('Memory in MiB that the box asks for.'),
   cpus: z.int().min(1).default(2).describe('Processors that the box asks for.'),
+  compression,
 });
 
 /** Vagrant's well-known public keys: it logs in with their private halves once, and puts a key of its own there. */
@@ -49,15 +50,16 @@ const tarCommand = (tar: string, folder: string): Argv => [
   ...members,
 ];
 
-const gzipCommand = (tar: string): Argv => ['gzip', '--no-name', '--force', tar];
+/** Vagrant wants a gzipped tar. What is large in it is compressed already: more than the least effort gains nothing. */
+const gzipCommand = (tar: string): Argv => ['gzip', '-1', '--no-name', '--force', tar];
 
 export const vagrantLibvirt: ImageKind<typeof options> = {
   kind: 'vagrant-libvirt',
   description: 'Vagrant box for libvirt, with the user `vagrant` and cloud-init switched off',
   options,
-  commands: ({ work }) => [
+  commands: ({ work }, { compression }) => [
     diskCommand(join(work, '<disk.json>')),
-    convertCommand(join(work, '<disk.raw>'), join(work, 'box/box.img'), false),
+    convertCommand(join(work, '<disk.raw>'), join(work, 'box/box.img'), compression),
     tarCommand(join(work, 'box.tar'), join(work, 'box')),
     gzipCommand(join(work, 'box.tar')),
   ],
@@ -68,8 +70,10 @@ export const vagrantLibvirt: ImageKind<typeof options> = {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder);
     const raw = await makeDisk(step, input, boxDeployment);
-    // Not compressed inside: the box is, as a whole, and a compressed box.img would stay slow to read once unpacked.
-    await toQcow2(step, raw, join(folder, 'box.img'), { size: input.size, compress: false });
+    await toQcow2(step, raw, join(folder, 'box.img'), {
+      size: input.size,
+      compression: chosen.compression,
+    });
     await rm(raw);
     const metadata = { provider: 'libvirt', format: 'qcow2', virtual_size: Math.ceil(input.size / GiB) };
     await writeFile(join(folder, 'metadata.json'), `${JSON.stringify(metadata)}\n`);

@@ -24,7 +24,11 @@ describe('image kinds', function () {
   const info = async (file: string) => {
     await tiny.step.run(['qemu-img', 'check', '-q', file]);
     const { stdout } = await tiny.step.run(['qemu-img', 'info', '--output=json', file]);
-    return JSON.parse(stdout) as { format: string; 'virtual-size': number };
+    return JSON.parse(stdout) as {
+      format: string;
+      'virtual-size': number;
+      'format-specific': { data: { 'compression-type': string } };
+    };
   };
 
   it('are listed under their own names', () =>
@@ -40,10 +44,14 @@ describe('image kinds', function () {
     assert.equal(kindOf('qcow2').options.safeParse({ compressed: true }).success, false));
 
   it('qcow2: a sound disk of the size that was asked for, compressed or not', async () => {
-    const plain = await build('qcow2', { compress: false });
+    const file = join(tiny.input.out, 'tiny-20261123_01.x86_64.qcow2');
+    const typeOf = async () => (await info(file))['format-specific'].data['compression-type'];
+    const plain = await build('qcow2', { compression: 'none' });
+    const zlib = await build('qcow2', { compression: 'zlib' });
+    assert.equal(await typeOf(), 'zlib');
     const made = await build('qcow2');
-    assert.ok(made.size < plain.size, `${made.size} is less than ${plain.size}`);
-    const file = join(tiny.input.out, made.path);
+    assert.equal(await typeOf(), 'zstd');
+    for (const { size } of [zlib, made]) assert.ok(size < plain.size, `${size} is less than ${plain.size}`);
     assert.equal(made.path, 'tiny-20261123_01.x86_64.qcow2');
     assert.equal(made.sha256, sha256(await readFile(file)));
     assert.deepEqual(
