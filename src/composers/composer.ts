@@ -13,6 +13,10 @@ export interface RepoInput {
   readonly gpgKeys: readonly string[];
   /** Is repomd.xml signed (detached, `repomd.xml.asc`) and to be verified? Packages always are. */
   readonly metadataSigned: boolean;
+  /** dnf's: of a package that two repos have, that of the lower number counts. */
+  readonly priority?: number | undefined;
+  /** dnf's: of the same package in two repos, that of the lower cost is taken. */
+  readonly cost?: number | undefined;
 }
 
 export interface ComposeInput {

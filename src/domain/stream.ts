@@ -46,6 +46,17 @@ const repo = z.strictObject({
     .min(1, { error: 'name at least one key: unsigned packages are never used' })
     .describe('Files of the ASCII-armoured public keys that may sign its packages.'),
   metadataSigned: z.boolean().default(false).describe('Is `repomd.xml` signed too? Then it is verified.'),
+  priority: z
+    .int()
+    .min(1)
+    .max(99)
+    .optional()
+    .describe('Of a package that several repos have, only that of the lowest number counts. Default: 99.'),
+  cost: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('The very same package is taken from the repo of the lowest number. Default: 1000.'),
 });
 
 const image = z.strictObject({

@@ -64,11 +64,12 @@ export async function reworkedLockfile(
   const asked =
     files === 'current' && composer === 'dnf'
       ? await readTreefile(input.treefile, input.arch)
-      : { packages: kept.map(([name]) => name), excludePackages: [] };
+      : { packages: kept.map(([name]) => name), excludePackages: [], recommends: false };
   return resolveWanted(step, input, {
     repos: input.repos,
     packages: asked.packages.filter((name) => !drop.includes(name)),
     exclude: [...asked.excludePackages, ...drop],
+    recommends: asked.recommends,
     limit,
   });
 }

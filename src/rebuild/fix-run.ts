@@ -20,6 +20,7 @@ export const fixRecord = z.object({
   repos: z.array(
     z.object({
       ...{ id: z.string(), baseurl: z.string(), gpgKeys: z.array(z.string()), metadataSigned: z.boolean() },
+      ...{ priority: z.number().optional(), cost: z.number().optional() },
     }),
   ),
 });

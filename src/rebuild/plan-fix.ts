@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import type { ComposeInput } from '../composers/composer.js';
-import { planFixes, resolveWanted } from '../composers/dnf/packages.js';
+import { planFixes, resolveWanted, wantedBy } from '../composers/dnf/packages.js';
 import { readTreefile } from '../composers/dnf/treefile.js';
 import { Failure } from '../domain/failures.js';
 import type { Lockfile } from '../domain/lockfile.js';
@@ -114,9 +114,9 @@ export async function withoutLeftOut(
   await fill(folder, files);
   await indexRepo(step, folder);
   const repos = [localRepo('planned', folder)];
-  const { packages, excludePackages: exclude } = await readTreefile(stream.treefile, arch);
+  const wanted = wantedBy(await readTreefile(stream.treefile, arch));
   const input = { ...plan.input, work, cache: join(work, 'cache'), repos };
-  const found = await resolveWanted(step, input, { repos, packages, exclude });
+  const found = await resolveWanted(step, input, { ...wanted, repos });
   const left = Object.keys(plan.locked.packages).filter((name) => !Object.hasOwn(found.packages, name));
   const lost = left.filter((name) => Object.hasOwn(plan.changed.packages, name));
   if (lost.length > 0)

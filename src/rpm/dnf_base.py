@@ -12,7 +12,8 @@ import dnf.repo
 
 
 def base_of(request):
-    """Request: cachedir, persistdir (also for logs; empty), releasever, arch, repos [{id, baseurl, gpgKeys, metadataSigned}]."""
+    """Request: cachedir, persistdir (also for logs; empty), releasever, arch, repos [{id, baseurl, gpgKeys, metadataSigned} with or without
+    priority and cost]."""
     base = dnf.Base()
     conf = base.conf
     conf.config_file_path = os.devnull
@@ -28,7 +29,6 @@ def base_of(request):
     conf.assumeyes = True  # Keys come from the request alone.
     conf.install_weak_deps = False
     conf.best = True
-    conf.module_platform_id = ""
     conf.max_parallel_downloads = 8
     conf.retries = 3
     conf.timeout = 20
@@ -39,6 +39,8 @@ def base_of(request):
         repo.gpgcheck = True
         repo.repo_gpgcheck = one["metadataSigned"]
         repo.gpgkey = ["file://" + path for path in one["gpgKeys"]]
+        repo.priority = one.get("priority", repo.priority)
+        repo.cost = one.get("cost", repo.cost)
         repo.skip_if_unavailable = False
         repo.deltarpm = False
         repo.enable()

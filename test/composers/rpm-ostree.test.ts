@@ -273,4 +273,14 @@ describe('rpm-ostree composer: files', () => {
     });
     assert.throws(() => readLockfile('{', [], new Map()), { code: 'ComposeFailed' });
   });
+
+  it('refuses two packages of one name, of which rpm-ostree writes the one that comes last', () => {
+    const [first] = packages;
+    const twin = { ...first!, evra: first!.evra.replace(/\.\w+$/, '.i686') };
+    assert.throws(() => readLockfile(text, [...packages, twin], new Map()), {
+      code: 'DepsolveFailed',
+      message: new RegExp(`${first!.evra} and .*${twin.evra}`),
+    });
+    assert.ok(readLockfile(text, [...packages, first!], new Map()));
+  });
 });

@@ -9,7 +9,7 @@ import { notSignedBy, signatureCommands as commandsFor } from '../../rpm/signatu
 import { packageRoot } from '../../settings.js';
 import type { Argv, Step } from '../../steps/step.js';
 import type { ComposeInput, RepoInput } from '../composer.js';
-import { readTreefile } from './treefile.js';
+import { readTreefile, type Treefile } from './treefile.js';
 
 /** All actions of resolve.py are asked for on its standard input. */
 export const programCommand: Argv = ['python3', '-I', join(packageRoot, 'src/composers/dnf/resolve.py')];
@@ -36,17 +36,27 @@ export const packagesDir = (input: ComposeInput) => join(input.work, 'packages')
 /** What is depsolved. */
 export interface Wanted {
   readonly repos: readonly RepoInput[];
+  /** What dnf takes as such: names, globs, NEVRAs, provides, paths, `@group`. */
   readonly packages: readonly string[];
   readonly exclude: readonly string[];
+  /** Are packages wanted that are only recommended? */
+  readonly recommends: boolean;
   /** By name: no other `[epoch:]version-release.arch` of these packages counts. */
   readonly limit?: Readonly<Record<string, string>>;
 }
 
 /** See `Composer.resolve`. One Python process; metadata that did not change is not fetched again. */
 export async function resolve(step: Step, input: ComposeInput): Promise<Lockfile> {
-  const { repos, packages, excludePackages: exclude } = await readTreefile(input.treefile, input.arch);
-  return resolveWanted(step, input, { repos: chosenRepos(input, repos), packages, exclude });
+  const { repos, ...wanted } = await readTreefile(input.treefile, input.arch);
+  return resolveWanted(step, input, { ...wantedBy(wanted), repos: chosenRepos(input, repos) });
 }
+
+/** What a treefile asks for. */
+export const wantedBy = ({
+  packages,
+  excludePackages: exclude,
+  recommends,
+}: Pick<Treefile, 'packages' | 'excludePackages' | 'recommends'>) => ({ packages, exclude, recommends });
 
 export async function resolveWanted(step: Step, input: ComposeInput, wanted: Wanted): Promise<Lockfile> {
   return lockfileOf(step, input, await ask(step, input, resolved, { action: 'resolve', ...wanted }));

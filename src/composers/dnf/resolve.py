@@ -1,10 +1,11 @@
 """Depsolves or downloads packages with dnf's API: one process, its request as JSON on standard input.
 
 Request: action (resolve | plan | download | sources | versions), cachedir, persistdir, releasever, arch, repos [{id, baseurl, gpgKeys,
-metadataSigned}]; for `resolve` packages [spec], exclude [spec], limit {name: evra} (no other version counts); for `plan` database
-(folder of the RPM database to begin from), released {name: evra} (what its packages count as), fixes [{name, evr, exact}], given
-(repo whose packages are fixes too, or null), exclude [spec]; for `download` wanted [{name, evra, digest, repo}], out; for `sources`
-srpms [file name], makes {binary package: its source RPM's file name}; for `versions` names [package].
+metadataSigned}]; for `resolve` packages [spec of dnf: also `@group`], recommends (are weak dependencies installed?), exclude [spec],
+limit {name: evra} (no other version counts); for `plan` database (folder of the RPM database to begin from), released {name: evra}
+(what its packages count as), fixes [{name, evr, exact}], given (repo whose packages are fixes too, or null), exclude [spec]; for
+`download` wanted [{name, evra, digest, repo}], out; for `sources` srpms [file name], makes {binary package: its source RPM's file
+name}; for `versions` names [package].
 Answer: one JSON object as the last line of standard output: {"packages": …, "repos": …}, {"packages": …, "gone": [name], "fixes":
 [name], "repos": …}, {"downloaded": …}, {"sources": …}, {"versions": {name: [evra]}} or {"failure": code, "message": …, "details": […]}.
 Lines before it that start with `progress ` tell done and total.
@@ -55,33 +56,58 @@ def resolve(request):
     base = base_of(request)
     base.conf.excludepkgs = request["exclude"]
     load(base)
+    base.conf.install_weak_deps = request["recommends"]
     for name, evra in request.get("limit", {}).items():
         same = base.sack.query().filter(name=name)
         others = [package for package in same if evra_of(package) != evra]
         if others:
             base.sack.add_excludes(same.filter(pkg=others))
-    missing = []
-    for spec in request["packages"]:
-        selector = dnf.subject.Subject(spec).get_best_selector(base.sack)
-        if selector.matches():
-            base.goal.install(select=selector)
-        else:
-            missing.append(spec)
-    if missing:
-        raise Refused("PackageNotFound", f"in none of the repos ({', '.join(r.id for r in base.repos.iter_enabled())}): {', '.join(missing)}", missing)
-    if not base.goal.run(ignore_weak_deps=True, force_best=True):
-        problems = [line for rules in base.goal.problem_rules() for line in rules]
-        raise Refused("DepsolveFailed", "the packages cannot be installed together: " + "; ".join(problems[:5]), problems)
+    try:
+        base.install_specs(request["packages"])
+    except dnf.exceptions.MarkingErrors as error:
+        raise not_found(base, error)
+    try:
+        base.resolve()
+    except dnf.exceptions.DepsolveError:
+        raise unsolvable("the packages cannot be installed together", base.goal)
     return {"packages": locked(base.goal.list_installs()), "repos": repos_of(base)}
 
 
+def not_found(base, error):
+    """Names everything that dnf did not find, and says of packages that the repos have why they do not count."""
+    names = [*error.no_match_pkg_specs, *error.error_pkg_specs]
+    everything = base.sack.query(flags=hawkey.IGNORE_EXCLUDES)
+    hidden = [name for name in names if dnf.subject.Subject(name).get_best_solution(base.sack, query=everything, with_src=False)["query"]]
+    missing = [name for name in names if name not in hidden]
+    missing += ["@" + name.lstrip("@") for name in [*error.no_match_group_specs, *error.error_group_specs]]
+    reasons = []
+    if hidden:
+        reasons.append(f"excluded by `exclude-packages`, or of a module stream that is not the default: {', '.join(hidden)}")
+    if missing:
+        reasons.append(f"in none of the repos ({', '.join(r.id for r in base.repos.iter_enabled())}): {', '.join(missing)}")
+    return Refused("PackageNotFound", "; ".join(reasons) or str(error), [*hidden, *missing])
+
+
+def unsolvable(what, goal):
+    problems = [line for rules in goal.problem_rules() for line in rules]
+    return Refused("DepsolveFailed", f"{what}: " + "; ".join(problems[:5]), problems)
+
+
 def locked(packages):
+    """By name, as rpm-ostree's lockfile has it: it cannot say that a tree has two packages of one name."""
+    by_name = {}
+    for package in sorted(packages):
+        by_name.setdefault(package.name, []).append(package)
+    twice = [" and ".join(f"{name}-{evra_of(package)}" for package in same) for name, same in by_name.items() if len(same) > 1]
+    if twice:
+        raise Refused("DepsolveFailed", f"a tree has one package of a name, but these would be installed: {'; '.join(twice)}. "
+                      "Ask for one of them, or name the other in `exclude-packages`.", twice)
     return {
-        package.name: {
+        name: {
             "evra": evra_of(package), "digest": digest_of(package),
             **({"sourcerpm": package.sourcerpm} if package.sourcerpm else {}), "repo": package.repoid,
         }
-        for package in sorted(packages)
+        for name, [package] in by_name.items()
     }
 
 
@@ -121,8 +147,7 @@ def plan(request):
         selector.set(pkg=fixes[name])
         base.goal.install(select=selector)
     if not base.goal.run(ignore_weak_deps=True, force_best=True):
-        problems = [line for rules in base.goal.problem_rules() for line in rules]
-        raise Refused("DepsolveFailed", "the fixes cannot be installed in the released tree: " + "; ".join(problems[:5]), problems)
+        raise unsolvable("the fixes cannot be installed in the released tree", base.goal)
     goal = base.goal
     changed = goal.list_installs() + goal.list_upgrades() + goal.list_downgrades() + goal.list_reinstalls()
     older = [f"{p.name} {evr_of(p)}" for p in changed if p.name in released and base.sack.evr_cmp(p.evr, released[p.name]) < 0]
@@ -218,9 +243,10 @@ def download(request):
 def fetch(request, absent, path_of):
     base = base_of(request)
     load(base, refresh=False)
+    everything = base.sack.query(flags=hawkey.IGNORE_EXCLUDES)  # Also of module streams that are not the default.
     found, gone = [], []
     for one in absent:
-        same = [p for p in base.sack.query().filter(name=one["name"]) if evra_of(p) == one["evra"] and one.get("repo") in (None, p.repoid)]
+        same = [p for p in everything.filter(name=one["name"]) if evra_of(p) == one["evra"] and one.get("repo") in (None, p.repoid)]
         exact = [p for p in same if digest_of(p) == one["digest"]]
         if exact:
             found.append((one, exact[0]))

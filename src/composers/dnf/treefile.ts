@@ -9,8 +9,21 @@ import { z } from 'zod';
 import { Failure } from '../../domain/failures.js';
 
 const names = z.array(z.string()).default([]);
-/** Package lists may hold several names per entry, as rpm-ostree allows it. */
-const packages = names.transform((entries) => entries.flatMap((entry) => entry.trim().split(/\s+/)));
+/** An entry may hold several names; one in single quotes is one with its spaces, such as `'podman >= 4.1'`: rpm-ostree's rules. */
+const packages = z
+  .array(
+    z
+      .string()
+      .refine((entry) => entry.split("'").length % 2 === 1, { error: 'a single quote is not closed' }),
+  )
+  .default([])
+  .transform((entries) =>
+    entries.flatMap((entry) =>
+      entry
+        .split("'")
+        .flatMap((part, place) => (place % 2 === 1 ? [part] : part.split(/\s+/).filter(Boolean))),
+    ),
+  );
 
 const fileSchema = z.strictObject({
   include: z.union([z.string(), z.array(z.string())]).optional(),
@@ -19,6 +32,7 @@ const fileSchema = z.strictObject({
   'packages-aarch64': packages,
   'exclude-packages': names,
   repos: names,
+  recommends: z.boolean().optional(),
   documentation: z.boolean().optional(),
   'initramfs-args': names,
   units: names,
@@ -34,7 +48,6 @@ const fileSchema = z.strictObject({
   releasever: z.union([z.string(), z.number()]).optional(),
   comment: z.string().optional(),
   'automatic-version-prefix': z.string().optional(),
-  recommends: z.literal(false).optional(),
   selinux: z.literal(false).optional(),
   'boot-location': z.literal('modules').optional(),
   'machineid-compat': z.literal(true).optional(),
@@ -46,9 +59,11 @@ type TreefileFile = z.infer<typeof fileSchema>;
 export interface Treefile {
   /** Ids of the repos, or none if the treefile leaves them to the stream. */
   readonly repos: readonly string[];
-  /** Names or NEVRAs, for this architecture. */
+  /** What dnf takes as such, for this architecture. */
   readonly packages: readonly string[];
   readonly excludePackages: readonly string[];
+  /** Are packages installed that are only recommended? */
+  readonly recommends: boolean;
   readonly documentation: boolean;
   readonly initramfsArgs: readonly string[];
   readonly units: readonly string[];
@@ -79,6 +94,7 @@ export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Pr
     repos: [...new Set(joined((content) => content.repos))],
     packages: [...new Set(joined((content) => [...content.packages, ...content[`packages-${arch}`]]))],
     excludePackages: joined((content) => content['exclude-packages']),
+    recommends: last('recommends') ?? true,
     documentation: last('documentation') ?? true,
     initramfsArgs: joined((content) => content['initramfs-args']),
     units: joined((content) => content.units),

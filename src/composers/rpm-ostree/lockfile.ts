@@ -20,7 +20,8 @@ const written = z.object({
  * Our lockfile from the text that `--ex-write-lockfile-to` wrote and the package list that was printed with it, which
  * knows the repo of each package (and the architecture where the lockfile leaves it out).
  * @param repomd sha256 of each repo's repomd.xml, by repo id, where known
- * Fails with ComposeFailed if the two do not fit together.
+ * Fails with DepsolveFailed for two packages of one name, of which rpm-ostree's lockfile silently keeps one, and with ComposeFailed
+ * if lockfile and list do not fit together.
  */
 export function readLockfile(
   text: string,
@@ -28,6 +29,7 @@ export function readLockfile(
   repomd: ReadonlyMap<string, string>,
 ): Lockfile {
   const { metadata, packages } = parse(text);
+  refuseTwins(listed);
   const lines = new Map(listed.map((line) => [`${line.name} ${line.evra}`, line]));
   const byName = new Map(listed.map((line) => [line.name, line]));
   const entries = Object.entries(packages).map(([name, locked]) => {
@@ -49,6 +51,17 @@ export function readLockfile(
     metadata: { generated: metadata.generated, rpmmd_repos: Object.fromEntries(repos) },
     packages: Object.fromEntries(entries),
   };
+}
+
+function refuseTwins(listed: readonly ListedPackage[]): void {
+  const names = new Map<string, Set<string>>();
+  for (const { name, evra } of listed) names.set(name, (names.get(name) ?? new Set()).add(`${name}-${evra}`));
+  const twins = [...names.values()].filter(({ size }) => size > 1).map((same) => [...same].join(' and '));
+  if (twins.length > 0)
+    throw new Failure(
+      'DepsolveFailed',
+      `a tree has one package of a name, but these would be installed: ${twins.join('; ')}. Ask for one of them, or name the other in \`exclude-packages\`.`,
+    );
 }
 
 /** The text that `--ex-lockfile` reads: only the keys that rpm-ostree knows, sorted, so that the same lockfile gives the same bytes. */

@@ -12,7 +12,7 @@ const oneWord = /^[^\s\p{C}]+$/u;
  * Fails with StreamInvalid for a value that does not fit into a line, for `file://` and for a repo without a key.
  */
 export function repoFile(repo: RepoInput): string {
-  const { id, baseurl, gpgKeys, metadataSigned } = repo;
+  const { id, baseurl, gpgKeys, metadataSigned, priority, cost } = repo;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(id))
     throw new Failure(
       'StreamInvalid',
@@ -40,6 +40,8 @@ export function repoFile(repo: RepoInput): string {
     'gpgcheck=1',
     `repo_gpgcheck=${metadataSigned ? 1 : 0}`,
     `gpgkey=${gpgKeys.map((key) => `file://${key}`).join(' ')}`,
+    ...(priority === undefined ? [] : [`priority=${priority}`]),
+    ...(cost === undefined ? [] : [`cost=${cost}`]),
     '',
   ].join('\n');
 }
