@@ -106,7 +106,7 @@ export const composeActivities = (host: Host) => {
     }),
 
     /** Makes the tree. */
-    compose: asStep(host, async (step, args: ArchStepArgs): Promise<void> => {
+    compose: asStep(host, async (step, args: ArchStepArgs & { parent?: string }): Promise<void> => {
       const stream = await frozenStream(host, args);
       await composerOf(stream.composer).compose(
         step,

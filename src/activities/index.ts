@@ -2,6 +2,7 @@
 import { announceActivities } from './announce.js';
 import { candidateActivities } from './candidate.js';
 import { composeActivities } from './compose.js';
+import { contentActivities } from './content.js';
 import { decideActivities } from './decide.js';
 import { equivalenceActivities } from './equivalence.js';
 import { fixActivities } from './fix.js';
@@ -33,6 +34,7 @@ export const activitiesOf = {
   }),
   compose: (host: Host) => ({
     ...composeActivities(host),
+    ...contentActivities(host),
     collect: rebuildActivities(host).collect,
     strict: rebuildActivities(host).strict,
     collectSrpms: fixActivities(host).collectSrpms,

@@ -140,6 +140,7 @@ function planArch(settings: Settings, stream: Stream, arch: Architecture): Plann
     step('compose', 'compose', ...compose.compose),
     step('inputs', 'compose'),
     step('commit', 'compose', ...compose.commit),
+    step('check-content', 'compose', checkoutCommand(repo, run.commit, join(work, '../check-content/rpmdb'))),
     step(
       'diff',
       'compose',

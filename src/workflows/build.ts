@@ -3,6 +3,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Parent } from '../activities/compose.js';
 import type { ChainPlan } from '../activities/prepare.js';
+import { contentResult } from '../domain/content.js';
 import type { RunRecord } from '../domain/run.js';
 import type { Architecture } from '../domain/stream.js';
 import { compose, composeOn, control, images, publish, signing } from './activities.js';
@@ -66,15 +67,19 @@ export const resolvePackages = (
   );
 
 /** The tree, from the packages of the lockfile. */
-export async function makeTree(chain: Chain, named: Named, { arch, hostQueue }: OnHost): Promise<void> {
+export async function makeTree(chain: Chain, named: Named, prepared: OnHost): Promise<void> {
+  const { arch, hostQueue } = prepared;
   const host = composeOn(hostQueue);
   await chain.step(named('download', arch), 'Fetch and verify packages', (call, args) =>
     host.download.executeWithOptions(call, [{ ...args, arch }]),
   );
   await chain.step(named('compose', arch), 'Make the tree', (call, args) =>
-    host.compose.executeWithOptions(call, [{ ...args, arch }]),
+    host.compose.executeWithOptions(call, [{ ...args, ...parentOf(prepared), arch }]),
   );
 }
+
+/** The parent commit, as an argument of steps. */
+const parentOf = ({ parent }: OnHost) => (parent === undefined ? {} : { parent: parent.commit });
 
 export async function commitTree(
   chain: Chain,
@@ -84,13 +89,19 @@ export async function commitTree(
   date: string,
 ): Promise<Committed> {
   const { arch, hostQueue } = prepared;
-  const parent = prepared.parent === undefined ? {} : { parent: prepared.parent.commit };
+  const parent = parentOf(prepared);
   const host = composeOn(hostQueue);
   const { commit } = await chain.step(
     named('commit', arch),
     'Commit the tree',
     (call, args) => host.commit.executeWithOptions(call, [{ ...args, ...parent, arch, build, date }]),
     (value) => value.commit.slice(0, 12),
+  );
+  await chain.step(
+    named('check-content', arch),
+    'Check the tree against lockfile and RPM database',
+    (call, args) => host.checkContent.executeWithOptions(call, [{ ...args, arch, commit }]),
+    (value) => contentResult(value),
   );
   await chain.step(
     named('diff', arch),

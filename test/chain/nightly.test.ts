@@ -79,6 +79,7 @@ describe('the nightly chain', function () {
       'download',
       'inputs',
       'commit',
+      'check-content',
       'diff',
       'sign-commit',
       'sign-images',

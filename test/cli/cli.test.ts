@@ -89,6 +89,7 @@ describe('treeline command', function () {
       for (const step of [
         'parent',
         'download',
+        'check-content',
         'diff',
         'image-qcow2',
         'boot-qcow2',

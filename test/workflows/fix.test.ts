@@ -47,6 +47,7 @@ const good: Script = {
   strict: () => ({ packages: 4 }),
   overrideLockfile: () => ({ packages: 4 }),
   commit: () => ({ commit }),
+  checkContent: () => ({ packages: 2, entries: 9, leftOut: 0, changed: 0 }),
   diff: () => ({ changes: 1 }),
   signCommit: () => ({ key: 'K' }),
   equivalence: () => ({ expected: 4, unexpected: [] }),

@@ -34,6 +34,7 @@ const good: Script = {
   resolve: () => ({ packages: 5, inputHash: 'h' }),
   strict: () => ({ packages: 5 }),
   commit: () => ({ commit }),
+  checkContent: () => ({ packages: 2, entries: 9, leftOut: 0, changed: 0 }),
   diff: () => ({ changes: 2 }),
   signCommit: () => ({ key: 'K' }),
   equivalence: () => ({ expected: 4, unexpected: [] }),
