@@ -6,7 +6,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { z } from 'zod';
-import { Failure, failureKinds } from '../domain/failures.js';
+import { Failure, failureKinds, type FailureCode } from '../domain/failures.js';
+import { mask } from '../domain/secrets.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import type { Settings } from '../settings.js';
 import { createStep } from '../steps/run.js';
@@ -37,8 +38,9 @@ export interface Beat {
 
 /** Well below the heartbeat time-out, so that a busy machine does not look like a dead one. */
 const heartbeatMs = 3000;
-/** A failure that Treeline does not know is tried this often; known retryable ones until the step's total time is up. */
-const unknownAttempts = 3;
+/** These are tried so often only, as they may be the step's own fault; other retryable ones until the step's total time is up. */
+const fewAttempts = 3;
+const triedAFewTimes: readonly FailureCode[] = ['CommandFailed', 'CommandKilled', 'ResourcesExhausted'];
 
 /**
  * Makes an activity of a step: log file (appended, one per step of a run), heartbeats with progress, cancellation, and failures
@@ -86,9 +88,8 @@ export function asStep<A extends StepArgs, R>(
       return result;
     } catch (error) {
       context.cancellationSignal.throwIfAborted();
-      log.write(
-        `# ${new Date().toISOString()} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-      );
+      const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.write(`# ${new Date().toISOString()} failed: ${mask(told)}\n`);
       throw await toApplicationFailure(error, args.step, attempt);
     } finally {
       clearInterval(timer);
@@ -105,7 +106,7 @@ async function toApplicationFailure(
 ): Promise<ApplicationFailure> {
   const failure = error instanceof Failure ? error : new Failure('CommandFailed', messageOf(error));
   const kind = failureKinds[failure.code];
-  const retryable = kind.retryable && (failure.code !== 'CommandFailed' || attempt < unknownAttempts);
+  const retryable = kind.retryable && (attempt < fewAttempts || !triedAFewTimes.includes(failure.code));
   if (retryable) await tellTrouble(step, failure, attempt);
   return ApplicationFailure.create({
     type: failure.code,

@@ -1,3 +1,5 @@
+import { mask } from './secrets.js';
+
 /**
  * Every way in which a step can fail: one table. The code is the failure's type in Temporal; a retryable one is
  * tried again with back-off, another is final. `docs/failures.md` is generated from this table.
@@ -271,6 +273,24 @@ export const failureKinds = {
     'A program that the step needs is not installed.',
     'Run `treeline doctor`: it names the package.',
   ),
+  CommandInvalid: kind(
+    'machine',
+    false,
+    'A command cannot be started as it is: too many arguments, no such folder, or a file that is not a program.',
+    "The message names the program and the reason; report it with the step's log.",
+  ),
+  CommandKilled: kind(
+    'machine',
+    true,
+    'A command was killed by a signal: the machine was out of memory, somebody ended it, or it crashed.',
+    'Look at memory and at the kernel log; the step goes on by itself, a few times.',
+  ),
+  ResourcesExhausted: kind(
+    'machine',
+    true,
+    'The machine has no memory, processes or open files left for a command.',
+    'Give it more, or run fewer steps at a time; the step goes on by itself, a few times.',
+  ),
   CommandFailed: kind(
     'machine',
     true,
@@ -282,22 +302,24 @@ export const failureKinds = {
 
 export type FailureCode = keyof typeof failureKinds;
 
-/** A failure with a place in the table. Its message is short; whole outputs are in the step's log. */
+/** A failure with a place in the table. Its message is short; whole outputs are in the step's log. Secrets are masked in it. */
 export class Failure extends Error {
   override readonly name = 'Failure';
+  /** The last lines of the command's output, bounded. */
+  readonly tail: readonly string[];
   constructor(
     readonly code: FailureCode,
     message: string,
-    /** The last lines of the command's output, bounded. */
-    readonly tail: readonly string[] = [],
+    tail: readonly string[] = [],
   ) {
-    super(message);
+    super(mask(message));
+    this.tail = tail.map(mask);
   }
 }
 
 /**
- * For `.catch` of a command: gives its failure the meaning that it has here. A full disk, a missing tool or a cancellation stays
- * what it is.
+ * For `.catch` of a command: gives its failure the meaning that it has here. A full disk, a missing tool, a command that was killed or
+ * a cancellation stays what it is.
  */
 export const meaning =
   (code: FailureCode, what: string) =>

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { Failure, failureKinds, type FailureCode } from '../domain/failures.js';
+import { causeOf } from '../steps/cause.js';
+import { tailOf } from '../steps/ending.js';
 import type { Argv, Step } from '../steps/step.js';
 import { customisation, type Customisation } from './customise.js';
 import type { ImageInput } from './kind.js';
@@ -100,7 +102,11 @@ export async function makeDisk(
   if (result.exitCode === 0) return spec.disk;
   const failure = diskFailure.safeParse(json(result.stdout.trim().split('\n').at(-1) ?? ''));
   if (!failure.success)
-    throw new Failure('CommandFailed', 'the disk program died', result.stderr.split('\n').slice(-20));
+    throw new Failure(
+      'CommandFailed',
+      `the disk program died: ${causeOf(result.stdout, result.stderr)}`,
+      tailOf(result.stderr),
+    );
   throw new Failure(failure.data.code, failure.data.message, failure.data.tail);
 }
 

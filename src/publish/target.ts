@@ -2,6 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { Failure } from '../domain/failures.js';
 import type { Target } from '../domain/stream.js';
+import { causeOf } from '../steps/cause.js';
+import { tailOf } from '../steps/ending.js';
 import { type Argv, type RunOptions, type RunResult, type Step } from '../steps/step.js';
 
 /** The remote shell of an `ssh://` target. */
@@ -58,18 +60,20 @@ const rsyncCodes = [...Array.from({ length: 100 }, (_, i) => i), 255];
 
 /** rsync's exit codes: 5 and 10 to 12, 30, 35 and ssh's 255 are a target that is away; 11 is a file error, such as a full disk. */
 function rsyncFailure(target: Target, { exitCode, stderr }: RunResult): Failure {
-  const last = stderr.trim().split('\n').slice(-3);
-  const text = `${target.location}: ${last[0] ?? `rsync ended with exit code ${exitCode}`}`;
-  if (/No space left|Disk quota/.test(stderr)) return new Failure('DiskFull', text, last);
-  if (/max connections/.test(stderr)) return new Failure('TargetUnreachable', text, last);
+  const tail = tailOf(stderr);
+  const text = `${target.location}: ${causeOf('', stderr) || `rsync ended with exit code ${exitCode}`}`;
+  if (/No space left|Disk quota/.test(stderr)) return new Failure('DiskFull', text, tail);
+  // By SIGTERM or the like.
+  if (exitCode === 20) return new Failure('CommandKilled', text, tail);
+  if (/max connections/.test(stderr)) return new Failure('TargetUnreachable', text, tail);
   if (
     /Unknown module|auth failed|@ERROR|module is read only|Permission denied|Host key verification failed/.test(
       stderr,
     )
   )
-    return new Failure('PublishRefused', text, last);
-  if ([5, 10, 12, 30, 35, 255].includes(exitCode)) return new Failure('TargetUnreachable', text, last);
-  return new Failure('CommandFailed', text, last);
+    return new Failure('PublishRefused', text, tail);
+  if ([5, 10, 12, 30, 35, 255].includes(exitCode)) return new Failure('TargetUnreachable', text, tail);
+  return new Failure('CommandFailed', text, tail);
 }
 
 /** Can the target be written to? A folder is made; a host is asked for a listing. */

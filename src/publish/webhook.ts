@@ -1,5 +1,6 @@
 /** Tells a webhook. */
 import { Failure } from '../domain/failures.js';
+import { knowAddress } from '../domain/secrets.js';
 import type { Step } from '../steps/step.js';
 
 const patienceMs = 30_000;
@@ -9,6 +10,7 @@ const patienceMs = 30_000;
  * `TargetUnreachable`, or the signal's reason when cancelled.
  */
 export async function postWebhook(step: Step, url: string, body: unknown): Promise<void> {
+  knowAddress(url);
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -10,6 +10,7 @@ import { readKey } from '../keys/gpg.js';
 import { checkoutCommand } from '../rpm/difference.js';
 import { readDatabase, readHeaders } from '../rpm/headers.js';
 import { notSignedBy } from '../rpm/signatures.js';
+import { causeOf } from '../steps/cause.js';
 import type { Step } from '../steps/step.js';
 
 /** A commit and the repo that has it. */
@@ -141,9 +142,7 @@ export async function signatureProblems(
   );
   const { exitCode, stderr } = await step.run(pull, { okCodes: [0, 1] });
   if (exitCode === 0) return [];
-  return [
-    `commit ${commit}: no good signature of the stream's key: ${stderr.trim().split('\n').at(-1) ?? ''}`,
-  ];
+  return [`commit ${commit}: no good signature of the stream's key: ${causeOf('', stderr)}`];
 }
 
 /** The keys of one `[remote "name"]` section; undefined without it. */

@@ -6,7 +6,8 @@ import { Failure } from '../domain/failures.js';
 import type { ReimzulSettings } from '../domain/rebuild-settings.js';
 import type { Architecture } from '../domain/stream.js';
 import { packageRoot } from '../settings.js';
-import { anyCode, type Argv, type Step } from '../steps/step.js';
+import { causeOf } from '../steps/cause.js';
+import { ownCode, type Argv, type Step } from '../steps/step.js';
 import { needJson } from '../store/store.js';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
@@ -84,8 +85,7 @@ export async function publishedRpms(
   const { stdout, stderr, exitCode } = await step.run(repodataCommand, {
     input: JSON.stringify(request),
     capture: 'all',
-    // 127 says that a program is not there.
-    okCodes: anyCode.filter((code) => code !== 127),
+    okCodes: ownCode,
   });
   await rm(work, { recursive: true, force: true });
   const missing = /No module named '([\w.]+)'/.exec(stderr)?.[1];
@@ -93,7 +93,7 @@ export async function publishedRpms(
   if (exitCode === 124) throw away(`took more than ${mostSeconds} s`);
   const last = stdout.trimEnd().split('\n').at(-1) ?? '';
   if (exitCode !== 0 || !last.startsWith('{'))
-    throw away(`the reader ended with exit code ${exitCode}: ${stderr.trim().slice(-300)}`);
+    throw away(`the reader ended with exit code ${exitCode}: ${causeOf(stdout, stderr)}`);
   const found = answer.parse(JSON.parse(last));
   if ('failure' in found) throw away(found.failure);
   return found.packages;

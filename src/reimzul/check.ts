@@ -13,7 +13,7 @@ import {
 } from '../domain/rebuild.js';
 import type { Architecture } from '../domain/names.js';
 import type { ReimzulSettings } from '../domain/rebuild-settings.js';
-import { anyCode, type Argv, type Step } from '../steps/step.js';
+import { ownCode, type Argv, type Step } from '../steps/step.js';
 import { request, resultsAway, urlOf, type ListedPackage } from './results.js';
 
 /** Larger than any RPM of CentOS; more is refused unseen. */
@@ -154,7 +154,7 @@ async function readHeaders(
   const found: (Header | undefined)[] = [];
   for (const file of files) {
     const command = headerCommand(join(folder, 'rpmdb'), join(folder, file));
-    const { stdout } = await step.run(command, { okCodes: anyCode.filter((code) => code !== 127) });
+    const { stdout } = await step.run(command, { okCodes: ownCode });
     const [name = '', evr = '', arch = '', sourceRpm, ...more] = stdout.trimEnd().split('\t');
     const whole = sourceRpm !== undefined && more.length === 0 && !stdout.trimEnd().includes('\n');
     // An explicit epoch 0 is none, as in the repo's metadata.

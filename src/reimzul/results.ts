@@ -7,7 +7,8 @@ import { Failure } from '../domain/failures.js';
 import type { Architecture } from '../domain/names.js';
 import type { ReimzulSettings } from '../domain/rebuild-settings.js';
 import { packageRoot } from '../settings.js';
-import { anyCode, type Argv, type Step } from '../steps/step.js';
+import { causeOf } from '../steps/cause.js';
+import { ownCode, type Argv, type Step } from '../steps/step.js';
 import type { ReimzulNews } from './job.js';
 import { targetOf } from './submit.js';
 
@@ -177,15 +178,14 @@ export class ResultsRepo {
         ...{ repos: [repo], folders },
       }),
       capture: 'all',
-      // 127 says that a program is not there.
-      okCodes: anyCode.filter((code) => code !== 127),
+      okCodes: ownCode,
     });
     await rm(dir, { recursive: true, force: true });
     const missing = /No module named '([\w.]+)'/.exec(stderr)?.[1];
     if (missing !== undefined) throw new Failure('ToolMissing', `python3: no module ${missing}`);
     const last = stdout.trimEnd().split('\n').at(-1) ?? '';
     if (exitCode === 0 && last.startsWith('{')) return answer.parse(JSON.parse(last));
-    return { failure: `the reader ended with exit code ${exitCode}: ${stderr.trim().slice(-300)}` };
+    return { failure: `the reader ended with exit code ${exitCode}: ${causeOf(stdout, stderr)}` };
   }
 }
 

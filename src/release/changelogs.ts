@@ -6,6 +6,7 @@ import { Failure } from '../domain/failures.js';
 import { releaseNotes, type ChangeNote } from '../domain/release.js';
 import { checkoutCommand, compareCommand, packageDifferenceRecord } from '../rpm/difference.js';
 import { packageRoot } from '../settings.js';
+import { causeOf } from '../steps/cause.js';
 import { type Argv, type Step } from '../steps/step.js';
 
 const program = join(packageRoot, 'src/release/changelogs.py');
@@ -57,7 +58,7 @@ async function checkout(step: Step, repos: readonly string[], commit: string, fo
   for (const repo of repos) {
     const { exitCode, stderr } = await step.run(checkoutCommand(repo, commit, folder), { okCodes: [0, 1] });
     if (exitCode === 0) return;
-    reasons.push(`${repo}: ${stderr.trim().slice(-200)}`);
+    reasons.push(`${repo}: ${causeOf('', stderr)}`);
     await rm(folder, { recursive: true, force: true });
   }
   throw new Failure('CommitInvalid', `${commit}: its package database cannot be read: ${reasons.join('; ')}`);

@@ -4,6 +4,7 @@ import { rootCertificates } from 'node:tls';
 import type { NodemailerError } from 'nodemailer/lib/errors';
 import type { SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection';
 import { Failure } from '../domain/failures.js';
+import { knowSecret, mask } from '../domain/secrets.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 
 export type MailSettings = NonNullable<ReleaseSettings['mail']>;
@@ -19,13 +20,14 @@ export interface Patience {
 }
 export const patience: Patience = { connection: 30_000, answer: 600_000, cancelled: 20_000 };
 
-/** The password, if there is a user. Read at each use: it may change. One line end after it does not count. */
+/** The password, if there is a user; from then on it is masked. Read at each use: it may change. One line end after it does not count. */
 export async function readPassword({ user, passwordFile }: MailSettings): Promise<string | undefined> {
   if (user === undefined) return undefined;
   if (passwordFile === undefined)
     throw new Failure('MailRefused', 'release.mail.passwordFile: missing, although there is a `user`');
   const password = (await readSetting('passwordFile', passwordFile)).replace(/\r?\n$/, '');
   if (password === '') throw new Failure('MailRefused', `release.mail.passwordFile: ${passwordFile}: empty`);
+  knowSecret(password);
   return password;
 }
 
@@ -68,12 +70,7 @@ export async function connectionOptions(
 }
 
 /** What the server, or the way to it, says: bounded, and without the password in any form in which it may come back. */
-export function clean(text: string, { user }: MailSettings, password: string | undefined): string {
-  const base64 = (secret: string) => Buffer.from(secret).toString('base64');
-  const secrets =
-    password === undefined ? [] : [base64(`\0${user ?? ''}\0${password}`), base64(password), password];
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text).slice(0, 500);
-}
+export const clean = (text: string): string => mask(text).slice(0, 500);
 
 /** For a server that refuses some recipients. Where it refuses one for good, another try does not help. */
 export function recipientsRefused(errors: readonly NodemailerError[]): NodemailerError {
@@ -88,16 +85,11 @@ export function recipientsRefused(errors: readonly NodemailerError[]): Nodemaile
 const systemError = /^E(?!RR_)[A-Z_]+$/;
 
 /** Gives an error of the dialogue its place in the table of failures; others stay what they are. */
-export function failureOf(
-  error: unknown,
-  settings: MailSettings,
-  password: string | undefined,
-  contentBegan: boolean,
-): unknown {
+export function failureOf(error: unknown, settings: MailSettings, contentBegan: boolean): unknown {
   if (error instanceof Failure || !(error instanceof Error) || !('code' in error)) return error;
   const { code, responseCode = 0, permanent, originalCode, rejectedErrors } = error as NodemailerError;
   const said = rejectedErrors ? recipientsRefused(rejectedErrors).message : error.message;
-  const message = `${settings.server}: ${clean(said, settings, password)}`;
+  const message = `${settings.server}: ${clean(said)}`;
   // An answer to the content is certain, whatever it says; its absence is not.
   if (contentBegan && !(code === 'EMESSAGE' && responseCode >= 400))
     return new Failure('MailInDoubt', message);

@@ -96,7 +96,7 @@ export async function sendMail(
   const content = async function* () {
     try {
       if (envelope.accepted?.length !== mail.envelope.to.length)
-        throw failureOf(recipientsRefused(envelope.rejectedErrors ?? []), settings, password, false);
+        throw failureOf(recipientsRefused(envelope.rejectedErrors ?? []), settings, false);
       signal.throwIfAborted();
       contentBegan = true;
       await beforeContent();
@@ -133,12 +133,12 @@ export async function sendMail(
     );
     connection.quit();
     setTimeout(() => connection.close(), 5000).unref();
-    return clean(info?.response ?? '', settings, password);
+    return clean(info?.response ?? '');
   } catch (error) {
     connection.close();
     if (held) throw held.why;
     if (error === signal.reason) throw error;
-    throw failureOf(error, settings, password, contentBegan);
+    throw failureOf(error, settings, contentBegan);
   }
 }
 

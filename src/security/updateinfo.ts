@@ -6,7 +6,8 @@ import type { RepoInput } from '../composers/composer.js';
 import { Failure, failureKinds, type FailureCode } from '../domain/failures.js';
 import type { Architecture } from '../domain/stream.js';
 import { packageRoot } from '../settings.js';
-import { anyCode, type Argv, type Step } from '../steps/step.js';
+import { causeOf } from '../steps/cause.js';
+import { ownCode, type Argv, type Step } from '../steps/step.js';
 
 /** Seconds for one repo: metadata of a large one over a slow line. */
 const repoSeconds = 600;
@@ -66,8 +67,7 @@ export async function readUpdateinfo(step: Step, question: RepoQuestion): Promis
   const { stdout, stderr, exitCode } = await step.run(updateinfoCommand, {
     input: JSON.stringify({ cachedir, persistdir: work, releasever, arch, repos: [repo], names }),
     capture: 'all',
-    // 127 says that a program is not there.
-    okCodes: anyCode.filter((code) => code !== 127),
+    okCodes: ownCode,
   });
   await rm(work, { recursive: true, force: true });
   const missing = /No module named '([\w.]+)'/.exec(stderr)?.[1];
@@ -77,7 +77,7 @@ export async function readUpdateinfo(step: Step, question: RepoQuestion): Promis
   if (exitCode !== 0 || !last.startsWith('{'))
     throw new Failure(
       'AdvisoryInvalid',
-      `the reader ended with exit code ${exitCode}: ${stderr.trim().slice(-300)}`,
+      `the reader ended with exit code ${exitCode}: ${causeOf(stdout, stderr)}`,
     );
   const read = answer.parse(JSON.parse(last));
   if ('advisories' in read) return read.advisories;

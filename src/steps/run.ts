@@ -1,7 +1,9 @@
 import { execa, type Options } from 'execa';
 import type { Readable, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
-import { Failure } from '../domain/failures.js';
+import { mask } from '../domain/secrets.js';
+import { failureOf, oomKills } from './ending.js';
+import { copyMasked } from './log.js';
 import type { Progress, RunOptions, RunResult, Step } from './step.js';
 
 /**
@@ -26,7 +28,6 @@ const contained = (argv: readonly string[]): [string, ...string[]] => [
 
 const tailBytes = 64 * 1024;
 const allBytes = 64 * 1024 * 1024;
-const tailLines = 20;
 /** Time between SIGTERM and SIGKILL of a cancelled step's process group. */
 const graceMs = 2000;
 
@@ -49,9 +50,9 @@ export function createStep(host: StepHost): Step {
   const contain = host.contain ?? process.getuid?.() === 0;
   return {
     signal: host.signal,
-    note: (line) => void host.log.write(`${line}\n`),
+    note: (line) => void host.log.write(`${mask(line)}\n`),
     progress: (progress) => host.onProgress?.(progress),
-    tell: (status) => host.onStatus?.(status),
+    tell: (status) => host.onStatus?.(status === undefined ? undefined : mask(status)),
     run: (argv, options = {}) => runCommand(host, contain, argv, options),
   };
 }
@@ -63,7 +64,7 @@ async function runCommand(
   options: RunOptions,
 ): Promise<RunResult> {
   host.signal.throwIfAborted();
-  host.log.write(`+ ${argv.map(quoted).join(' ')}\n`);
+  host.log.write(`${mask(`+ ${argv.map(quoted).join(' ')}`)}\n`);
   const [file, ...args] = contain ? contained(argv) : argv;
   const execaOptions = {
     env: { PATH: host.path, HOME: host.home, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', ...options.env },
@@ -79,10 +80,11 @@ async function runCommand(
     // The tails below hold what is kept.
     buffer: false,
   } satisfies Options;
+  const killsBefore = oomKills();
   const child = execa(file, args, execaOptions);
   const stdout = new Tail(options.capture === 'all' ? allBytes : tailBytes);
   const stderr = new Tail(tailBytes);
-  const lines = [
+  const ends = [
     follow(child.stdout, host.log, stdout, options.onLine),
     follow(child.stderr, host.log, stderr, options.onLine),
   ];
@@ -109,61 +111,30 @@ async function runCommand(
     process.removeListener('exit', onExit);
     kill('SIGKILL');
   });
-  for (const rest of lines) rest.end();
+  for (const end of ends) end();
   // Cancellation first: a command that traps SIGTERM ends with an exit code of its own.
   host.signal.throwIfAborted();
   const exitCode = result.exitCode;
   if (exitCode !== undefined && (options.okCodes ?? [0]).includes(exitCode))
     return { stdout: stdout.text(), stderr: stderr.text(), exitCode };
-  throw failureOf(argv, exitCode, result.signal, result.code, stdout.text(), stderr.text());
+  throw failureOf({
+    ...{ argv, cwd: options.cwd, exitCode, signal: result.signal, error: result.code },
+    ...{ stdout: stdout.text(), stderr: stderr.text(), oomKills: killsBefore },
+  });
 }
 
-/** Sends an output to the log, the tail and the lines. A slow log holds the command back: memory stays bounded. */
-function follow(output: Readable, log: Writable, tail: Tail, onLine: RunOptions['onLine']): Lines {
+/** Sends an output to the log, the tail and the lines; answers what ends them. */
+function follow(output: Readable, log: Writable, tail: Tail, onLine: RunOptions['onLine']): () => void {
   const lines = new Lines(onLine);
-  const resume = () => {
-    log.off('drain', resume).off('close', resume);
-    output.resume();
-  };
+  const endLog = copyMasked(output, log);
   output.on('data', (chunk: Buffer) => {
     tail.push(chunk);
     lines.push(chunk);
-    if (log.destroyed || log.write(chunk)) return;
-    output.pause();
-    log.once('drain', resume).once('close', resume);
   });
-  return lines;
-}
-
-/** As the system says it, and as rpm does before it installs. */
-const noSpace =
-  /No space left on device|Disk quota exceeded|needs \d+[KMG]?B (more space )?on the .* filesystem/i;
-
-function failureOf(
-  argv: readonly string[],
-  exitCode: number | undefined,
-  signal: string | undefined,
-  code: string | undefined,
-  stdout: string,
-  stderr: string,
-): Failure {
-  const name = argv[0] ?? '';
-  const tail = `${stdout}\n${stderr}`
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .slice(-tailLines);
-  const cut = tail.map((line) => (line.length > 500 ? `${line.slice(0, 500)}…` : line));
-  const missing = code === 'ENOENT' || (exitCode === 127 && /failed to execute|No such file/.test(stderr));
-  if (missing) return new Failure('ToolMissing', `${name}: not installed. Run \`treeline doctor\`.`, cut);
-  if (noSpace.test(stderr + stdout))
-    return new Failure('DiskFull', `${name}: no space left on the disk`, cut);
-  const how = signal !== undefined ? `was ended by ${signal}` : `ended with exit code ${exitCode ?? '?'}`;
-  const last =
-    stderr
-      .split('\n')
-      .filter((line) => line.trim() !== '')
-      .at(-1) ?? '';
-  return new Failure('CommandFailed', `${name} ${how}${last ? `: ${last.slice(0, 300)}` : ''}`, cut);
+  return () => {
+    endLog();
+    lines.end();
+  };
 }
 
 const quoted = (argument: string) =>

@@ -14,6 +14,8 @@ export type Argv = readonly [string, ...string[]];
 
 /** For `okCodes`: the caller looks at the exit code itself. */
 export const anyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
+/** … but not at those of a command that was not started (126, 127) or was killed (128 + the signal). */
+export const ownCode: readonly number[] = anyCode.filter((code) => code < 126 || code === 255);
 
 export interface RunOptions {
   cwd?: string;
@@ -41,13 +43,14 @@ export interface Step {
   /**
    * Runs a command in a process group, mount and PID namespace of its own: whatever ends it (cancellation,
    * time-out, a killed worker) ends everything that it started, with its mounts and loop devices.
-   * Throws a `Failure` (`CommandFailed`, `ToolMissing`, `DiskFull`) or, when cancelled, the signal's reason.
+   * Throws a `Failure` (`CommandFailed`, `CommandKilled`, `CommandInvalid`, `ToolMissing`, `DiskFull`, `ResourcesExhausted`) or,
+   * when cancelled, the signal's reason.
    */
   readonly run: (argv: Argv, options?: RunOptions) => Promise<RunResult>;
   /** Reports how far the step is. Cheap; may be called for every line. */
   readonly progress: (progress: Progress) => void;
-  /** Tells in a few words what it does now, for people who watch it; undefined where there is nothing to tell. */
+  /** Tells, masked, in a few words what it does now, for people who watch it; undefined where there is nothing to tell. */
   readonly tell: (status: string | undefined) => void;
-  /** Writes a line into the step's log. */
+  /** Writes a line into the step's log, masked. */
   readonly note: (line: string) => void;
 }

@@ -1,8 +1,11 @@
 /** The step runner with real programs that end, print and fail in every way. */
 import assert from 'node:assert/strict';
 import { createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { Writable } from 'node:stream';
-import { Failure } from '../../src/domain/failures.js';
+import { Failure, meaning } from '../../src/domain/failures.js';
+import { knowSecret } from '../../src/domain/secrets.js';
+import type { Argv } from '../../src/steps/step.js';
 import { makeScratch, type Scratch } from './scratch.js';
 
 const isFailure = (code: string, message: RegExp) => (error: unknown) => {
@@ -38,22 +41,138 @@ describe('a step', function () {
     });
   });
 
-  it('says which signal ended a command', async () => {
-    const plain = s.stepWith({ contain: false });
-    await assert.rejects(plain.run(sh('kill -9 $$')), isFailure('CommandFailed', /was ended by SIGKILL/));
-    await assert.rejects(
-      s.step.run(sh("sh -c 'kill -9 $$'; exit $?")),
-      isFailure('CommandFailed', /exit code 137/),
-    );
+  describe('that is killed', () => {
+    const killed = (message: RegExp) => isFailure('CommandKilled', message);
+    const by = (signal: string) => sh(`kill -${signal} $$`);
+
+    it('is told from one that fails, whatever stands between', async () => {
+      const somebody =
+        /^sh was killed by SIGKILL(: not for want of memory, so somebody ended it| \(out of memory\?\))$/;
+      const plain = s.stepWith({ contain: false });
+      await assert.rejects(plain.run(by('KILL')), killed(somebody));
+      // `unshare` and `setpriv` end by the same signal; a shell and bubblewrap by its exit code.
+      await assert.rejects(s.step.run(sh("sh -c 'kill -9 $$'; exit $?")), killed(somebody));
+      const bwrap = [
+        'bwrap',
+        '--bind',
+        '/',
+        '/',
+        '--unshare-pid',
+        '--',
+        ...sh("sh -c 'kill -9 $$'; exit $?"),
+      ] as const;
+      await assert.rejects(s.step.run(bwrap), killed(somebody));
+      await assert.rejects(plain.run(by('TERM')), killed(/^sh was killed by SIGTERM$/));
+      await assert.rejects(plain.run(by('SEGV')), killed(/^sh was killed by SIGSEGV$/));
+    });
+
+    it('stays so where failures of the command are final', async () => {
+      const run = s.step
+        .run(sh('exit 137'))
+        .catch(meaning('ComposeFailed', 'the packages were not installed'));
+      await assert.rejects(run, killed(/SIGKILL/));
+      const failed = s.step.run(sh('echo bad >&2; exit 1')).catch(meaning('ComposeFailed', 'no tree'));
+      await assert.rejects(failed, isFailure('ComposeFailed', /^no tree: sh ended with exit code 1: bad$/));
+    });
+
+    for (const said of [
+      'error: %prein(odd-kill-1-1.noarch) scriptlet failed, signal 9',
+      'error: Running %post for foo: Executing bwrap(/bin/sh): Child process killed by signal 9',
+      "subprocess.CalledProcessError: Command '['x']' died with <Signals.SIGKILL: 9>.",
+      'g++: fatal error: Killed signal terminated program cc1plus',
+    ])
+      it(`by its parent's word: ${said}`, async () => {
+        const script = 'printf "%s\\n" "$1" >&2; exit 1';
+        await assert.rejects(s.step.run(['sh', '-c', script, 'sh', said]), killed(/SIGKILL/));
+      });
+
+    it('a scriptlet that fails by itself is none', async () => {
+      const said = 'error: %prein(a-1-1.noarch) scriptlet failed, exit status 9';
+      await assert.rejects(
+        s.step.run(sh(`echo '${said}' >&2; exit 1`)),
+        isFailure('CommandFailed', /status 9$/),
+      );
+    });
   });
 
-  it('tells a missing program from a program that fails', async () => {
-    for (const contain of [true, false])
-      await assert.rejects(
-        s.stepWith({ contain }).run(['treeline-no-such-program', '--x']),
-        isFailure('ToolMissing', /^treeline-no-such-program: /),
-      );
-    await assert.rejects(s.step.run(sh('exit 127')), isFailure('CommandFailed', /exit code 127/));
+  describe('that cannot be started', () => {
+    it('says that the program is missing', async () => {
+      for (const contain of [true, false])
+        await assert.rejects(
+          s.stepWith({ contain }).run(['treeline-no-such-program', '--x']),
+          isFailure('ToolMissing', /^treeline-no-such-program: not installed/),
+        );
+      await assert.rejects(s.step.run(sh('exit 127')), isFailure('CommandFailed', /exit code 127$/));
+    });
+
+    it('says which program and why', async () => {
+      await s.write('bin/odd', '#!/no/such/interpreter\n');
+      await s.write('bin/plain', 'echo no');
+      for (const contain of [true, false]) {
+        const step = s.stepWith({ contain });
+        const rejects = (argv: Argv, message: RegExp, options = {}) =>
+          assert.rejects(step.run(argv, options), isFailure('CommandInvalid', message));
+        const many = Array.from(
+          { length: 24_000 },
+          (_, i) => `/usr/share/a/rather/long/path/of/a/tree/${i}/and/a/file/in/it/with-a-name.txt`,
+        );
+        await rejects(
+          ['true', ...many, ...many],
+          /^true cannot be started: too many or too long arguments \(E2BIG\)$/,
+        );
+        // The limit of one argument is hit inside as well.
+        const inside = ['bwrap', '--bind', '/', '/', '--', 'true', 'x'.repeat(200_000)] as const;
+        await rejects(inside, /^true cannot be started: too many or too long arguments \(E2BIG\)$/);
+        await rejects([s.at('bin/plain')], /plain cannot be started: its file is not executable/);
+        await rejects([s.at('bin/odd')], /odd cannot be started: its interpreter is missing \(ENOENT\)$/);
+        await rejects(['true'], /^true cannot be started: no such folder: .*none$/, { cwd: s.at('none') });
+      }
+    });
+
+    it('for want of memory, processes or files is tried again', async () => {
+      const short = (message: RegExp) => isFailure('ResourcesExhausted', message);
+      const lines = {
+        'unshare: failed to execute rpm: Cannot allocate memory':
+          /^sh cannot be started: not enough memory \(ENOMEM\)$/,
+        'unshare: unshare failed: No space left on device':
+          /^sh cannot be contained: unshare: unshare failed/,
+        "error: Couldn't fork %pre: Cannot allocate memory": /Couldn't fork %pre/,
+        'sh: 1: fork: Resource temporarily unavailable': /fork/,
+        'rsync: open failed: Too many open files (24)': /Too many open files/,
+      };
+      for (const [line, message] of Object.entries(lines)) {
+        const run = s.step.run(['sh', '-c', 'printf "%s\\n" "$1" >&2; exit 126', 'sh', line]);
+        await assert.rejects(run.catch(meaning('ComposeFailed', 'no tree')), short(message));
+      }
+      const python = sh('ulimit -v 200000; exec python3 -c "x = bytearray(10**9)"');
+      await assert.rejects(s.step.run(python), short(/^sh: MemoryError$/));
+    });
+  });
+
+  it('writes no secret into its log, wherever an output is cut', async () => {
+    knowSecret('0f-registered-0f');
+    const script = `printf 'http://bob:s3c'; sleep 0.2; printf 'ret@host/\\n'; printf 'password=s3cret'`;
+    await s.step.run(sh(`${script}; echo 0f-registered-0f >&2`));
+    s.step.note('Authorization: Basic Ym9iOnMzY3JldA==');
+    // Longer than what is written at once, without a line end, and with bytes that are no UTF-8.
+    const long = `head -c 65490 /dev/zero | tr '\\0' x; printf '\\377\\374 token=${'s3cret'.repeat(9)}'; head -c 9000 /dev/zero | tr '\\0' y`;
+    await s.step.run(sh(long));
+    let told: string | undefined;
+    const step = s.stepWith({ onStatus: (status) => (told = status) });
+    step.tell('asks http://bob:s3cret@host/');
+    assert.equal(told, 'asks http://***@host/');
+    await assert.rejects(
+      s.step.run(sh("echo 'Curl error (22) for http://bob:s3cret@host/x' >&2; exit 1")),
+      isFailure('CommandFailed', /http:\/\/\*\*\*@host\/x$/),
+    );
+    const log = await s.log();
+    const bytes = await readFile(s.at('log'));
+    for (const secret of ['s3cret', '0f-registered-0f', 'Ym9iOnMzY3JldA'])
+      assert.ok(!log.includes(secret), secret);
+    assert.match(log, /^http:\/\/\*\*\*@host\/$/m);
+    assert.match(log, /^password=\*\*\*/m);
+    assert.ok(bytes.includes(Buffer.from([0xff, 0xfc])));
+    assert.ok(log.includes(' token=***'));
   });
 
   it('finds programs on its own PATH only', async () => {

@@ -1,8 +1,7 @@
 /** Turns the output of an rpm-ostree that ended with an error into a failure of the table. */
 import { Failure, type FailureCode } from '../../domain/failures.js';
+import { signalIn, tailOf } from '../../steps/ending.js';
 
-const tailLines = 20;
-const longestLine = 500;
 const longestMessage = 600;
 
 /** The error with what belongs to it, and all of standard error around it. */
@@ -75,6 +74,8 @@ export function failureOf(stderr: string): Failure {
   // Said by whichever program met it: then rpm-ostree's own error is only that the program failed.
   if (/No space left on device|Disk quota exceeded/.test(stderr))
     return failure('DiskFull', 'no space left on the disk', stderr);
+  const signal = signalIn(trouble.error);
+  if (signal !== undefined) return failure('CommandKilled', `${trouble.error.trim()} (${signal})`, stderr);
   for (const { pattern, code, say } of rules) {
     const match = pattern.exec(trouble.error);
     if (!match) continue;
@@ -84,17 +85,8 @@ export function failureOf(stderr: string): Failure {
   return failure('ComposeFailed', trouble.error.trim() || 'ended without a message', stderr);
 }
 
-function failure(code: FailureCode, sentence: string, stderr: string): Failure {
-  const lines = stderr
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .slice(-tailLines);
-  return new Failure(
-    code,
-    `rpm-ostree: ${cut(sentence, longestMessage)}`,
-    lines.map((line) => cut(line, longestLine)),
-  );
-}
+const failure = (code: FailureCode, sentence: string, stderr: string): Failure =>
+  new Failure(code, `rpm-ostree: ${cut(sentence, longestMessage)}`, tailOf(stderr));
 
 /** From the last line with `error:` to the end, without the label; else the last line. */
 function errorOf(stderr: string): string {

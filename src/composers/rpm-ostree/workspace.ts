@@ -22,9 +22,6 @@ export interface Workspace {
 /** A key set's cache that was unused for so long is removed. */
 const cacheDays = 28;
 
-/** SIGABRT (a panic of rpm-ostree's), SIGKILL and SIGTERM as exit codes. */
-const killedCodes = [134, 137, 143];
-
 /**
  * Makes ready for one command; may be called any number of times. `fresh` copies the treefile's folder again: only
  * `resolve` does, so that the later steps compose from what was resolved even if the stream's folder changes meanwhile.
@@ -62,14 +59,11 @@ async function runAlone(
   const { exitCode, stdout, stderr } = await step.run(commands.exclusively(cache, argv), {
     env,
     capture: 'all',
-    okCodes: [0, 1, commands.busyCode, ...killedCodes],
+    okCodes: [0, 1, commands.busyCode],
     onLine: progressReader((progress) => step.progress(progress)),
   });
   if (exitCode === commands.busyCode) throw new Failure('Busy', `another rpm-ostree works with ${cache}`);
   if (exitCode === 1) throw failureOf(stderr);
-  // Killed from outside, or its own panic: not the treefile's fault, so another try is worth it.
-  if (exitCode !== 0)
-    throw new Failure('CommandFailed', `rpm-ostree ended with exit code ${exitCode}`, failureOf(stderr).tail);
   return stdout;
 }
 
