@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
-import type { ComposeInput } from '../composers/composer.js';
+import type { ComposeInput, RepoInput } from '../composers/composer.js';
+import { headersOf, resolvedRepos } from '../composers/repos.js';
 import { composerOf } from '../composers/index.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
@@ -117,14 +118,14 @@ export const composeActivities = (host: Host) => {
 
     /** Have the package repos stayed as they were when the lockfile was made? Answers the ids of those that have not. */
     inputs: asStep(host, async (step, args: ArchStepArgs): Promise<{ changed: string[] }> => {
-      const stream = await frozenStream(host, args);
+      const { repos, releasever } = await frozenStream(host, args);
       const { metadata } = await readLockfile(args);
       const changed: string[] = [];
-      for (const repo of stream.repos) {
+      for (const repo of await resolvedRepos(repos, { arch: args.arch, releasever })) {
         const before = metadata.rpmmd_repos[repo.id]?.repomd;
         if (before === undefined) continue;
         const now = createHash('sha256')
-          .update(await readRepomd(step, repo.baseurl))
+          .update(await readRepomd(step, repo))
           .digest('hex');
         step.note(`${repo.id}: repomd.xml was ${before}, is ${now}`);
         if (now !== before) changed.push(repo.id);
@@ -197,11 +198,7 @@ export async function composeInput(
     mkdir(store.archDir(args, args.arch), { recursive: true }),
   ]);
   const { treefile, releasever } = stream;
-  // dnf fills it in for what it downloads, but not in the path of a package on this machine.
-  const repos = stream.repos.map((repo) => ({
-    ...repo,
-    baseurl: repo.baseurl.replaceAll('$basearch', args.arch),
-  }));
+  const repos = await resolvedRepos(stream.repos, { arch: args.arch, releasever });
   return { treefile, releasever, repos, arch: args.arch, work, cache, repo: store.repo(stream.name) };
 }
 
@@ -222,12 +219,16 @@ async function pullVerified(step: Step, command: [string, ...string[]]): Promise
   }
 }
 
-async function readRepomd(step: Step, baseurl: string): Promise<Buffer> {
+async function readRepomd(step: Step, repo: RepoInput): Promise<Buffer> {
+  const { baseurl } = repo;
   const path = 'repodata/repomd.xml';
   if (baseurl.startsWith('file://')) return readFile(new URL(`${baseurl.replace(/\/?$/, '/')}${path}`));
-  const content = await fetchPublished(step, { url: baseurl }, path).catch((error: unknown) => {
-    throw error instanceof Failure ? new Failure('RepoUnreachable', error.message) : error;
-  });
+  const content = await fetchPublished(step, { url: baseurl }, path, await headersOf(repo)).catch(
+    (error: unknown) => {
+      if (!(error instanceof Failure)) throw error;
+      throw new Failure(error.code === 'PublishRefused' ? 'RepoRefused' : 'RepoUnreachable', error.message);
+    },
+  );
   if (content === undefined) throw new Failure('RepoUnreachable', `${baseurl}/${path}: HTTP status 404`);
   return content;
 }

@@ -13,6 +13,7 @@ import { createExclusive, exists, writeJson, type Run } from '../store/store.js'
 import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
 import { composerTools } from '../composers/index.js';
+import { resolvedRepos } from '../composers/repos.js';
 import { missingTools } from '../steps/tools.js';
 
 /** What the workflow needs to know of the stream; everything else stays in the build store. */
@@ -58,7 +59,7 @@ export const prepareActivities = (host: Host) => ({
         'ToolMissing',
         `not installed: ${missing.map((tool) => tool.command).join(', ')}. Run \`treeline doctor\`.`,
       );
-    for (const repo of stream.repos)
+    for (const repo of await resolvedRepos(stream.repos, { arch: args.arch, releasever: stream.releasever }))
       for (const key of repo.gpgKeys)
         await access(key).catch(() => {
           throw new Failure('KeyMissing', `repos.${repo.id}.gpgKeys: ${key}: no such file`);

@@ -6,6 +6,7 @@ import { inputHashKey } from '../activities/compose.js';
 import { pushOptions, switchOptions } from '../publish/push.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { composerOf } from '../composers/index.js';
+import { expandRepo } from '../domain/repos.js';
 import { refOf, type Architecture, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
 import { machineArgv } from '../images/qemu.js';
@@ -105,7 +106,7 @@ function planArch(settings: Settings, stream: Stream, arch: Architecture): Plann
   const input: ComposeInput = {
     treefile: stream.treefile,
     releasever: stream.releasever,
-    repos: stream.repos,
+    repos: stream.repos.map((one) => expandRepo(one, { arch, releasever: stream.releasever })),
     arch,
     work,
     cache: store.cache(stream.name, arch),

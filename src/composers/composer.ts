@@ -2,17 +2,20 @@
  * What a composer does: from a treefile and package repos to a commit in the staging repo. Two implement it: `dnf`
  * (embedded) and `rpm-ostree`. All four steps are idempotent: a second try after a crash gives the same result.
  */
+import type { RepoCredentials } from '../domain/repos.js';
 import type { Lockfile } from '../domain/lockfile.js';
 import type { Argv, Step } from '../steps/step.js';
 
 export interface RepoInput {
   readonly id: string;
-  /** `http://`, `https://` or `file://`. */
+  /** `http://`, `https://` or `file://`, its variables filled in. */
   readonly baseurl: string;
   /** Absolute paths of the ASCII-armoured public keys that may sign packages and metadata. */
   readonly gpgKeys: readonly string[];
   /** Is repomd.xml signed (detached, `repomd.xml.asc`) and to be verified? Packages always are. */
   readonly metadataSigned: boolean;
+  /** Of a repo that asks for user and password; the value is in the file only. */
+  readonly credentials?: RepoCredentials | undefined;
   /** dnf's: of a package that two repos have, that of the lower number counts. */
   readonly priority?: number | undefined;
   /** dnf's: of the same package in two repos, that of the lower cost is taken. */

@@ -74,6 +74,12 @@ export const failureKinds = {
     'A package repo does not answer.',
     "Check the repo's URL and the network; the step goes on by itself when it is back.",
   ),
+  RepoRefused: kind(
+    'package',
+    false,
+    'A package repo refuses us (HTTP status 401 or 403).',
+    'Check `repos.<id>.credentials`: user name and password file. Then start the nightly again.',
+  ),
   RepoChanged: kind(
     'package',
     false,

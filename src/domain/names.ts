@@ -9,7 +9,11 @@ export const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, {
 export const plain = z
   .string()
   .regex(/^[^\s\x00-\x1f-][^\s\x00-\x1f]*$/, { error: 'no spaces, and not starting with `-`' });
-export const httpUrl = plain.regex(/^https?:\/\/[^/]+/, { error: 'write an `http://` or `https://` URL' });
+export const httpUrl = plain
+  .regex(/^https?:\/\/[^/]+/, { error: 'write an `http://` or `https://` URL' })
+  .refine((url) => !/^\w+:\/\/[^/?#]*@/.test(url), {
+    error: 'no user or password in a URL: others read this file',
+  });
 
 export const refTemplate = z.string().regex(/^\w[\w.-]*(\/(\w[\w.-]*|\$\{arch\}))*$/, {
   error: 'write an ostree ref such as `sample/${arch}/standard`',

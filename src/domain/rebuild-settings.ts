@@ -1,6 +1,7 @@
 /** The stream file's `release.rebuild`: how an accepted build is redone in reimzul, signed throughout. */
 import { z } from 'zod';
 import { httpUrl, plain } from './names.js';
+import { repoCredentials, repoUrl } from './repos.js';
 import { duration } from './units.js';
 
 const sourceRepo = z.strictObject({
@@ -8,7 +9,10 @@ const sourceRepo = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, { error: 'use letters, digits, `_`, `.` and `-`' })
     .describe('Id of the repo.'),
-  baseurl: httpUrl.describe('The folder that holds `repodata/` of the source RPMs.'),
+  baseurl: repoUrl(/^https?:\/\/[^/]+/, 'write an `http://` or `https://` URL').describe(
+    'The folder that holds `repodata/` of the source RPMs; `$releasever`, `$arch` and `$basearch` are filled in.',
+  ),
+  credentials: repoCredentials.optional(),
   gpgKeys: z
     .array(plain)
     .min(1, { error: 'name at least one key: unsigned source packages are never used' })

@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { signedName } from './lines.js';
 import { architecture, httpUrl, name, plain, refTemplate, type Architecture } from './names.js';
+import { repoCredentials, repoUrl } from './repos.js';
 import { releaseSettings } from './release-settings.js';
 import { duration, size } from './units.js';
 
@@ -38,9 +39,10 @@ const repo = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, { error: 'use letters, digits, `_`, `.` and `-`' })
     .describe('Id of the repo, as the treefile’s `repos` names it.'),
-  baseurl: plain
-    .regex(/^(https?|file):\/\//, { error: 'write an `http://`, `https://` or `file://` URL' })
-    .describe('The folder that holds `repodata/`.'),
+  baseurl: repoUrl(/^(https?|file):\/\//, 'write an `http://`, `https://` or `file://` URL').describe(
+    'The folder that holds `repodata/`; `$releasever`, `$arch` and `$basearch` are filled in.',
+  ),
+  credentials: repoCredentials.optional(),
   gpgKeys: z
     .array(plain)
     .min(1, { error: 'name at least one key: unsigned packages are never used' })

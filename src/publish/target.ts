@@ -94,15 +94,17 @@ export async function reachTarget(step: Step, target: Target): Promise<void> {
     throw rsyncFailure(target, result);
 }
 
-/** Reads a file by the target's reader address; undefined for 404. Fails with TargetUnreachable. */
+/** Reads a file by the target's reader address; undefined for 404. Fails with TargetUnreachable, PublishRefused. */
 export async function fetchPublished(
   step: Pick<Step, 'signal'>,
   target: Pick<Target, 'url'>,
   path: string,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Buffer | undefined> {
   const url = `${target.url.replace(/\/+$/, '')}/${path}`;
   const away = (why: string) => new Failure('TargetUnreachable', `${url}: ${why}`);
   const response = await fetch(url, {
+    headers,
     signal: AbortSignal.any([step.signal, AbortSignal.timeout(30_000)]),
   }).catch((error: unknown) => {
     step.signal.throwIfAborted();
@@ -111,6 +113,8 @@ export async function fetchPublished(
     throw away(cause);
   });
   if (response.status === 404) return undefined;
+  if ([401, 403].includes(response.status))
+    throw new Failure('PublishRefused', `${url}: HTTP status ${response.status}`);
   if (!response.ok) throw away(`HTTP status ${response.status}`);
   return Buffer.from(await response.arrayBuffer());
 }

@@ -2,6 +2,7 @@
 import { cp, link, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ComposeInput, RepoInput } from '../composers/composer.js';
+import { resolvedRepos } from '../composers/repos.js';
 import { downloadFrom, findSources, packagesDir } from '../composers/dnf/packages.js';
 import { Failure } from '../domain/failures.js';
 import type { Lockfile } from '../domain/lockfile.js';
@@ -58,7 +59,8 @@ export async function inputFor(
   const cache = store.cache(cacheOf, arch);
   await Promise.all([work, cache].map((folder) => mkdir(folder, { recursive: true })));
   const { treefile, releasever } = stream;
-  return { treefile, releasever, repos, arch, work, cache, repo: store.repo(stream.name) };
+  const resolved = await resolvedRepos(repos, { arch, releasever });
+  return { treefile, releasever, repos: resolved, arch, work, cache, repo: store.repo(stream.name) };
 }
 
 /**

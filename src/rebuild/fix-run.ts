@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { RepoInput } from '../composers/composer.js';
+import { repoCredentials } from '../domain/repos.js';
 import type { Stream } from '../domain/stream.js';
 import { readJson, type Run, type Store } from '../store/store.js';
 
@@ -20,6 +21,7 @@ export const fixRecord = z.object({
   repos: z.array(
     z.object({
       ...{ id: z.string(), baseurl: z.string(), gpgKeys: z.array(z.string()), metadataSigned: z.boolean() },
+      credentials: repoCredentials.optional(),
       ...{ priority: z.number().optional(), cost: z.number().optional() },
     }),
   ),

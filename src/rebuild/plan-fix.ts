@@ -53,16 +53,14 @@ export async function planCase(
   // rpm-ostree's own reading of its treefile comes with the compose.
   const tree = stream.composer === 'dnf' ? await readTreefile(stream.treefile, arch) : undefined;
   const chosen = tree?.repos ?? [];
-  const repos = fix.repos
-    .filter(({ id }) => chosen.length === 0 || chosen.includes(id.replace(/^now:/, '')))
-    .map((repo) => ({ ...repo, baseurl: repo.baseurl.replaceAll('$basearch', arch) }));
+  const repos = fix.repos.filter(({ id }) => chosen.length === 0 || chosen.includes(id.replace(/^now:/, '')));
   const input = await inputFor(store, on, repos, 'fix', baseOf(stream.name));
   // Of metadata of its own: the folder is this run's.
   const all = isGiven
     ? {
         ...input,
         cache: join(input.work, 'cache'),
-        repos: [...repos, localRepo(givenId, await givenFolder(step, input, given))],
+        repos: [...input.repos, localRepo(givenId, await givenFolder(step, input, given))],
       }
     : input;
 

@@ -3,8 +3,10 @@
 Imported by the programs that depsolve, download and read advisories. They are run with `python3 -I`, which leaves their own
 folders out of `sys.path`: they add this one.
 """
+import logging
 import os
 import re
+import sys
 
 import dnf
 import dnf.exceptions
@@ -13,7 +15,7 @@ import dnf.repo
 
 def base_of(request):
     """Request: cachedir, persistdir (also for logs; empty), releasever, arch, repos [{id, baseurl, gpgKeys, metadataSigned} with or without
-    priority and cost]."""
+    priority, cost and credentials {username, passwordFile}]."""
     base = dnf.Base()
     conf = base.conf
     conf.config_file_path = os.devnull
@@ -39,6 +41,10 @@ def base_of(request):
         repo.gpgcheck = True
         repo.repo_gpgcheck = one["metadataSigned"]
         repo.gpgkey = ["file://" + path for path in one["gpgKeys"]]
+        if one.get("credentials"):
+            repo.username = one["credentials"]["username"]
+            with open(one["credentials"]["passwordFile"], encoding="utf-8") as file:
+                repo.password = file.read().removesuffix("\n").removesuffix("\r")
         repo.priority = one.get("priority", repo.priority)
         repo.cost = one.get("cost", repo.cost)
         repo.skip_if_unavailable = False
@@ -56,8 +62,22 @@ class Refused(Exception):
         self.answer = {"failure": code, "message": message, "details": list(details)[:40]}
 
 
+class Heard(logging.Handler):
+    """What dnf warns of: the only place where it says why a repo cannot be read."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.lines = []
+
+    def emit(self, record):
+        print(record.getMessage(), file=sys.stderr)
+        self.lines += record.getMessage().split("\n")
+
+
 def load_repos(base, refresh):
-    """Loads each repo's metadata, and says of a failure whether the repo is away or not to be trusted."""
+    """Loads each repo's metadata, and says of a failure whether the repo is away, refuses us or is not to be trusted."""
+    heard = Heard()
+    logging.getLogger("dnf").addHandler(heard)
     for repo in base.repos.iter_enabled():
         try:
             if refresh:
@@ -74,4 +94,8 @@ def load_repos(base, refresh):
                 raise Refused("PackageSignature", f"repo {repo.id}: the signature of its metadata does not verify", text.split("\n"))
             if damaged and not re.search(r"Status code|Curl error", text):
                 raise Refused("RepoUnreachable", f"repo {repo.id}: its metadata is damaged or being changed", text.split("\n"))
-            raise Refused("RepoUnreachable", f"repo {repo.id} at {repo.baseurl[0]} does not answer", text.split("\n"))
+            failures = sorted({line.removeprefix("  - ") for line in heard.lines if line.startswith("  - ")})
+            status = re.search(r"Status code: (401|403|407)\b", "\n".join(failures))
+            code, why = ("RepoRefused", f"refuses us: HTTP status {status[1]}") if status else ("RepoUnreachable", "does not answer")
+            cause = "" if status or not failures else f": {failures[0]}"
+            raise Refused(code, f"repo {repo.id} at {repo.baseurl[0]} {why}{cause}", failures + text.split("\n"))

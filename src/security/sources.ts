@@ -2,7 +2,9 @@
 import { join, relative } from 'node:path';
 import { metadataCache } from '../composers/dnf/packages.js';
 import type { RepoInput } from '../composers/composer.js';
+import { resolvedRepos } from '../composers/repos.js';
 import { Failure } from '../domain/failures.js';
+import { expandRepo } from '../domain/repos.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import {
@@ -56,7 +58,8 @@ export async function readAdvisories(
       );
     }
   };
-  const readRepo = async (repo: RepoInput, arch: Architecture) => {
+  const readRepo = async (declared: RepoInput, arch: Architecture) => {
+    const [repo = declared] = await resolvedRepos([declared], { arch, releasever });
     const caches = await metadataCache({ repos: [repo], cache: join(cache, arch) });
     const question = { repo, releasever, arch, names, cache: caches, work };
     const usable = (await readUpdateinfo(step, question)).flatMap((one) => fromRepo(one, repo.id));
@@ -65,9 +68,11 @@ export async function readAdvisories(
     if (first !== undefined)
       throw new Failure('AdvisoryInvalid', `${1 + more.length} of its advisories are left out: ${first}`);
   };
-  for (const repo of repos)
-    for (const arch of /\$(base)?arch\b/.test(repo.baseurl) ? architectures : architectures.slice(0, 1))
-      await attempt(repo.id, '', () => readRepo(repo, arch));
+  for (const repo of repos) {
+    const urls = architectures.map((arch) => expandRepo(repo, { arch, releasever }).baseurl);
+    for (const [i, arch] of architectures.entries())
+      if (urls.indexOf(urls[i] ?? '') === i) await attempt(repo.id, '', () => readRepo(repo, arch));
+  }
   for (const place of release?.security?.advisories ?? []) {
     let documents: string[] = [];
     await attempt(shown(folder, place), place, async () => void (documents = await documentsAt(place)));

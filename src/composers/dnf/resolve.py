@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 
@@ -262,7 +263,9 @@ def fetch(request, absent, path_of):
         text = str(error)
         if "hecksum" in text:
             raise Refused("PackageChecksum", "a package that was downloaded is not the one that the metadata names", text.split("\n"))
-        raise Refused("RepoUnreachable", "packages cannot be downloaded", text.split("\n"))
+        code = "RepoRefused" if re.search(r"Status code: (401|403|407)", text) else "RepoUnreachable"
+        cause = re.search(r"(?:Status code|Curl error).*", text)
+        raise Refused(code, f"packages cannot be downloaded{': ' + cause[0] if cause else ''}", text.split("\n"))
     for one, package in found:
         part = path_of(one) + ".part"
         shutil.copyfile(package.localPkg(), part)

@@ -46,6 +46,7 @@ const rules: readonly Rule[] = [
     code: 'DepsolveFailed',
     say: ([sentence], { error }) => `${sentence}\n${problems(error)}`,
   },
+  { pattern: /Status code: (?:401|403|407)\b/, code: 'RepoRefused' },
   {
     pattern: /cannot update repo|Updating rpm-md repo|Cannot download|Curl error|Status code: \d{3}/i,
     code: 'RepoUnreachable',

@@ -9,10 +9,10 @@ const oneWord = /^[^\s\p{C}]+$/u;
 
 /**
  * A repo's INI file. Packages are always verified; its name is the id.
- * Fails with StreamInvalid for a value that does not fit into a line, for `file://` and for a repo without a key.
+ * With credentials it is a secret. Fails with StreamInvalid for a value that does not fit into a line, for `file://` and for a repo without a key.
  */
-export function repoFile(repo: RepoInput): string {
-  const { id, baseurl, gpgKeys, metadataSigned, priority, cost } = repo;
+export function repoFile(repo: RepoInput, password?: string): string {
+  const { id, baseurl, gpgKeys, metadataSigned, credentials, priority, cost } = repo;
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(id))
     throw new Failure(
       'StreamInvalid',
@@ -27,6 +27,9 @@ export function repoFile(repo: RepoInput): string {
       'baseurl',
       'rpm-ostree verifies packages from `http://` and `https://` only: serve the folder',
     );
+  // It fills in variables there, and takes `\` away.
+  if (password !== undefined && !/^[^\s\\$]+$/.test(password))
+    throw invalid('credentials', 'rpm-ostree reads no password with spaces, `\\` or `$`');
   if (gpgKeys.length === 0)
     throw invalid('gpgKeys', 'name at least one key: unsigned packages are never used');
   for (const key of gpgKeys)
@@ -40,6 +43,9 @@ export function repoFile(repo: RepoInput): string {
     'gpgcheck=1',
     `repo_gpgcheck=${metadataSigned ? 1 : 0}`,
     `gpgkey=${gpgKeys.map((key) => `file://${key}`).join(' ')}`,
+    ...(credentials && password !== undefined
+      ? [`username=${credentials.username}`, `password=${password}`]
+      : []),
     ...(priority === undefined ? [] : [`priority=${priority}`]),
     ...(cost === undefined ? [] : [`cost=${cost}`]),
     '',

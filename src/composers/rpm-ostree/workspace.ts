@@ -4,6 +4,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } fro
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import type { Step } from '../../steps/step.js';
+import { passwordOf } from '../repos.js';
 import { exists } from '../../store/store.js';
 import type { ComposeInput } from '../composer.js';
 import * as commands from './commands.js';
@@ -35,19 +36,27 @@ export async function openWorkspace(step: Step, input: ComposeInput, fresh = fal
       'ToolMissing',
       `this rpm-ostree is too old: it lacks ${missing.join(', ')}. Version 2023.4 has them.`,
     );
-  const files = input.repos.map((repo) => [`${repo.id}.repo`, repoFile(repo)] as const);
+  const files = await Promise.all(
+    input.repos.map(async (repo) => [`${repo.id}.repo`, repoFile(repo, await passwordOf(repo))] as const),
+  );
   const place = {
     repo: input.repo,
     cache: await openCache(input),
     treefile: join(await copyTreefile(input, fresh), basename(input.treefile)),
   };
-  for (const [name, text] of files) await writeFile(join(dirname(place.treefile), name), text);
+  for (const [name, text] of files) await writeSecret(join(dirname(place.treefile), name), text);
   const tmp = join(input.work, 'rpm-ostree-tmp');
   await sweep(step, place.cache, tmp);
   const run = (argv: commands.Argv, env = {}) => runAlone(step, place.cache, argv, { TMPDIR: tmp, ...env });
   const treefile = expandedTreefile.parse(JSON.parse(await run(commands.printCommand(place))));
   checkTreefile(treefile, input);
   return { place, treefile, run };
+}
+
+/** Only its owner ever reads it, also where it was there with another mode. */
+async function writeSecret(file: string, text: string): Promise<void> {
+  await rm(file, { force: true });
+  await writeFile(file, text, { mode: 0o600, flag: 'wx' });
 }
 
 async function runAlone(
