@@ -7,7 +7,8 @@ const variables = ['releasever', 'arch', 'basearch'] as const;
 const variable = /\$(?:\{(\w+)\}|(\w+))/g;
 
 const isKnown = (name: string) => (variables as readonly string[]).includes(name);
-const namesIn = (url: string) => [...url.matchAll(variable)].map(([, braced, bare]) => braced ?? bare ?? '');
+/** Those with braces are looked at with the stream file's own. */
+const namesIn = (url: string) => [...url.matchAll(variable)].flatMap(([, , bare]) => bare ?? []);
 
 /** A base URL. Its variables are filled in by `expandRepo` alone. */
 export const repoUrl = (schemes: RegExp, error: string) =>

@@ -89,13 +89,15 @@ def load_repos(base, refresh):
             signature = re.search(r"GPG|signature|gpg", text)
             # librepo tells a missing repomd.xml.asc by its URL only.
             missing = re.search(r"repomd\.xml\.asc", text)
-            damaged = re.search(r"checksum|Checksum|XML|parse", text)
             if signature or missing:
                 raise Refused("PackageSignature", f"repo {repo.id}: the signature of its metadata does not verify", text.split("\n"))
-            if damaged and not re.search(r"Status code|Curl error", text):
-                raise Refused("RepoUnreachable", f"repo {repo.id}: its metadata is damaged or being changed", text.split("\n"))
             failures = sorted({line.removeprefix("  - ") for line in heard.lines if line.startswith("  - ")})
-            status = re.search(r"Status code: (401|403|407)\b", "\n".join(failures))
-            code, why = ("RepoRefused", f"refuses us: HTTP status {status[1]}") if status else ("RepoUnreachable", "does not answer")
-            cause = "" if status or not failures else f": {failures[0]}"
-            raise Refused(code, f"repo {repo.id} at {repo.baseurl[0]} {why}{cause}", failures + text.split("\n"))
+            details = text.split("\n") + failures
+            said = "\n".join(details)
+            answered = re.search(r"Status code: (\d+)|Curl error", said)
+            if re.search(r"checksum|Checksum|XML|parse", said) and not answered:
+                raise Refused("RepoUnreachable", f"repo {repo.id}: its metadata is damaged or being changed", details)
+            where = f"repo {repo.id} at {repo.baseurl[0]}"
+            if answered and answered[1] in ("401", "403", "407"):
+                raise Refused("RepoRefused", f"{where} refuses us: HTTP status {answered[1]}", details)
+            raise Refused("RepoUnreachable", f"{where} does not answer: {(failures or details)[0]}", details)

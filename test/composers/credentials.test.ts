@@ -177,7 +177,7 @@ describe('a repo with credentials', function () {
     });
     it('with the variables that the stream decides', () => {
       assert.deepEqual(parse({ baseurl: 'http://h/$releasever/${basearch}/$arch' }), []);
-      for (const name of ['$stream', '${contentdir}', '$releasever_minor'])
+      for (const name of ['$stream', '$releasever_minor'])
         assert.deepEqual(parse({ baseurl: `http://h/${name}/x` }), [
           '0.baseurl: only `$releasever`, `$arch` and `$basearch` are filled in',
         ]);
