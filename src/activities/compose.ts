@@ -8,9 +8,11 @@ import { headersOf, resolvedRepos } from '../composers/repos.js';
 import { composerOf } from '../composers/index.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
-import { refOf, releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
+import { acceptedKeys, refOf, releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
+import { signatureFailure } from '../keys/ostree-trouble.js';
 import { fetchPublished } from '../publish/target.js';
 import { packageDifference } from '../rpm/difference.js';
+import { causeOf } from '../steps/cause.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Run } from '../store/store.js';
 import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
@@ -68,7 +70,7 @@ export const composeActivities = (host: Host) => {
       }
       const remote = remoteOf(args.arch, target);
       const ref = refOf(stream, args.arch);
-      for (const command of remoteCommands(repo, remote, `${target.url}/repo`, stream.signingKey))
+      for (const command of remoteCommands(repo, remote, `${target.url}/repo`, acceptedKeys(stream)))
         await step.run(command);
       if (!(await pullVerified(step, ostree(repo, 'pull', remote, ref)))) return undefined;
       const commit = await resolveRef(step, repo, `${remote}:${ref}`);
@@ -211,10 +213,9 @@ async function pullVerified(step: Step, command: [string, ...string[]]): Promise
     const { exitCode, stderr } = await step.run(command, { okCodes: [0, 1] });
     if (exitCode === 0) return true;
     if (/No such branch|Refspec .* not found/.test(stderr)) return false;
-    const last = stderr.trim().split('\n').at(-1) ?? '';
-    if (!/GPG|signature|[Cc]orrupt|[Cc]hecksum/.test(stderr)) throw new Failure('TargetUnreachable', last);
-    if (attempt === 3)
-      throw new Failure('ParentInvalid', `the last published commit does not verify: ${last}`);
+    const failure = signatureFailure('the last published commit', stderr);
+    if (!failure) throw new Failure('TargetUnreachable', causeOf('', stderr));
+    if (attempt === 3) throw failure;
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }

@@ -20,28 +20,20 @@ export async function initRepo(
   if (!(await exists(`${repo}/config`))) await step.run(ostree(repo, 'init', `--mode=${mode}`));
 }
 
-/** Configures a remote whose commits and summary must be signed with the key. Replaces one of the same name. */
 /** Name of a staging repo's remote: one for each location, as two runs of a line may look at different ones at the same time. */
 export const remoteOf = (arch: Architecture, { url }: Pick<Target, 'url'>): string =>
   `published-${arch}-${createHash('sha256').update(url).digest('hex').slice(0, 8)}`;
 
+/** Configures a remote whose commits and summary must be signed with one of the keys. Replaces one of the same name. */
 export const remoteCommands = (
   repo: string,
   name: string,
   url: string,
-  keyFile: string,
+  keyFiles: readonly string[],
 ): [string, ...string[]][] => [
   ostree(repo, 'remote', 'delete', '--if-exists', name),
-  ostree(
-    repo,
-    'remote',
-    'add',
-    '--set=gpg-verify=true',
-    '--set=gpg-verify-summary=true',
-    `--gpg-import=${keyFile}`,
-    name,
-    url,
-  ),
+  ostree(repo, 'remote', 'add', '--set=gpg-verify=true', '--set=gpg-verify-summary=true', name, url),
+  ...keyFiles.map((file) => ostree(repo, 'remote', 'gpg-import', `--keyring=${file}`, name)),
 ];
 
 /** The same command for a remote whose summary is not looked at. */

@@ -6,7 +6,7 @@ import { Failure } from '../domain/failures.js';
 import { runRecord, type RunRecord } from '../domain/run.js';
 import { baseOf, signedLine, type Architecture, type Stream } from '../domain/stream.js';
 import { formatBytes } from '../domain/units.js';
-import { readKey } from '../keys/gpg.js';
+import { expiresWithin, readKey } from '../keys/gpg.js';
 import { readIndex } from '../publish/build-index.js';
 import { reachTarget } from '../publish/target.js';
 import { createExclusive, exists, writeJson, type Run } from '../store/store.js';
@@ -24,6 +24,9 @@ export interface ChainPlan {
   /** Longest time of a boot test, in seconds. */
   readonly bootTimeout: number;
 }
+
+/** Seconds from a run's beginning to its last signature, on a slow machine that tries again. */
+const longestRun = 86_400;
 
 export const prepareActivities = (host: Host) => ({
   /** Freezes the stream's files for the run. Fails with StreamInvalid. */
@@ -64,7 +67,14 @@ export const prepareActivities = (host: Host) => ({
         await access(key).catch(() => {
           throw new Failure('KeyMissing', `repos.${repo.id}.gpgKeys: ${key}: no such file`);
         });
-    await readKey(step, stream.signingKey);
+    const key = await readKey(step, stream.signingKey);
+    if (expiresWithin(key, longestRun, new Date()))
+      throw new Failure(
+        'KeyMissing',
+        `${stream.signingKey}: the key ${key.fingerprint} expires within this run: renew it`,
+      );
+    for (const file of stream.trustedKeys)
+      if (!(await exists(file))) throw new Failure('KeyMissing', `trustedKeys: ${file}: no such file`);
     await reachTarget(step, stream.publish.buildlogs);
     return { hostQueue: `compose-${args.arch}@${host.settings.host}` };
   }),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
 import type { StepRecord } from '../domain/run.js';
-import { refOf, signedLine, type Architecture } from '../domain/stream.js';
+import { acceptedKeys, refOf, signedLine, type Architecture } from '../domain/stream.js';
 import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
 import { assembleMeta, putMeta, putRecords } from '../publish/meta.js';
 import { publishIndex, pruneBuilds, readIndex, removeBuilds } from '../publish/build-index.js';
@@ -110,7 +110,7 @@ export const publishActivities = (host: Host) => {
       const stream = await frozenStream(host, args);
       const place = buildlogsPlace(host, stream);
       const refs = Object.fromEntries(commitsOf(args).map(([arch, commit]) => [refOf(stream, arch), commit]));
-      await pullAsClient(step, place, refs, { key: stream.signingKey, work: store.work(args, 'verify') });
+      await pullAsClient(step, place, refs, { keys: acceptedKeys(stream), work: store.work(args, 'verify') });
       for (const [arch, commit] of commitsOf(args))
         await verifyFiles(
           step,

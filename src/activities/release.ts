@@ -13,6 +13,7 @@ import {
   releaseTargets,
   type Architecture,
   type Stream,
+  acceptedKeys,
 } from '../domain/stream.js';
 import { verifyDownloads } from '../publish/download.js';
 import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
@@ -208,7 +209,7 @@ export const releaseActivities = (host: Host) => {
       const { metas } = await metasOf(host, releasedLine(stream), args.build, step.signal);
       const work = store.work(args, 'client');
       await pullAsClient(step, place, releaseRefs(stream, metas), {
-        key: stream.signingKey,
+        keys: acceptedKeys(stream),
         work,
         unnamed: true,
       });
@@ -276,7 +277,7 @@ export const releaseActivities = (host: Host) => {
         });
       const { metas, run } = await metasOf(host, releasedLine(stream), args.build, step.signal);
       const work = store.work(args, 'drift');
-      await look(pullAsClient(step, place, releaseRefs(stream, metas), { key: stream.signingKey, work }));
+      await look(pullAsClient(step, place, releaseRefs(stream, metas), { keys: acceptedKeys(stream), work }));
       for (const meta of metas) {
         const path = `builds/${args.build}/${meta.architecture}/`;
         await look(verifyFiles(step, `${files.url}/${path.slice(0, -1)}`, meta));
@@ -380,7 +381,7 @@ export const releaseActivities = (host: Host) => {
       const work = store.work(args, 'client');
       const refs = await refsOf(step, host, stream, args.build);
       if (isSplit(place)) await verifyReaders(step, host, stream, args.build, work);
-      else await pullAsClient(step, place, refs, { key: stream.signingKey, work });
+      else await pullAsClient(step, place, refs, { keys: acceptedKeys(stream), work });
       const mark = { at: new Date().toISOString(), reason: args.reason };
       const index = withRollback(await readReleases(host, stream, step.signal), args.build, mark);
       await publishReleases(step, stream, args.run, index);

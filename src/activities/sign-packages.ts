@@ -10,8 +10,8 @@ import {
   type RebuildPackage,
   type RebuildPackages,
 } from '../domain/rebuild-packages.js';
-import { readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
-import { examineKey, expiresWithin } from '../keys/strength.js';
+import { expiresWithin, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
+import { examineKey } from '../keys/strength.js';
 import { approvedPackages, type ApprovedArgs } from '../rebuild/approved.js';
 import { fetchedRpms, publishedRpms } from '../rebuild/results.js';
 import { indexPackages, rpmsOf, signInto } from '../rebuild/sign-rpms.js';

@@ -7,7 +7,7 @@ import { pushOptions, switchOptions } from '../publish/push.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { composerOf } from '../composers/index.js';
 import { expandRepo } from '../domain/repos.js';
-import { refOf, type Architecture, type Stream } from '../domain/stream.js';
+import { acceptedKeys, refOf, type Architecture, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
 import { machineArgv } from '../images/qemu.js';
 import { clearSignCommand, detachSignCommand, signingHome } from '../keys/gpg.js';
@@ -78,7 +78,7 @@ export function planNightly(settings: Settings, stream: Stream): PlannedStep[] {
     step(
       'verify',
       'publish',
-      ...remoteCommands(client, 'client', `${target.url}/repo`, stream.signingKey),
+      ...remoteCommands(client, 'client', `${target.url}/repo`, acceptedKeys(stream)),
       ...stream.architectures.map((arch) =>
         ostree(client, 'pull', '--disable-fsync', 'client', refOf(stream, arch)),
       ),
@@ -133,7 +133,7 @@ function planArch(settings: Settings, stream: Stream, arch: Architecture): Plann
     step(
       'parent',
       'compose',
-      ...remoteCommands(repo, remote, `${stream.publish.buildlogs.url}/repo`, stream.signingKey),
+      ...remoteCommands(repo, remote, `${stream.publish.buildlogs.url}/repo`, acceptedKeys(stream)),
       ostree(repo, 'pull', remote, ref),
     ),
     step('resolve', 'compose', ...compose.resolve),

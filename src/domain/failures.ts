@@ -183,6 +183,12 @@ export const failureKinds = {
     'A key that the stream names is missing, expired or unusable.',
     'Import the key or renew it; `treeline doctor --roles signing` shows its state.',
   ),
+  KeyNotTrusted: kind(
+    'signing',
+    false,
+    'The last published commit or summary is signed with a key that the stream does not list, or that has expired.',
+    'After a change of keys, name the former key in `trustedKeys` (docs/operating.md, “Change the signing key”); renew an expired one. If nobody changed the key, somebody else wrote there: see ParentInvalid.',
+  ),
   StatementRefused: kind(
     'decision',
     false,

@@ -138,6 +138,12 @@ export const streamSchema = z.strictObject({
   signingKey: plain.describe(
     'File of the public key that commits, summaries and images are signed with; only the signing role has its private part.',
   ),
+  trustedKeys: z
+    .array(plain)
+    .default([])
+    .describe(
+      'Files of public keys whose earlier signatures still count: the former `signingKey`, while the key is changed.',
+    ),
   schedule: schedule.optional().describe('When the nightly starts; without it only by hand.'),
   publish: z
     .strictObject({
@@ -162,6 +168,12 @@ export const streamSchema = z.strictObject({
 
 /** A stream as declared, defaults filled in: sizes in bytes, durations in seconds, paths absolute. */
 export type Stream = z.infer<typeof streamSchema>;
+
+/** The keys that published commits and summaries may be signed with. */
+export const acceptedKeys = ({ signingKey, trustedKeys }: Pick<Stream, 'signingKey' | 'trustedKeys'>) => [
+  signingKey,
+  ...trustedKeys,
+];
 
 /** The ref under which releases are published: `release.ref`, or the stream's own. */
 export const releaseRefOf = (stream: Pick<Stream, 'ref' | 'release'>, arch: Architecture) =>

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import type { Step } from '../steps/step.js';
 import { exists, writeWhole } from '../store/store.js';
+import { dayOf, rowsOf, signs, whyNone } from './rows.js';
 
 /** GPG home of the signing role. */
 export const signingHome = (state: string) => join(state, 'keys', 'gnupg');
@@ -41,47 +42,54 @@ export interface KeyFacts {
   readonly expires?: Date;
 }
 
-/** Reads a public key file. Throws `KeyMissing` for one that is absent, no key, or expired. */
+/** Shows a public key file without importing it. */
+export const showKeyCommand = (file: string, ...options: string[]): [string, ...string[]] => [
+  ...(['gpg', '--batch', '--no-tty', '--no-default-keyring', '--keyring', '/dev/null'] as const),
+  ...['--with-colons', ...options, '--show-keys', file],
+];
+
+/**
+ * Reads a public key file. `expires` is when nothing can be signed any more: the primary key's day, or its last signing subkey's.
+ * Throws `KeyMissing` for one that is absent, no key, revoked or expired, or that cannot sign today.
+ */
 export async function readKey(step: Step, file: string): Promise<KeyFacts> {
   if (!(await exists(file))) throw new Failure('KeyMissing', `${file}: no such key file`);
-  const { stdout, exitCode } = await step.run(
-    [
-      'gpg',
-      '--batch',
-      '--no-tty',
-      '--no-default-keyring',
-      '--keyring',
-      '/dev/null',
-      '--with-colons',
-      '--show-keys',
-      file,
-    ],
-    { okCodes: [0, 2] },
-  );
-  const rows = stdout.split('\n').map((line) => line.split(':'));
-  const primary = rows.find((row) => row[0] === 'pub');
-  const fingerprint = rows.find((row) => row[0] === 'fpr')?.[9];
+  const { stdout, exitCode } = await step.run(showKeyCommand(file), { okCodes: [0, 2] });
+  const rows = rowsOf(stdout);
+  const primary = rows.find(({ kind }) => kind === 'pub');
+  const fingerprint = rows.find(({ kind }) => kind === 'fpr')?.value;
   if (exitCode !== 0 || !primary || !fingerprint)
     throw new Failure('KeyMissing', `${file}: not an OpenPGP public key`);
-  const user = rows.find((row) => row[0] === 'uid')?.[9] ?? '';
-  const expires = primary[6] ? new Date(Number(primary[6]) * 1000) : undefined;
-  if (expires && expires < new Date())
-    throw new Failure(
-      'KeyMissing',
-      `${file}: the key ${fingerprint} expired on ${expires.toISOString().slice(0, 10)}`,
-    );
-  if (primary[1] === 'r') throw new Failure('KeyMissing', `${file}: the key ${fingerprint} is revoked`);
-  return { fingerprint, user, ...(expires ? { expires } : {}) };
+  const no = (why: string) => new Failure('KeyMissing', `${file}: the key ${fingerprint} ${why}`);
+  if (primary.expires && primary.expires < new Date()) throw no(`expired on ${dayOf(primary.expires)}`);
+  if (primary.validity === 'r') throw no('is revoked');
+  const signing = rows.filter(signs);
+  if (signing.length === 0) throw no(`cannot sign: ${whyNone(rows)}`);
+  const last = Math.max(...signing.map(({ expires }) => expires?.getTime() ?? Infinity));
+  const end = Math.min(primary.expires?.getTime() ?? Infinity, last);
+  const user = rows.find(({ kind }) => kind === 'uid')?.value ?? '';
+  return { fingerprint, user, ...(Number.isFinite(end) ? { expires: new Date(end) } : {}) };
 }
 
-/** Has the signing role the private part of this key? Throws `KeyMissing`. */
+/** Can the signing role sign with this key today? Throws `KeyMissing`, saying why. */
 export async function requirePrivateKey(step: Step, home: string, key: KeyFacts): Promise<void> {
-  const { exitCode } = await step.run(gpg(home, '--with-colons', '--list-secret-keys', key.fingerprint), {
-    okCodes: [0, 2],
-  });
-  if (exitCode !== 0)
-    throw new Failure('KeyMissing', `${home}: no private key for ${key.fingerprint} (${key.user})`);
+  const list = gpg(home, '--with-colons', '--list-secret-keys', key.fingerprint);
+  const { stdout } = await step.run(list, { okCodes: [0, 2] });
+  const rows = rowsOf(stdout);
+  const no = (why: string) => new Failure('KeyMissing', `${home}: ${why}`);
+  const primary = rows.find(({ kind }) => kind === 'sec');
+  const name = `${key.fingerprint} (${key.user})`;
+  if (!primary) throw no(`no private key for ${name}: import it with its private part`);
+  if (/[er]/.test(primary.validity))
+    throw no(`${name} has expired or is revoked there, other than in its file: import the renewed key`);
+  // `#` stands for a private part that is kept elsewhere.
+  const here = rows.filter(({ token }) => token !== '#');
+  if (!here.some(signs)) throw no(`${name} has no private part that can sign: ${whyNone(here)}`);
 }
+
+/** Does the key expire within so many seconds from `now`? */
+export const expiresWithin = ({ expires }: KeyFacts, seconds: number, now: Date): boolean =>
+  expires !== undefined && expires.getTime() - now.getTime() <= seconds * 1000;
 
 export const detachSignCommand = (home: string, key: string, file: string) =>
   gpg(home, '--yes', '--local-user', key, '--armor', '--output', `${file}.asc`, '--detach-sign', file);

@@ -76,7 +76,7 @@ export async function takeCommit(
 ): Promise<void> {
   const check = 'signing-key';
   await initRepo(step, place.repo);
-  for (const command of remoteCommands(place.repo, check, place.target.url, key)) await step.run(command);
+  for (const command of remoteCommands(place.repo, check, place.target.url, [key])) await step.run(command);
   await step
     .run(ostree(place.repo, 'pull-local', `--remote=${check}`, '--gpg-verify', from, commit))
     .catch(meaning('CommitInvalid', `${commit}: is not whole, or not signed with the stream's key`));
@@ -167,7 +167,7 @@ export async function pullAsClient(
   step: Step,
   { target }: Place,
   refs: Readonly<Record<string, string>>,
-  { key, work, unnamed = false }: { key: string; work: string; unnamed?: boolean },
+  { keys, work, unnamed = false }: { keys: readonly string[]; work: string; unnamed?: boolean },
 ): Promise<void> {
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
@@ -177,7 +177,7 @@ export async function pullAsClient(
   const url = `${target.url}/repo`;
   // A readers' server that is away for a moment is waited for; one that has something else is not.
   await fetchPublished(step, target, unnamed ? 'repo/config' : 'repo/summary');
-  for (const command of remoteCommands(repo, 'client', url, key))
+  for (const command of remoteCommands(repo, 'client', url, keys))
     await step.run(unnamed ? withoutSummary(command) : command);
   for (const [ref, commit] of Object.entries(refs)) {
     await step

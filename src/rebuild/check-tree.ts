@@ -129,7 +129,7 @@ export async function signatureProblems(
   await mkdir(client, { recursive: true });
   await step.run(ostree(client, 'init', '--mode=archive'));
   // The address is never asked: what is pulled is on this disk.
-  for (const command of remoteCommands(client, 'signed', 'http://127.0.0.1/', signingKey))
+  for (const command of remoteCommands(client, 'signed', 'http://127.0.0.1/', [signingKey]))
     await step.run(command);
   const pull = ostree(
     client,

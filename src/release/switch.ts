@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Host } from '../activities/host.js';
 import { Failure } from '../domain/failures.js';
 import type { StreamMetadata } from '../domain/release.js';
-import { releaseRefOf, type Stream } from '../domain/stream.js';
+import { acceptedKeys, releaseRefOf, type Stream } from '../domain/stream.js';
 import {
   headOf,
   moveRefs,
@@ -180,7 +180,7 @@ export async function verifyReaders(
   if (!isDeepStrictEqual(pointer, expected))
     throw wrong(`${place.files.url}/stream.json: is not that of ${to ?? 'before the first release'}`);
   if (expected !== undefined) {
-    await pullAsClient(step, place, pointedRefs(stream, expected), { key: stream.signingKey, work });
+    await pullAsClient(step, place, pointedRefs(stream, expected), { keys: acceptedKeys(stream), work });
     return;
   }
   for (const arch of stream.architectures) {

@@ -165,6 +165,7 @@ function absolute(stream: Stream, folder: string): Stream {
     ...stream,
     treefile: at(stream.treefile),
     signingKey: at(stream.signingKey),
+    trustedKeys: stream.trustedKeys.map(at),
     repos: stream.repos.map((repo) => ({ ...repo, gpgKeys: repo.gpgKeys.map(at) })),
     ...(stream.release ? { release: releaseWithPaths(stream.release, at) } : {}),
   };

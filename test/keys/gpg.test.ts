@@ -121,6 +121,35 @@ describe('keys', function () {
     assert.equal(stdout.includes('stranger'), false);
   });
 
+  it('an expired signing subkey is as bad as an expired key, in the file and in the home', async () => {
+    const home = s.at('home');
+    await gpg('--passphrase', '', '--quick-generate-key', 'subkeys', 'ed25519', 'cert', 'never');
+    const primary = /^fpr:+([0-9A-F]{40}):/m.exec(
+      (await gpg('--with-colons', '--list-keys', '=subkeys')).stdout,
+    );
+    const print = primary?.[1] ?? '';
+    const write = async () => s.write('subkeys.asc', (await gpg('--armor', '--export', '=subkeys')).stdout);
+    const expired = /cannot sign: none of its keys can sign today: [0-9A-F]{16} expired on \d{4}-\d\d-\d\d$/;
+    await gpg('--passphrase', '', '--quick-add-key', print, 'ed25519', 'sign', 'seconds=2');
+    const facts = await readKey(s.step, await write());
+    assert.ok(facts.expires && facts.expires.getTime() < Date.now() + 3000);
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await assert.rejects(readKey(s.step, await write()), keyMissing(expired));
+    await assert.rejects(
+      requirePrivateKey(s.step, home, facts),
+      keyMissing(
+        /has no private part that can sign: none of its keys can sign today: [0-9A-F]{16} expired on/,
+      ),
+    );
+    // Renewed, but the file in the stream's folder is the former one.
+    const old = await readFile(s.at('subkeys.asc'), 'utf8');
+    await gpg('--passphrase', '', '--quick-add-key', print, 'ed25519', 'sign', '1y');
+    await assert.rejects(readKey(s.step, await s.write('former.asc', old)), keyMissing(expired));
+    const renewed = await readKey(s.step, await write());
+    await requirePrivateKey(s.step, home, renewed);
+    assert.ok(renewed.expires && renewed.expires.getTime() > Date.now() + 300 * 86_400_000);
+  });
+
   it('the private part is required in the home of the signing role', async () => {
     const own = await readKey(s.step, instanceKeyFile(s.folder));
     const home = signingHome(s.folder);
@@ -128,7 +157,7 @@ describe('keys', function () {
     const other = await readKey(s.step, await keyFile('elsewhere'));
     await assert.rejects(
       requirePrivateKey(s.step, home, other),
-      keyMissing(/no private key for [0-9A-F]{40} \(elsewhere\)$/),
+      keyMissing(/no private key for [0-9A-F]{40} \(elsewhere\): import it/),
     );
     // A public part alone is not enough.
     await s.step.run(['gpg', '--homedir', home, '--batch', '--import', s.at('elsewhere.asc')]);

@@ -7,8 +7,15 @@ import { composerNames, composerTools } from '../../composers/index.js';
 import { formatBytes } from '../../domain/units.js';
 import { imageKinds } from '../../images/index.js';
 import { imageTools } from '../../images/tools.js';
-import { instanceKeyFile, readKey, requirePrivateKey, signingHome, type KeyFacts } from '../../keys/gpg.js';
-import { examineKey, expiresWithin } from '../../keys/strength.js';
+import {
+  expiresWithin,
+  instanceKeyFile,
+  readKey,
+  requirePrivateKey,
+  signingHome,
+  type KeyFacts,
+} from '../../keys/gpg.js';
+import { examineKey } from '../../keys/strength.js';
 import type { Settings } from '../../settings.js';
 import type { Step } from '../../steps/step.js';
 import { findTool, tool, type Tool } from '../../steps/tools.js';
@@ -119,6 +126,9 @@ async function checkKeys(settings: Settings): Promise<Check[]> {
   return checks;
 }
 
+/** Seconds. */
+const usualWarning = 30 * 86_400;
+
 async function checkKey(
   step: Step,
   home: string,
@@ -127,14 +137,16 @@ async function checkKey(
 ): Promise<Check> {
   const check = { role: 'signing', what };
   try {
+    const soon = (key: KeyFacts) =>
+      expiresWithin(key, expiryWarning ?? usualWarning, new Date()) ? ': renew it soon' : '';
     if (expiryWarning !== undefined) {
       const key = await examineKey(step, home, file);
-      const soon = expiresWithin(key, expiryWarning, new Date()) ? ': renew it soon' : '';
-      return { ...check, ok: true, detail: `${key.fingerprint}, ${key.algorithm}${expiryOf(key)}${soon}` };
+      const detail = `${key.fingerprint}, ${key.algorithm}${expiryOf(key)}${soon(key)}`;
+      return { ...check, ok: true, detail };
     }
     const key = await readKey(step, file);
     await requirePrivateKey(step, home, key);
-    return { ...check, ok: true, detail: `${key.fingerprint}${expiryOf(key)}` };
+    return { ...check, ok: true, detail: `${key.fingerprint}${expiryOf(key)}${soon(key)}` };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const detail = instance ? `${message}; \`treeline init\` makes it` : `${message}; import it`;
