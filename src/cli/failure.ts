@@ -1,8 +1,9 @@
 /** A workflow's failure for people. */
 import { WorkflowFailedError } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { failureKinds, type FailureCode } from '../domain/failures.js';
+import { describeFailure } from '../workflows/describe.js';
 import { CliError, clean, exitCodes } from './output.js';
 
 const details = z.object({ tail: z.array(z.string()) });
@@ -16,13 +17,14 @@ export function failureOf(error: unknown, stream: string): unknown {
   const failure = cause instanceof ActivityFailure ? cause.cause : cause;
   if (failure instanceof CancelledFailure)
     return new CliError(`${stream}: cancelled. Nothing was published.`);
-  if (!(failure instanceof ApplicationFailure))
+  if (!(failure instanceof ApplicationFailure || failure instanceof TimeoutFailure))
     return new CliError(`${stream}: ${failure?.message ?? error.message}`);
-  const code = failure.type ?? 'CommandFailed';
+  const { code, message } = describeFailure(failure);
   const kind = code in failureKinds ? failureKinds[code as FailureCode] : undefined;
-  const tail = details.safeParse(failure.details?.[0]).data?.tail ?? [];
+  const last = failure instanceof ApplicationFailure ? failure.details?.[0] : undefined;
+  const tail = details.safeParse(last).data?.tail ?? [];
   const lines = [
-    `${stream}: ${code}${step === undefined ? '' : ` in step ${step}`}: ${failure.message}`,
+    `${stream}: ${code}${step === undefined ? '' : ` in step ${step}`}: ${message}`,
     ...tail.map((line) => `    ${line}`),
     ...(kind ? [kind.remedy] : []),
     `Logs: \`treeline logs ${stream}${step === undefined ? '' : ` ${step}`}\``,

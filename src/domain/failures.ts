@@ -285,6 +285,24 @@ export const failureKinds = {
     'A program that the step needs is not installed.',
     'Run `treeline doctor`: it names the package.',
   ),
+  WorkerLost: kind(
+    'machine',
+    false,
+    'The worker of a step ended or lost its connection, and so did those of all further tries.',
+    "Look at the worker's host and log (out of memory, stopped, no network); then start the run again.",
+  ),
+  NoWorker: kind(
+    'machine',
+    false,
+    'No worker took a step in time.',
+    'Start a worker of the role: `treeline status` shows which are there.',
+  ),
+  StepTimeout: kind(
+    'machine',
+    false,
+    'A step took longer than it may, with all its tries.',
+    "Read the step's log: it says what it was doing; a slow or overloaded machine is the usual reason.",
+  ),
   CommandInvalid: kind(
     'machine',
     false,

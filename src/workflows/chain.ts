@@ -9,7 +9,6 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import type { StepArgs } from '../activities/host.js';
 import type { ChainProgress, Outcome, RunRecord, StepRecord } from '../domain/run.js';
 import { buildAttribute, outcomeAttribute, phaseAttribute, streamAttribute } from '../search-attributes.js';
@@ -169,19 +168,6 @@ export async function together<const T extends readonly (() => Promise<unknown>)
   return (await sideBySide(starts, (start) => start())) as {
     -readonly [K in keyof T]: Awaited<ReturnType<T[K]>>;
   };
-}
-
-/** The failure of a step as the table of failures knows it. */
-export function describeFailure(error: unknown): NonNullable<RunRecord['failure']> {
-  if (error instanceof ActivityFailure) {
-    const step = error.activityId === undefined ? {} : { step: error.activityId };
-    if (error.cause instanceof ApplicationFailure)
-      return { code: error.cause.type ?? 'CommandFailed', message: error.cause.message, ...step };
-    return { code: 'CommandFailed', message: error.cause?.message ?? error.message, ...step };
-  }
-  if (error instanceof ApplicationFailure)
-    return { code: error.type ?? 'CommandFailed', message: error.message };
-  return { code: 'CommandFailed', message: String(error) };
 }
 
 /** Time of the workflow, ISO 8601: `Date` is replaced by the workflow's own clock in the sandbox. */

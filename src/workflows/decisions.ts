@@ -21,7 +21,7 @@ import { control } from './activities.js';
 import { allVotes, lastAttempt } from './attempts.js';
 import { CaseDecisions } from './case-decisions.js';
 import { isCaseId, unfixedText } from './cases.js';
-import { describeFailure } from './chain.js';
+import { describeFailure } from './describe.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
 import { approval, checkRequest, commitsText, ifRunning, refuse } from './requests.js';

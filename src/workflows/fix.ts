@@ -17,7 +17,8 @@ import { changesText, type ReworkChanges } from '../domain/statement.js';
 import type { Architecture } from '../domain/stream.js';
 import { composeOn, control, publish } from './activities.js';
 import { commitTree, finish, makeImages, makeTree, namer, onHost, signImages, type Named } from './build.js';
-import { Chain, describeFailure, sideBySide } from './chain.js';
+import { Chain, sideBySide } from './chain.js';
+import { describeFailure } from './describe.js';
 import { acceptSignal } from './rebuild-messages.js';
 import {
   approvedSignal,

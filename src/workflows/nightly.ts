@@ -29,7 +29,8 @@ import {
 } from './build.js';
 import { unfixedText } from './cases.js';
 import { nightlyId, type NightlyInput } from './nightly-messages.js';
-import { Chain, describeFailure, sideBySide } from './chain.js';
+import { Chain, sideBySide } from './chain.js';
+import { describeFailure } from './describe.js';
 
 /** A run starts over this often when a package repo changes under it. */
 const maxRounds = 3;

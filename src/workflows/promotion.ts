@@ -30,7 +30,8 @@ import {
   withVote,
   type Asked,
 } from './attempts.js';
-import { describeFailure, troubleSignal } from './chain.js';
+import { troubleSignal } from './chain.js';
+import { describeFailure } from './describe.js';
 import { RunningAttempts } from './running-attempt.js';
 import { RunningRelease } from './running-release.js';
 import { promotionNews, type PromotionNews } from './security-messages.js';

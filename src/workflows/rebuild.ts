@@ -10,7 +10,8 @@ import type { Architecture } from '../domain/stream.js';
 import { control, publish } from './activities.js';
 import { commitTree, finish, makeImages, namer, onHost, publishBuild, signImages } from './build.js';
 import type { Named } from './build.js';
-import { Chain, describeFailure, sideBySide } from './chain.js';
+import { Chain, sideBySide } from './chain.js';
+import { describeFailure } from './describe.js';
 import {
   acceptSignal,
   rebuildNews,

@@ -15,7 +15,8 @@ import type { Approval } from '../domain/promotion.js';
 import { cvesOf } from '../domain/security.js';
 import type { Question } from '../release/authority.js';
 import { control, publish, signing } from './activities.js';
-import { Chain, describeFailure, type StepCall } from './chain.js';
+import { Chain, type StepCall } from './chain.js';
+import { describeFailure } from './describe.js';
 import type { StepArgs } from '../activities/host.js';
 import type { CaseToRelease } from './security-messages.js';
 import {

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/common';
 import type { Attempt } from '../domain/promotion.js';
 import { control } from './activities.js';
-import { describeFailure } from './chain.js';
+import { describeFailure } from './describe.js';
 import { acceptSignal, rebuildNews, type RebuildNews } from './rebuild-messages.js';
 import type { rebuild } from './rebuild.js';
 import { rebuildId, streamRun } from './stream-messages.js';

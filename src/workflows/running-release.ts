@@ -13,7 +13,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
 import { control } from './activities.js';
-import { describeFailure } from './chain.js';
+import { describeFailure } from './describe.js';
 import type { release, ReleaseInput } from './release.js';
 import { releaseEnded } from './signals.js';
 import { releaseId, streamRun } from './stream-messages.js';

@@ -30,7 +30,8 @@ import {
   subjectOf,
   withNews,
 } from './cases.js';
-import { describeFailure, troubleSignal } from './chain.js';
+import { troubleSignal } from './chain.js';
+import { describeFailure } from './describe.js';
 import { RunningFixes } from './running-fix.js';
 import { RunningRelease } from './running-release.js';
 import {

@@ -6,7 +6,8 @@ import type { Question } from '../release/authority.js';
 import type { ApprovedArgs } from '../rebuild/approved.js';
 import { composeOn, control, reimzul, signing } from './activities.js';
 import { makeTree, resolvePackages, type Committed, type Named, type OnHost } from './build.js';
-import { describeFailure, limited, type Chain } from './chain.js';
+import { limited, type Chain } from './chain.js';
+import { describeFailure } from './describe.js';
 
 export interface Collected extends OnHost, SourcesToBuild {}
 

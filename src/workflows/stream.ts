@@ -17,7 +17,8 @@ import {
 } from '@temporalio/workflow';
 import { phaseAttribute, streamAttribute } from '../search-attributes.js';
 import { control, publish } from './activities.js';
-import { describeFailure, troubleSignal } from './chain.js';
+import { troubleSignal } from './chain.js';
+import { describeFailure } from './describe.js';
 import type { rollback } from './release.js';
 import {
   advisoriesSignal,

@@ -7,7 +7,7 @@ import {
   proxyActivities,
   setHandler,
 } from '@temporalio/workflow';
-import { describeFailure } from '../../src/workflows/chain.js';
+import { describeFailure } from '../../src/workflows/describe.js';
 import {
   acceptSignal,
   rebuildNews,

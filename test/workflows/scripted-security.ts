@@ -8,7 +8,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import type { FixPlan } from '../../src/domain/security.js';
-import { describeFailure } from '../../src/workflows/chain.js';
+import { describeFailure } from '../../src/workflows/describe.js';
 import { acceptSignal } from '../../src/workflows/rebuild-messages.js';
 import {
   approvedSignal,
