@@ -6,6 +6,7 @@ import { inputHashKey } from '../activities/compose.js';
 import { pushOptions, switchOptions } from '../publish/push.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { composerOf } from '../composers/index.js';
+import { buildSteps, type BuildStep, type BuildStepName } from '../domain/build-steps.js';
 import { expandRepo } from '../domain/repos.js';
 import { acceptedKeys, refOf, type Architecture, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
@@ -20,6 +21,7 @@ import { paint, printJson } from './output.js';
 
 export interface PlannedStep {
   readonly step: string;
+  readonly title: string;
   readonly queue: string;
   readonly commands: readonly Argv[];
 }
@@ -29,164 +31,163 @@ const run = { run: '<run>', build: '<build>', commit: '<commit>', parent: '<pare
 
 /** The steps of a stream's nightly in their order, with the commands that each runs. */
 export function planNightly(settings: Settings, stream: Stream): PlannedStep[] {
+  const [commands, imageCommands] = [commandsOf(settings, stream), imageCommandsOf(settings, stream)];
+  const { architectures, images } = stream;
+  const several = architectures.length > 1;
+  const plan: PlannedStep[] = [];
+  for (const name of Object.keys(buildSteps) as BuildStepName[]) {
+    const { role, each }: BuildStep = buildSteps[name];
+    for (const arch of each ? architectures : architectures.slice(0, 1)) {
+      const queue = role === 'compose' || role === 'images' ? `${role}-${arch}` : role;
+      const suffix = each && several ? `-${arch}` : '';
+      const add = (step: string, title: string, argvs: readonly Argv[]) =>
+        plan.push({ step: `${step}${suffix}`, title, queue, commands: argvs });
+      if (name !== 'image' && name !== 'boot') add(name, buildSteps[name].title, commands[name](arch));
+      else
+        for (const image of images.filter(({ bootTest }) => name === 'image' || bootTest))
+          add(`${name}-${image.kind}`, buildSteps[name].title(image.kind), imageCommands[name](arch, image));
+    }
+  }
+  return plan;
+}
+
+/** The commands of each step, of an architecture where they differ by that; none of what Treeline does itself. */
+function commandsOf(
+  settings: Settings,
+  stream: Stream,
+): Record<Exclude<BuildStepName, 'image' | 'boot'>, (arch: Architecture) => readonly Argv[]> {
+  const { architectures, images } = stream;
   const store = new Store(settings.state);
+  const own = { stream: stream.name, run: run.run };
   const home = signingHome(settings.state);
   const target = stream.publish.buildlogs;
+  const repo = store.repo(stream.name);
   const [snapshot, published] = [store.snapshot(stream.name), store.published(stream.name)];
-  const perArch = stream.architectures.flatMap((arch) => planArch(settings, stream, arch));
-  const client = join(store.work({ stream: stream.name, run: run.run }), 'verify/repo');
-  const build = (arch: Architecture) =>
-    join(store.archDir({ stream: stream.name, run: run.run }, arch), 'build/');
-  const step = (name: string, queue: string, ...commands: Argv[]): PlannedStep => ({
-    step: name,
-    queue,
-    commands,
-  });
-  return [
-    step('load', 'control'),
-    ...perArch,
-    step(
-      'snapshot',
-      'publish',
-      ...stream.architectures.flatMap((arch) => [
-        ostree(
-          snapshot,
-          'pull-local',
-          '--remote=signing-key',
-          '--gpg-verify',
-          store.repo(stream.name),
-          run.commit,
-        ),
+  const client = join(store.work(own, 'verify/repo'));
+  const none = () => [];
+  const compose = (arch: Architecture) => {
+    const input: ComposeInput = {
+      treefile: stream.treefile,
+      releasever: stream.releasever,
+      repos: stream.repos.map((one) => expandRepo(one, { arch, releasever: stream.releasever })),
+      arch,
+      work: store.work(own, 'compose', arch),
+      cache: store.cache(stream.name, arch),
+      repo,
+    };
+    return composerOf(stream.composer).commands(input, {
+      ref: refOf(stream, arch),
+      version: run.build,
+      parent: run.parent,
+      metadata: { [inputHashKey]: '<sha256>', 'treeline.stream': stream.name },
+      timestamp: 0,
+    });
+  };
+  return {
+    load: none,
+    preflight: none,
+    parent: (arch) => {
+      const remote = remoteOf(arch, target);
+      return [
+        ...remoteCommands(repo, remote, `${target.url}/repo`, acceptedKeys(stream)),
+        ostree(repo, 'pull', remote, refOf(stream, arch)),
+      ];
+    },
+    resolve: (arch) => compose(arch).resolve,
+    fixes: none,
+    reserve: none,
+    download: (arch) => compose(arch).download,
+    compose: (arch) => compose(arch).compose,
+    inputs: none,
+    commit: (arch) => compose(arch).commit,
+    'check-content': (arch) => [
+      checkoutCommand(repo, run.commit, join(store.work(own, 'compose', arch), '../check-content/rpmdb')),
+    ],
+    diff: (arch) => {
+      const work = store.work(own, 'compose', arch);
+      const [ours, parents] = [join(work, '../diff/0'), join(work, '../diff/1')];
+      return [
+        checkoutCommand(repo, run.commit, ours),
+        checkoutCommand(repo, run.parent, parents),
+        compareCommand([ours, parents]),
+      ];
+    },
+    'sign-commit': () => [signCommitCommand(repo, run.commit, run.key, home)],
+    'sign-images': (arch) => {
+      const out = join(store.archDir(own, arch), 'build');
+      return [
+        ...images.map(() => detachSignCommand(home, run.key, join(out, '<image>'))),
+        clearSignCommand(home, run.key, join(out, checksumsFile)),
+      ];
+    },
+    snapshot: () => [
+      ...architectures.flatMap((arch) => [
+        ostree(snapshot, 'pull-local', '--remote=signing-key', '--gpg-verify', repo, run.commit),
         ostree(snapshot, 'refs', '--force', `--create=${refOf(stream, arch)}`, run.commit),
       ]),
       ostree(snapshot, 'prune', '--refs-only', '--depth=0'),
-    ),
-    step('sign-summary', 'signing', summaryCommand(snapshot, run.key, home)),
-    step(
-      'push-repo',
-      'publish',
+    ],
+    'sign-summary': () => [summaryCommand(snapshot, run.key, home)],
+    'push-repo': () => [
       rsyncCommand(target, [...pushOptions, '--files-from=<new objects>'], [`${snapshot}/`], 'repo/'),
-    ),
-    step(
-      'push-images',
-      'publish',
-      ...stream.architectures.map((arch) =>
-        rsyncCommand(target, pushOptions, [build(arch)], `builds/${run.build}/${arch}/`),
-      ),
-    ),
-    step('switch', 'publish', rsyncCommand(target, switchOptions, [join(published, 'next-<run>/')], 'repo/')),
-    step(
-      'verify',
-      'publish',
+    ],
+    'push-images': () =>
+      architectures.map((arch) => {
+        const build = join(store.archDir(own, arch), 'build/');
+        return rsyncCommand(target, pushOptions, [build], `builds/${run.build}/${arch}/`);
+      }),
+    switch: () => [rsyncCommand(target, switchOptions, [join(published, 'next-<run>/')], 'repo/')],
+    verify: () => [
       ...remoteCommands(client, 'client', `${target.url}/repo`, acceptedKeys(stream)),
-      ...stream.architectures.map((arch) =>
+      ...architectures.map((arch) =>
         ostree(client, 'pull', '--disable-fsync', 'client', refOf(stream, arch)),
       ),
-    ),
-    step(
-      'metadata',
-      'publish',
-      rsyncCommand(
-        target,
-        ['--times', '--delay-updates'],
-        [join(published, 'next-builds.json')],
-        'builds.json',
-      ),
-    ),
-  ];
+    ],
+    metadata: () => {
+      const index = join(published, 'next-builds.json');
+      return [rsyncCommand(target, ['--times', '--delay-updates'], [index], 'builds.json')];
+    },
+  };
 }
 
-function planArch(settings: Settings, stream: Stream, arch: Architecture): PlannedStep[] {
+/** The commands of the steps that each image has. */
+function imageCommandsOf(
+  settings: Settings,
+  stream: Stream,
+): Record<'image' | 'boot', (arch: Architecture, image: Stream['images'][number]) => readonly Argv[]> {
   const store = new Store(settings.state);
   const own = { stream: stream.name, run: run.run };
-  const repo = store.repo(stream.name);
-  const work = store.work(own, 'compose', arch);
-  const home = signingHome(settings.state);
-  const ref = refOf(stream, arch);
-  const input: ComposeInput = {
-    treefile: stream.treefile,
-    releasever: stream.releasever,
-    repos: stream.repos.map((one) => expandRepo(one, { arch, releasever: stream.releasever })),
-    arch,
-    work,
-    cache: store.cache(stream.name, arch),
-    repo,
-  };
-  const compose = composerOf(stream.composer).commands(input, {
-    ref,
-    version: run.build,
-    parent: run.parent,
-    metadata: { [inputHashKey]: '<sha256>', 'treeline.stream': stream.name },
-    timestamp: 0,
-  });
-  const suffix = stream.architectures.length > 1 ? `-${arch}` : '';
-  const step = (name: string, role: string, ...commands: Argv[]): PlannedStep => ({
-    step: `${name}${suffix}`,
-    queue: role === 'signing' ? role : `${role}-${arch}`,
-    commands,
-  });
-  const remote = remoteOf(arch, stream.publish.buildlogs);
-  const out = join(store.archDir(own, arch), 'build');
-  const databases = [join(work, '../diff/0'), join(work, '../diff/1')];
-  return [
-    step('preflight', 'compose'),
-    step(
-      'parent',
-      'compose',
-      ...remoteCommands(repo, remote, `${stream.publish.buildlogs.url}/repo`, acceptedKeys(stream)),
-      ostree(repo, 'pull', remote, ref),
-    ),
-    step('resolve', 'compose', ...compose.resolve),
-    step('download', 'compose', ...compose.download),
-    step('compose', 'compose', ...compose.compose),
-    step('inputs', 'compose'),
-    step('commit', 'compose', ...compose.commit),
-    step('check-content', 'compose', checkoutCommand(repo, run.commit, join(work, '../check-content/rpmdb'))),
-    step(
-      'diff',
-      'compose',
-      checkoutCommand(repo, run.commit, databases[0] ?? ''),
-      checkoutCommand(repo, run.parent, databases[1] ?? ''),
-      compareCommand(databases),
-    ),
-    step('sign-commit', 'signing', signCommitCommand(repo, run.commit, run.key, home)),
-    ...stream.images.flatMap(({ kind: name, size, options, bootTest }) => {
+  const { osname } = stream;
+  return {
+    image: (arch, { kind: name, size, options }) => {
       const kind = imageKinds[name];
       if (!kind) return [];
       const image = {
-        ...{ arch, repo, ref, size, out, commit: run.commit, remote: stream.osname, osname: stream.osname },
+        ...{ arch, size, osname, remote: osname, ref: refOf(stream, arch), commit: run.commit },
+        repo: store.repo(stream.name),
+        out: join(store.archDir(own, arch), 'build'),
         name: `${stream.name}-${run.build}-${name}.${arch}`,
         work: store.work(own, `image-${name}`),
       };
-      const boot = machineArgv('tcg', {
-        ...{
-          disk: join(store.work(own, `boot-${name}`), 'boot-overlay.qcow2'),
-          network: 'restrict=on',
-          work: '',
-        },
-        ...{ memoryMiB: stream.bootTest.memory / 2 ** 20, cpus: stream.bootTest.cpus, seed: undefined },
+      return kind.commands(image, kind.options.parse(options));
+    },
+    boot: (_arch, { kind: name }) => [
+      machineArgv('tcg', {
+        disk: join(store.work(own, `boot-${name}`), 'boot-overlay.qcow2'),
+        ...{ network: 'restrict=on', work: '', seed: undefined },
+        ...{ memoryMiB: stream.bootTest.memory / 2 ** 20, cpus: stream.bootTest.cpus },
         console: join(store.logs(own), `boot-${name}.console.log`),
-      });
-      return [
-        step(`image-${name}`, 'images', ...kind.commands(image, kind.options.parse(options))),
-        ...(bootTest ? [step(`boot-${name}`, 'images', boot)] : []),
-      ];
-    }),
-    step(
-      'sign-images',
-      'signing',
-      ...stream.images.map(() => detachSignCommand(home, run.key, join(out, '<image>'))),
-      clearSignCommand(home, run.key, join(out, checksumsFile)),
-    ),
-  ];
+      }),
+    ],
+  };
 }
 
 /** Prints the plan: a heading per step, then its commands. */
 export function printPlan(settings: Settings, stream: Stream, json: boolean): void {
   const plan = planNightly(settings, stream);
   if (json) return printJson(plan);
-  for (const { step, queue, commands } of plan) {
-    console.log(`${paint('bold', step)}  (queue ${queue})`);
+  for (const { step, title, queue, commands } of plan) {
+    console.log(`${paint('bold', step)}  (queue ${queue})  ${title}`);
     for (const argv of commands) console.log(`  ${argv.map(quoted).join(' ')}`);
   }
 }

@@ -8,10 +8,10 @@ import type { StepArgs } from '../activities/host.js';
 import type { CadenceTell } from '../domain/cadence-notices.js';
 import type { CadenceActions } from '../domain/candidate.js';
 import { buildAttribute, streamAttribute } from '../search-attributes.js';
+import { callerOf } from './call.js';
 import { sideBySide, troubleSignal } from './chain.js';
 import { Attempts, lookLimits, signalStream } from './look.js';
 import { promoteSignal } from './signals.js';
-import { streamRun } from './stream-messages.js';
 
 /** The next look comes within the hour. */
 const limits = { ...lookLimits, scheduleToCloseTimeout: '45m' } as const;
@@ -32,10 +32,14 @@ export interface CandidateInput {
 export async function candidate({ stream }: CandidateInput): Promise<CadenceActions> {
   upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
   setHandler(troubleSignal, (text) => setCurrentDetails(`**${stream}**\n\n> ⚠ ${text}`));
-  const args = { stream, run: streamRun };
-  const actions = await control.lookAtCadence.executeWithOptions(
-    { activityId: 'look', summary: 'Look at the release dates' },
-    [{ ...args, step: 'look-at-cadence', now: new Date().toISOString() }],
+  const calls = callerOf(stream);
+  const now = () => new Date().toISOString();
+  const actions = await calls.call(
+    'look-at-cadence',
+    'Check the release dates',
+    control.lookAtCadence,
+    { now: now() },
+    { activityId: 'look' },
   );
   const attempts = new Attempts();
   const proposed = actions.propose && (await attempts.do(propose(stream, actions.propose.build)));
@@ -43,17 +47,19 @@ export async function candidate({ stream }: CandidateInput): Promise<CadenceActi
   const tell = actions.tell.filter(({ event }) => event !== 'candidate' || proposed);
   const told = await sideBySide(tell, (message) =>
     attempts.do(
-      tellSig.executeWithOptions(
-        { activityId: `tell-${message.key}`, summary: `Tell the SIG: ${message.subject}` },
-        [{ ...args, step: `tell-${message.event}`, ...message }],
-      ),
+      calls.call(`tell-${message.event}`, `Tell the SIG: ${message.subject}`, tellSig, message, {
+        activityId: `tell-${message.key}`,
+      }),
     ),
   );
   const keys = tell.filter((_, i) => told[i]).map(({ key }) => key);
   if (keys.length > 0)
-    await control.rememberTold.executeWithOptions(
-      { activityId: 'told', summary: 'Keep what the SIG was told' },
-      [{ ...args, step: 'told', keys, now: new Date().toISOString() }],
+    await calls.call(
+      'told',
+      'Record what the SIG was told',
+      control.rememberTold,
+      { keys, now: now() },
+      { activityId: 'told' },
     );
   setCurrentDetails(summary(stream, actions));
   attempts.end();

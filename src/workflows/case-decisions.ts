@@ -7,18 +7,11 @@ import { changesText, type Statement, type Verified } from '../domain/statement.
 import { control } from './activities.js';
 import { allFixes, findingsOf, groupOf, isApproved, joined, subjectOf } from './cases.js';
 import { now, type Entity } from './entity.js';
-import { approval, commitsText, ifRunning, refuse } from './requests.js';
+import { approval, commitsText, ifRunning, readRules, refuse } from './requests.js';
 import type { security } from './security.js';
 import { caseDecision, joinSignal, promotionNews, type CaseDecision } from './security-messages.js';
 import { retrySignal } from './signals.js';
-import {
-  promotionId,
-  releaseId,
-  securityId,
-  streamRun,
-  type AdvisoriesFound,
-  type Answer,
-} from './stream-messages.js';
+import { promotionId, releaseId, securityId, type AdvisoriesFound, type Answer } from './stream-messages.js';
 
 /** Starts the workflow of a case, or finds it running. */
 export async function startCase(
@@ -82,9 +75,12 @@ export class CaseDecisions {
     const { mode } = await this.#group(verified);
     if (given.length > 0 && mode !== 'signed-rebuild')
       throw refuse('StatementRefused', 'source RPMs are rebuilt only where releases are signed rebuilds');
-    const { affecting, fixes } = await control.findFix.executeWithOptions(
-      { summary: 'What fixes it?', scheduleToCloseTimeout: '30m' },
-      [{ ...this.#args('find-fix'), request: asked, srpms }],
+    const { affecting, fixes } = await entity.calls.call(
+      'find-fix',
+      'Find what fixes it',
+      control.findFix,
+      { request: asked, srpms },
+      { scheduleToCloseTimeout: '30m' },
     );
     this.#refuseCovered(asked.advisories, allFixes(fixes, ...affecting.map((one) => one.fixes)), srpms);
     const opened = { openedBy: approver, fixes, srpms, embargoed: asked.embargo };
@@ -162,9 +158,7 @@ export class CaseDecisions {
 
   /** Does the author decide about security releases? Answers the rules. */
   async #group({ approver, fingerprint }: Verified) {
-    const rules = await control.standing.executeWithOptions({ summary: 'What does the stream ask for?' }, [
-      { ...this.#args('standing'), nonces: [] },
-    ]);
+    const rules = await readRules(this.entity);
     if (!rules.security)
       throw refuse('StatementRefused', 'the stream has no `release.security` in its stream file');
     if (!groupOf(rules).some((one) => one.fingerprint === fingerprint))
@@ -194,7 +188,6 @@ export class CaseDecisions {
   readonly #known = (id: string, cases: readonly SecurityCase[]) =>
     cases.some(({ advisories }) => advisories.some((advisory) => advisory.id === id));
   readonly #case = (id: string) => getExternalWorkflowHandle(securityId(this.entity.stream, id));
-  readonly #args = (step: string) => ({ stream: this.entity.stream, run: streamRun, step });
 }
 
 /** Can this be said of the case as it is now? */

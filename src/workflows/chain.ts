@@ -9,30 +9,31 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { StepArgs } from '../activities/host.js';
+import type { ArchStepArgs, StepArgs } from '../activities/host.js';
+import type { ChainPlan } from '../activities/prepare.js';
 import type { ChainProgress, Outcome, RunRecord, StepRecord } from '../domain/run.js';
+import type { Architecture } from '../domain/stream.js';
 import { buildAttribute, outcomeAttribute, phaseAttribute, streamAttribute } from '../search-attributes.js';
+import { Caller, type Activity, type CallOptions, type Input } from './call.js';
 
 /** Where the chain is, step by step. */
 export const progressQuery = defineQuery<ChainProgress>('progress');
 /** Sent by a step that failed and will be tried again: one line for people. */
 export const troubleSignal = defineSignal<[string]>('trouble');
 
-/** How an activity is called as a step: under the step's id and title. */
-export interface StepCall {
-  readonly activityId: string;
-  readonly summary: string;
-}
-
-export class Chain {
+export class Chain extends Caller {
   readonly steps: StepRecord[] = [];
   readonly #started = now();
   #phase = 'starting';
   #build: string | undefined;
   #trouble: string | undefined;
   #targets: Readonly<Record<string, string>> | undefined;
+  /** What the run builds, once that is known. */
+  plan: ChainPlan | undefined;
 
-  constructor(readonly stream: string) {
+  constructor(stream: string) {
+    // The run's key stays the same when the run is reset.
+    super(stream, workflowInfo().firstExecutionRunId);
     setHandler(progressQuery, () => this.#progress());
     setHandler(troubleSignal, (text) => {
       this.#trouble = text;
@@ -40,9 +41,6 @@ export class Chain {
     });
     upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
   }
-
-  /** The run's key in the build store. It stays the same when the run is reset. */
-  readonly run = workflowInfo().firstExecutionRunId;
 
   phase(phase: string): void {
     this.#phase = phase;
@@ -61,21 +59,40 @@ export class Chain {
     upsertSearchAttributes([{ key: buildAttribute, value: build }]);
   }
 
-  /** Runs one step. `result` says in a few words what came of it. */
-  async step<T>(
+  /** The steps of one architecture. */
+  at(arch: Architecture): ArchChain {
+    return new ArchChain(this, arch, (this.plan?.architectures.length ?? 1) > 1 ? `-${arch}` : '');
+  }
+
+  /** Runs an activity as a step of the chain. `result` puts what it answers into a few words. */
+  async step<A extends StepArgs, R>(
     id: string,
     title: string,
-    call: (call: StepCall, args: StepArgs) => Promise<T>,
+    activity: Activity<A, R>,
+    input: Input<A>,
+    result?: (value: R) => string,
+    options?: CallOptions,
+  ): Promise<R> {
+    return this.span(
+      id,
+      title,
+      () => this.call(id, title, activity, input, { activityId: id, ...options }),
+      result,
+    );
+  }
+
+  /** Records as one step what takes several calls. */
+  async span<T>(
+    id: string,
+    title: string,
+    body: () => Promise<T>,
     result?: (value: T) => string,
   ): Promise<T> {
     const record: StepRecord = { id, title, state: 'running', started: now() };
     this.steps.push(record);
     this.#show();
     try {
-      const value = await call(
-        { activityId: id, summary: title },
-        { stream: this.stream, run: this.run, step: id },
-      );
+      const value = await body();
       record.state = 'done';
       if (result) record.result = result(value);
       return value;
@@ -128,6 +145,28 @@ export class Chain {
         '\n',
       ),
     );
+  }
+}
+
+/** The steps of one architecture: their ids have it behind them where there are several. */
+export class ArchChain {
+  constructor(
+    readonly whole: Chain,
+    readonly arch: Architecture,
+    readonly suffix: string,
+  ) {}
+
+  /** See `Chain.step`. */
+  async step<A extends ArchStepArgs, R>(
+    id: string,
+    title: string,
+    activity: Activity<A, R>,
+    input: Input<A, ArchStepArgs>,
+    result?: (value: R) => string,
+    options?: CallOptions,
+  ): Promise<R> {
+    const args = { ...input, arch: this.arch } as unknown as Input<A>;
+    return this.whole.step(`${id}${this.suffix}`, title, activity, args, result, options);
   }
 }
 

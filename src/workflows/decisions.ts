@@ -4,7 +4,6 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
-  patched,
   startChild,
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
@@ -24,7 +23,7 @@ import { isCaseId, unfixedText } from './cases.js';
 import { describeFailure } from './describe.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
-import { approval, checkRequest, commitsText, ifRunning, refuse } from './requests.js';
+import { approval, checkRequest, commitsText, ifRunning, readRules, refuse } from './requests.js';
 import {
   announceSignal,
   decisionSignal,
@@ -35,7 +34,6 @@ import {
 import {
   promotionId,
   releaseId,
-  streamRun,
   type Answer,
   type DecideRequest,
   type PromoteRequest,
@@ -78,9 +76,7 @@ export class Decisions {
     await condition(() => entity.ready);
     return this.#recorded('promote', build, by ?? 'unsigned', async () => {
       checkBuild(entity, build);
-      const { commits } = await control.examine.executeWithOptions({ summary: `Can ${build} be released?` }, [
-        { ...this.#args('examine'), build },
-      ]);
+      const { commits } = await this.#examine(build);
       const verified = text === undefined ? undefined : await this.#take(text);
       if (verified) {
         const { statement } = verified;
@@ -92,9 +88,7 @@ export class Decisions {
         this.#checkCommits(statement, commits);
         this.#checkOnto(statement);
       }
-      const rules = await control.standing.executeWithOptions({ summary: 'What does the stream ask for?' }, [
-        { ...this.#args('standing'), nonces: [] },
-      ]);
+      const rules = await readRules(entity);
       // The world may have moved while those steps ran.
       const copied = rules.mode !== 'signed-rebuild';
       const lacks = await this.#lacking(build, copied && verified ? verified.statement : undefined);
@@ -225,9 +219,7 @@ export class Decisions {
       return { answer: { message: `${build}: is vetoed, and cannot be proposed` }, verified };
     }
     if (!open) throw refuse('StatementRefused', `${build}: no promotion of it is open; propose it first`);
-    const { commits } = await control.examine.executeWithOptions({ summary: `Is ${build} still there?` }, [
-      { ...this.#args('examine'), build },
-    ]);
+    const { commits } = await this.#examine(build);
     this.#checkCommits(statement, commits);
     if (decision === 'approve') {
       this.#checkOnto(statement);
@@ -238,7 +230,7 @@ export class Decisions {
     if (decision === 'withdraw') {
       // What is taken back may still be on its way through the promotion.
       const said = () => hasSaid(entity.promotion(build) ?? open, verified);
-      if (!said() && patched('withdrawal-waits')) await condition(said, '5s');
+      if (!said()) await condition(said, '5s');
       checkWithdrawal(entity.promotion(build) ?? open, verified);
     }
     if (decision === 'reject') entity.veto(build, approval(verified));
@@ -260,9 +252,7 @@ export class Decisions {
       await this.#lacking(signed ?? '', statement);
     }
     if (decision === 'redo' || decision === 'rework') {
-      const { commits } = await control.examine.executeWithOptions({ summary: `Is ${build} still there?` }, [
-        { ...this.#args('examine'), build },
-      ]);
+      const { commits } = await this.#examine(build);
       this.#checkCommits(statement, commits);
     }
     // The attempt may have ended while that was asked.
@@ -280,11 +270,9 @@ export class Decisions {
   ): Promise<{ answer: Answer; verified?: Verified | undefined }> {
     const { entity } = this;
     await getExternalWorkflowHandle(promotionId(entity.stream, open.build)).signal(decisionSignal, decision);
-    // Any change of it, as it was: one that was on its way already may be taken for the answer.
-    const anyChange = !patched('heard');
     const heard = () => {
       const now = entity.promotion(open.build);
-      if (!now || (anyChange && !isRebuildDecision(decision.decision))) return now !== open;
+      if (!now) return true;
       const { nonce } = decision.approval;
       return (
         now.heard === nonce ||
@@ -307,9 +295,7 @@ export class Decisions {
     const asked = () =>
       entity.asked?.build === build && entity.asked.to === to ? entity.asked.approvals : [];
     const nonces = asked().map(({ nonce }) => nonce);
-    const rules = await control.standing.executeWithOptions({ summary: 'What does the stream ask for?' }, [
-      { ...this.#args('standing'), nonces },
-    ]);
+    const rules = await readRules(entity, nonces);
     const releasing = entity.promotionOf(build)?.phase === 'releasing';
     if (build !== entity.current && (!releasing || entity.release(build)))
       throw refuse('StatementRefused', `${build}: is not the current release (${entity.current ?? 'none'})`);
@@ -343,10 +329,9 @@ export class Decisions {
    */
   async #lacking(build: string, said?: Statement): Promise<readonly Lack[]> {
     if (!this.entity.hasFixes) return [];
-    const lacks = await control.lacking.executeWithOptions(
-      { summary: `Does ${build} have all released fixes?`, scheduleToCloseTimeout: '5m' },
-      [{ ...this.#args('lacking'), build }],
-    );
+    const title = `Check ${build} for lost security fixes`;
+    const limit = { scheduleToCloseTimeout: '5m' } as const;
+    const lacks = await this.entity.calls.call('lacking', title, control.lacking, { build }, limit);
     const unsaid = lacks.filter((lack) => !said?.unfixed?.includes(lack.case));
     if (said && unsaid.length > 0)
       throw refuse(
@@ -357,13 +342,13 @@ export class Decisions {
   }
 
   readonly #release = (build: string) => getExternalWorkflowHandle(releaseId(this.entity.stream, build));
-  readonly #args = (step: string) => ({ stream: this.entity.stream, run: streamRun, step });
+  readonly #examine = (build: string) =>
+    this.entity.calls.call('examine', `Check whether ${build} can be released`, control.examine, { build });
 
   async #take(text: string): Promise<Verified> {
     const request = `${this.entity.stream}-${this.entity.nextRequest()}-${now()}`;
-    return control.takeStatement.executeWithOptions({ summary: 'Whose decision is it?' }, [
-      { ...this.#args('statement'), text, request },
-    ]);
+    const title = 'Verify the signed statement';
+    return this.entity.calls.call('statement', title, control.takeStatement, { text, request });
   }
 
   #checkCommits(statement: Statement, commits: Readonly<Record<string, string>>): void {

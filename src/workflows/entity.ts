@@ -10,6 +10,7 @@ import {
   type StreamView,
 } from '../domain/promotion.js';
 import { isOpenCase, type SecurityCase } from '../domain/security.js';
+import { callerOf, type Caller } from './call.js';
 import { allAdvisories, allFixes } from './cases.js';
 import type { ReleaseDone } from './signals.js';
 
@@ -61,11 +62,14 @@ export class Entity {
   /** Readers have another release, and not everybody knows; `case`: the security case that has brought it. */
   #moved: { readonly case?: string | undefined } | undefined;
   readonly #superseded = new Set<string>();
+  /** Calls activities for the stream. */
+  readonly calls: Caller;
 
   constructor(
     readonly stream: string,
     state: EntityState | undefined,
   ) {
+    this.calls = callerOf(stream);
     if (!state) return;
     this.recall(state.view);
     this.inWork = state.view.inWork;

@@ -10,14 +10,22 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
-import type { ChainPlan } from '../activities/prepare.js';
 import { signedName } from '../domain/lines.js';
 import type { FixPlan, PlannedChange } from '../domain/security.js';
 import { changesText, type ReworkChanges } from '../domain/statement.js';
-import type { Architecture } from '../domain/stream.js';
-import { composeOn, control, publish } from './activities.js';
-import { commitTree, finish, makeImages, makeTree, namer, onHost, signImages, type Named } from './build.js';
-import { Chain, sideBySide } from './chain.js';
+import { control, publish } from './activities.js';
+import {
+  commitsOf,
+  commitTree,
+  makeImages,
+  makeTree,
+  onHost,
+  reserve,
+  runBuild,
+  signImages,
+  type OnHost,
+} from './build.js';
+import { Chain, sideBySide, type ArchChain } from './chain.js';
 import { describeFailure } from './describe.js';
 import { acceptSignal } from './rebuild-messages.js';
 import {
@@ -29,13 +37,14 @@ import {
   type FixResult,
 } from './security-messages.js';
 import {
+  ApprovalGate,
   checkKeys,
   compare,
   compareSigned,
   composeSigned,
-  forgetNews,
+  differences,
+  discardNotifications,
   rebuildSources,
-  Word,
   type Collected,
 } from './signed-build.js';
 import { securityId } from './stream-messages.js';
@@ -49,7 +58,7 @@ interface Planned {
 export async function fix(input: FixInput): Promise<FixResult> {
   const { stream, case: id, attempt, signed, embargoed } = input;
   const chain = new Chain(signed ? signedName(stream) : stream);
-  const words = { approval: new Word(approvedSignal), acceptance: new Word(acceptSignal) };
+  const gates = { approval: new ApprovalGate(approvedSignal), acceptance: new ApprovalGate(acceptSignal) };
   const security = getExternalWorkflowHandle(securityId(stream, id));
   let last: FixNews = { attempt, state: 'running' };
   const say = () => security.signal(fixNews, last).catch(() => undefined);
@@ -58,42 +67,40 @@ export async function fix(input: FixInput): Promise<FixResult> {
     last = { ...last, note: undefined, ...news };
     await say();
   };
-  let plan: ChainPlan | undefined;
+  const build = async () => {
+    try {
+      const loaded = (chain.plan = await begin(chain, input));
+      const made = await make(chain, loaded, input, gates, tell);
+      return {
+        outcome: 'built',
+        note: `security case ${id}, made from ${loaded.base}`,
+        result: made,
+      } as const;
+    } finally {
+      if (signed) await discardNotifications(chain);
+    }
+  };
   try {
-    const loaded = await begin(chain, input);
-    plan = loaded;
-    const result = await make(chain, loaded, input, words, tell);
-    if (signed) await forgetNews(chain);
-    const note = `security case ${id}, made from ${loaded.base}`;
-    await finish(chain, plan, chain.record('built', { note }), embargoed);
+    const result = await runBuild(chain, build, embargoed);
     await tell({ state: 'built', ...result });
     return result;
   } catch (error) {
-    if (signed) await forgetNews(chain);
-    const failure = describeFailure(error);
-    const record = isCancellation(error) ? chain.record('cancelled') : chain.record('failed', { failure });
-    await finish(chain, plan, record, embargoed);
+    const { code, message } = describeFailure(error);
     await CancellationScope.nonCancellable(() =>
-      isCancellation(error)
-        ? tell({ state: 'cancelled' })
-        : tell({ state: 'failed', note: `${failure.code}: ${failure.message}` }),
+      tell(isCancellation(error) ? { state: 'cancelled' } : { state: 'failed', note: `${code}: ${message}` }),
     );
     throw error;
   }
 }
 
 type Tell = (news: Omit<FixNews, 'attempt'>) => Promise<void>;
-type Words = Readonly<Record<'approval' | 'acceptance', Word>>;
+type Gates = Readonly<Record<'approval' | 'acceptance', ApprovalGate>>;
 type Loaded = Awaited<ReturnType<typeof control.loadFix>>;
 
 async function begin(chain: Chain, { case: id, attempt }: FixInput): Promise<Loaded> {
   chain.phase('prepare');
-  const loaded = await chain.step(
-    'load',
-    'Take the files and packages of the release',
-    (call, args) => control.loadFix.executeWithOptions(call, [{ ...args, case: id, attempt }]),
-    ({ base }) => base,
-  );
+  const title = 'Read the files and packages of the release';
+  const loaded = await chain.step('load', title, control.loadFix, { case: id, attempt }, ({ base }) => base);
   if (loaded.rebuilds) await checkKeys(chain);
   return loaded;
 }
@@ -102,81 +109,74 @@ async function make(
   chain: Chain,
   loaded: Loaded,
   input: FixInput,
-  words: Words,
+  gates: Gates,
   tell: Tell,
 ): Promise<FixResult> {
-  const { case: id, srpms } = input;
+  const { case: id, srpms, attempt } = input;
+  const { rebuilds } = loaded;
   const date = new Date().toISOString();
-  const named = namer(loaded);
-  const { plan, hosts } = await prepare(chain, named, loaded, input);
+  const { plan, hosts } = await prepare(chain, loaded, input);
   await tell({ state: 'running', plan });
-  const { build } = await chain.step(
-    'reserve',
-    'Reserve the build id',
-    (call, args) => control.reserve.executeWithOptions(call, [{ ...args, date }]),
-    (value) => value.build,
-  );
-  chain.built(build);
+  const build = await reserve(chain, date);
   const { base, changes } = plan;
   const about = { build: base, onto: base } as const;
-  if (loaded.rebuilds) {
+  if (rebuilds) {
     chain.phase('rebuild');
-    await sideBySide(hosts, (host) => rebuildSources(chain, named, host, true));
-    await approved(chain, { ...about, case: id, commits: plan.commits, changes, srpms }, words, tell);
+    await sideBySide(hosts, (host) => rebuildSources(host, urgently));
+    await approved(chain, { ...about, case: id, commits: plan.commits, changes, srpms }, gates, tell);
   }
   chain.phase('compose');
-  const committed = await sideBySide(hosts, async (host) => {
-    if (loaded.rebuilds)
-      await composeSigned(chain, named, host, {
-        ...about,
-        ...{ attempt: input.attempt, reuse: true, fix: { case: id, base, changes, srpms } },
-      });
-    else await composeOverridden(chain, named, host, id);
-    return commitTree(chain, named, host, build, date);
+  const approval = { ...about, attempt, reuse: true, fix: { case: id, base, changes, srpms } };
+  const trees = await sideBySide(hosts, async (host) => {
+    await (rebuilds ? composeSigned(host, approval) : composeOverridden(host, id));
+    return commitTree(host, build, date);
   });
-  const commits = Object.fromEntries(committed.map(({ arch, commit }) => [arch, commit]));
-  const compared = await sideBySide(committed, (tree) =>
-    loaded.rebuilds ? compareSigned(chain, named, tree) : compare(chain, named, tree, 'release'),
+  const commits = commitsOf(trees);
+  const compared = await sideBySide(trees, (tree) =>
+    rebuilds ? compareSigned(tree) : compare(tree, 'release'),
   );
   const unexpected = compared.flat();
   if (unexpected.length > 0) {
-    const note = `${unexpected.length} unexpected differences: ${unexpected.slice(0, 5).join('; ')}`;
-    const differs = () => tell({ state: 'differs', build, commits, note });
+    const differs = () => tell({ state: 'differs', build, commits, note: differences(unexpected) });
     await differs();
     chain.phase('differs: waits for the security group');
+    const title = 'Verify that the differences are accepted';
     const question = { decision: 'accept-fix', ...about, case: id, commits } as const;
-    await words.acceptance.wait(chain, 'accept', 'Are the differences accepted?', question, differs);
+    await gates.acceptance.wait(chain, 'accept', title, question, differs);
     await tell({ state: 'running', build, commits });
   }
   chain.phase('images');
-  await sideBySide(committed, (tree) => makeImages(chain, named, loaded, tree, build));
-  await signImages(chain, named, loaded, committed);
+  await sideBySide(trees, (tree) => makeImages(loaded, tree, build));
+  await signImages(chain, loaded, trees);
   chain.phase('keep');
-  await chain.step('keep', 'Keep the build for its release', (call, args) =>
-    publish.keepFix.executeWithOptions(call, [{ ...args, case: id, build, commits, steps: chain.steps }]),
-  );
+  const kept = { case: id, build, commits, steps: chain.steps };
+  await chain.step('keep', 'Keep the build for its release', publish.keepFix, kept);
   return { build, commits };
 }
+
+/** Security rebuilds go before reimzul’s other jobs. */
+const urgently = { urgent: true } as const;
 
 /** Plans the packages of each architecture; source RPMs that were given are rebuilt for that. */
 async function prepare(
   chain: Chain,
-  named: Named,
   { base, commits, rebuilds, architectures }: Loaded,
   { case: id, fixes, srpms }: FixInput,
 ): Promise<Planned> {
   const given = srpms !== undefined && Object.keys(srpms).length > 0 ? srpms : undefined;
   const planned = await sideBySide(architectures, async (arch) => {
-    const { worked, ...on } = await onHost(chain, named, arch, async (host) => {
-      if (given && rebuilds) await rebuildGiven(chain, named, arch, host, { id, srpms: given });
-      return chain.step(
-        named('plan', arch),
+    const at = chain.at(arch);
+    const { worked, ...place } = await onHost(at, async (host) => {
+      if (given && rebuilds) await rebuildGiven(at, host, { case: id, srpms: given });
+      return at.step(
+        'plan',
         'Find the packages that the fixes change',
-        (call, args) => host.planFix.executeWithOptions(call, [{ ...args, arch, case: id, fixes, srpms }]),
+        host.planFix,
+        { case: id, fixes, srpms },
         ({ packages }) => packages.map(changeText).join(', '),
       );
     });
-    return { ...on, ...worked };
+    return { arch, ...place, ...worked };
   });
   return {
     plan: { base, commits, changes: sameChanges(planned), packages: allPackages(planned) },
@@ -185,53 +185,53 @@ async function prepare(
 }
 
 async function rebuildGiven(
-  chain: Chain,
-  named: Named,
-  arch: Architecture,
-  host: ReturnType<typeof composeOn>,
-  { id, srpms }: { id: string; srpms: Readonly<Record<string, string>> },
+  chain: ArchChain,
+  host: OnHost['host'],
+  given: { readonly case: string; readonly srpms: Readonly<Record<string, string>> },
 ): Promise<void> {
   const collected = await chain.step(
-    named('collect', arch),
-    'Take the source packages that were given',
-    (call, args) => host.collectSrpms.executeWithOptions(call, [{ ...args, arch, case: id, srpms }]),
+    'collect',
+    'Collect the given source packages',
+    host.collectSrpms,
+    given,
     ({ sources }) => sources.map(({ srpm }) => srpm).join(', '),
   );
-  await rebuildSources(chain, named, { arch, ...collected }, true);
+  await rebuildSources({ chain, ...collected }, urgently);
 }
 
 /** The tree of a release by copy: from the release's own lockfile, but for the fixes. */
-async function composeOverridden(chain: Chain, named: Named, host: Collected, id: string): Promise<void> {
-  const { arch, hostQueue } = host;
+async function composeOverridden(place: Collected, id: string): Promise<void> {
+  const { chain, host } = place;
+  const title = 'Put the fixes into the lockfile of the release';
   await chain.step(
-    named('override', arch),
-    'Put the fixes into the lockfile of the release',
-    (call, args) =>
-      composeOn(hostQueue).overrideLockfile.executeWithOptions(call, [{ ...args, arch, case: id }]),
-    ({ packages }) => `${packages} packages`,
+    'override',
+    title,
+    host.overrideLockfile,
+    { case: id },
+    (made) => `${made.packages} packages`,
   );
-  await makeTree(chain, named, host);
+  await makeTree(place);
 }
 
 /** Nothing is signed before enough approvers have signed for just this plan. */
 async function approved(
   chain: Chain,
-  about: Omit<Parameters<Word['wait']>[3], 'decision'>,
-  { approval }: Words,
+  about: Omit<Parameters<ApprovalGate['wait']>[3], 'decision'>,
+  { approval }: Gates,
   tell: Tell,
 ): Promise<void> {
   const waits = () => tell({ state: 'waits' });
   chain.phase('waits for approval');
-  if (!approval.asked) await waits();
+  if (!approval.signalled) await waits();
   const question = { decision: 'approve-fix', ...about } as const;
-  await approval.wait(chain, 'approve', 'Have enough approvers signed for it?', question, waits);
+  await approval.wait(chain, 'approve', 'Verify approvals', question, waits);
   await tell({ state: 'running' });
 }
 
 const changeText = ({ name, from, to }: PlannedChange) => `${name} ${from ?? 'none'} → ${to ?? 'none'}`;
 
 /** One approval is for all architectures: what it names is the same in each. */
-function sameChanges(planned: readonly { arch: Architecture; changes: ReworkChanges }[]): ReworkChanges {
+function sameChanges(planned: readonly { arch: string; changes: ReworkChanges }[]): ReworkChanges {
   const [first] = planned;
   const other = planned.find(({ changes }) => !first || changesText(changes) !== changesText(first.changes));
   if (!first || other)

@@ -6,5 +6,6 @@ export { rebuild } from './rebuild.js';
 export { promotion } from './promotion.js';
 export { fix } from './fix.js';
 export { security } from './security.js';
-export { release, rollback } from './release.js';
+export { release } from './release.js';
+export { rollback } from './rollback.js';
 export { stream } from './stream.js';

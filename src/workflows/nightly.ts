@@ -7,30 +7,31 @@ import {
   executeChild,
   isCancellation,
   ParentClosePolicy,
-  patched,
 } from '@temporalio/workflow';
 import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ChainPlan } from '../activities/prepare.js';
+import { buildSteps as steps } from '../domain/build-steps.js';
 import type { ChainResult } from '../domain/run.js';
-import type { Architecture } from '../domain/stream.js';
-import { composeOn, control, publish } from './activities.js';
+import type { Lack } from '../domain/security.js';
+import { control, publish } from './activities.js';
 import {
+  commitsOf,
   commitTree,
-  finish,
   makeImages,
   makeTree,
-  namer,
   onHost,
   publishBuild,
+  reserve,
   resolvePackages,
+  runBuild,
   signImages,
-  type Named,
   type OnHost,
 } from './build.js';
+import { shortly } from './call.js';
 import { unfixedText } from './cases.js';
-import { nightlyId, type NightlyInput } from './nightly-messages.js';
-import { Chain, sideBySide } from './chain.js';
+import { Chain, sideBySide, type ArchChain } from './chain.js';
 import { describeFailure } from './describe.js';
+import { nightlyId, type NightlyInput } from './nightly-messages.js';
 
 /** A run starts over this often when a package repo changes under it. */
 const maxRounds = 3;
@@ -41,29 +42,13 @@ interface Prepared extends OnHost {
 
 export async function nightly({ stream, force = false }: NightlyInput): Promise<ChainResult> {
   const chain = new Chain(stream);
-  let plan: ChainPlan | undefined;
-  try {
+  return runBuild(chain, async () => {
     chain.phase('prepare');
-    plan = await chain.step('load', 'Read the stream file', (call, args) =>
-      control.load.executeWithOptions(call, [args]),
-    );
+    const plan = (chain.plan = await chain.step('load', steps.load.title, control.load, {}));
     const result = await build(chain, plan, force);
-    await finish(
-      chain,
-      plan,
-      chain.record(
-        result.outcome,
-        result.build === undefined ? { note: 'no change since the last published build' } : {},
-      ),
-    );
-    return result;
-  } catch (error) {
-    const record = isCancellation(error)
-      ? chain.record('cancelled')
-      : chain.record('failed', { failure: describeFailure(error) });
-    await finish(chain, plan, record);
-    throw error;
-  }
+    const note = result.build === undefined ? 'no change since the last published build' : undefined;
+    return { outcome: result.outcome, note, result };
+  });
 }
 
 /**
@@ -87,23 +72,16 @@ export async function scheduledNightly(input: NightlyInput): Promise<ChainResult
 
 async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<ChainResult> {
   const date = new Date().toISOString();
-  const named = namer(plan);
+  const places = plan.architectures.map((arch) => chain.at(arch));
   for (let round = 1; ; round++) {
-    const prepared = await sideBySide(plan.architectures, (arch) => prepare(chain, named, arch));
+    const prepared = await sideBySide(places, prepare);
     if (!force && prepared.every(({ parent, inputHash }) => parent?.inputHash === inputHash))
       return { outcome: 'no-change', run: chain.run, commits: {} };
 
-    if (patched('fixes'))
-      await sideBySide(plan.architectures, (arch) => lookForLostFixes(chain, named, arch));
-    const { build } = await chain.step(
-      'reserve',
-      'Reserve the build id',
-      (call, args) => control.reserve.executeWithOptions(call, [{ ...args, date }]),
-      (value) => value.build,
-    );
-    chain.built(build);
+    await sideBySide(places, checkForLostFixes);
+    const build = await reserve(chain, date);
     chain.phase('compose');
-    const changed = await sideBySide(prepared, (host) => composeTree(chain, named, host));
+    const changed = await sideBySide(prepared, composeTree);
     if (changed.some((repos) => repos.length > 0)) {
       if (round < maxRounds) continue;
       const repos = [...new Set(changed.flat())].join(', ');
@@ -112,67 +90,51 @@ async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<Cha
         'RepoChanged',
       );
     }
-    const committed = await sideBySide(prepared, (host) => commitTree(chain, named, host, build, date));
+    const trees = await sideBySide(prepared, (host) => commitTree(host, build, date));
     chain.phase('images');
-    await sideBySide(committed, (tree) => makeImages(chain, named, plan, tree, build));
-    await signImages(chain, named, plan, committed);
-    const commits = Object.fromEntries(committed.map(({ arch, commit }) => [arch, commit]));
+    await sideBySide(trees, (tree) => makeImages(plan, tree, build));
+    await signImages(chain, plan, trees);
+    const commits = commitsOf(trees);
     await publishBuild(chain, build, commits);
     return { outcome: 'published', run: chain.run, build, commits };
   }
 }
 
-/** Has a package repo lost a fix that a security release has brought? It is shown and told; the build goes on. */
-async function lookForLostFixes(chain: Chain, named: Named, arch: Architecture): Promise<void> {
-  const lacks = await chain
-    .step(
-      named('fixes', arch),
-      'Does it have all released fixes?',
-      (call, args) => control.lackingInRun.executeWithOptions({ ...call, ...shortly }, [{ ...args, arch }]),
-      (found) => (found.length === 0 ? 'yes' : unfixedText(found)),
-    )
-    .catch(unlessCancelled);
-  if (!lacks || lacks.length === 0) return;
-  const text = `${chain.stream}: the nightly ${unfixedText(lacks)}`;
-  const told = { key: `${chain.run}-${named('fixes', arch)}`, event: 'regression', subject: text, text };
-  await publish.tellSig
-    .executeWithOptions({ summary: 'Tell the SIG', ...shortly }, [
-      { stream: chain.stream, run: chain.run, step: 'tell-sig', ...told },
-    ])
-    .catch(unlessCancelled);
+async function prepare(chain: ArchChain): Promise<Prepared> {
+  const { worked, ...place } = await onHost(chain, (host) => resolvePackages({ chain, host }));
+  return { ...place, inputHash: worked.inputHash };
 }
 
-/** What the build does not need is not waited for. */
-const shortly = { scheduleToCloseTimeout: '5m', retry: { maximumAttempts: 3 } } as const;
+/** Has a package repo lost a fix that a security release has brought? It is shown and told, best effort: the build goes on. */
+async function checkForLostFixes(chain: ArchChain): Promise<void> {
+  const found = (lacks: readonly Lack[]) => (lacks.length === 0 ? 'none' : unfixedText(lacks));
+  const lacks = await chain
+    .step('fixes', steps.fixes.title, control.lackingInRun, {}, found, shortly)
+    .catch(unlessCancelled);
+  if (!lacks || lacks.length === 0) return;
+  const { whole } = chain;
+  const text = `${whole.stream}: the nightly ${unfixedText(lacks)}`;
+  const told = { key: `${whole.run}-fixes${chain.suffix}`, event: 'regression', subject: text, text };
+  await whole.call('tell-sig', 'Tell the SIG', publish.tellSig, told, shortly).catch(unlessCancelled);
+}
 
 function unlessCancelled(error: unknown): undefined {
   if (isCancellation(error)) throw error;
 }
 
-async function prepare(chain: Chain, named: Named, arch: Architecture): Promise<Prepared> {
-  const { worked, ...host } = await onHost(chain, named, arch, (there) =>
-    resolvePackages(chain, named, arch, there),
-  );
-  return { ...host, inputHash: worked.inputHash };
-}
-
 /** Makes the tree; answers the repos that have changed since the lockfile was made. */
-async function composeTree(chain: Chain, named: Named, prepared: Prepared): Promise<string[]> {
-  const { arch, hostQueue } = prepared;
-  const host = composeOn(hostQueue);
+async function composeTree(prepared: Prepared): Promise<string[]> {
   try {
-    await makeTree(chain, named, prepared);
+    await makeTree(prepared);
   } catch (error) {
-    // A locked package that is gone from its repo: resolve anew.
+    // A locked package that is gone from its repo: resolve again.
     const failure = describeFailure(error);
     if (failure.code === 'RepoChanged') return [failure.message];
     throw error;
   }
-  const { changed } = await chain.step(
-    named('inputs', arch),
-    'Have the package repos stayed the same?',
-    (call, args) => host.inputs.executeWithOptions(call, [{ ...args, arch }]),
-    (value) => (value.changed.length > 0 ? `changed: ${value.changed.join(', ')}; starting over` : 'yes'),
+  const { chain, host } = prepared;
+  const { changed } = await chain.step('inputs', steps.inputs.title, host.inputs, {}, (repos) =>
+    repos.changed.length > 0 ? `changed: ${repos.changed.join(', ')}; starting over` : 'unchanged',
   );
   return changed;
 }

@@ -30,6 +30,7 @@ import {
   withVote,
   type Asked,
 } from './attempts.js';
+import { callerOf } from './call.js';
 import { troubleSignal } from './chain.js';
 import { describeFailure } from './describe.js';
 import { RunningAttempts } from './running-attempt.js';
@@ -44,7 +45,7 @@ import {
   type PromotionDecision,
   type Turn,
 } from './signals.js';
-import { streamId, streamRun } from './stream-messages.js';
+import { streamId } from './stream-messages.js';
 
 /** A rebuild that has vanished is looked for this often; rules that could not be read are read again this often. */
 const hourMs = 3_600_000;
@@ -82,7 +83,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
   ]);
   const entity = getExternalWorkflowHandle(streamId(stream));
   const set = (change: Partial<Promotion>) => void (me = { ...me, ...change });
-  const args = { stream, run: streamRun };
+  const calls = callerOf(stream);
 
   const become = async (change: Partial<Promotion>) => {
     set(change);
@@ -94,10 +95,14 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     await entity.signal(promotionChanged, me, answered).catch(() => undefined);
   };
   const tell = (event: string, key: string, text: string) =>
-    publish.tellSig
-      .executeWithOptions({ summary: `Tell the SIG: ${event}`, retry: { maximumAttempts: 5 } }, [
-        { ...args, step: 'tell-sig', key, event, subject: text, text, build: me.build },
-      ])
+    calls
+      .call(
+        'tell-sig',
+        `Tell the SIG: ${event}`,
+        publish.tellSig,
+        { key, event, subject: text, text, build: me.build },
+        { retry: { maximumAttempts: 5 } },
+      )
       .catch(() => undefined);
 
   // Also while its release runs.
@@ -116,9 +121,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
   const evaluate = async (): Promise<void> => {
     const nonces = [...me.approvals, ...allVotes(me.votes)].map(({ nonce }) => nonce);
     try {
-      rules = await control.standing.executeWithOptions({ summary: 'Which approvals count?' }, [
-        { ...args, step: 'standing', nonces },
-      ]);
+      rules = await calls.call('standing', 'Verify which approvals count', control.standing, { nonces });
     } catch (error) {
       if (isCancellation(error)) throw error;
       // Such as a stream file that is wrong at the moment: nothing is released on rules that nobody knows.
@@ -224,10 +227,13 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     const left =
       builds.length === 0
         ? undefined
-        : await publish.clearTesting
-            .executeWithOptions(
-              { summary: 'Clean the testing location', retry: { maximumAttempts: 5 } },
-              [{ ...args, step: 'clear-testing', builds }], // prettier-ignore
+        : await calls
+            .call(
+              'clear-testing',
+              'Clean the testing location',
+              publish.clearTesting,
+              { builds },
+              { retry: { maximumAttempts: 5 } },
             )
             .then(() => undefined)
             .catch((error: unknown) => describeFailure(error).message);
@@ -372,7 +378,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     const failure = await release.run(
       {
         ...{ stream, build, onto: releaseOnto(me) },
-        ...(attempt ? { accepted: me.build, attempt: attempt.number } : {}),
+        ...(attempt ? { kind: 'rebuild', accepted: me.build, attempt: attempt.number } : { kind: 'copy' }),
       },
       () => become({ phase: 'releasing', note: undefined }),
       () => isAgainst(me, decisions),

@@ -6,11 +6,19 @@
 import { CancellationScope, getExternalWorkflowHandle, isCancellation } from '@temporalio/workflow';
 import type { ChainPlan } from '../activities/prepare.js';
 import { signedName } from '../domain/lines.js';
-import type { Architecture } from '../domain/stream.js';
 import { control, publish } from './activities.js';
-import { commitTree, finish, makeImages, namer, onHost, publishBuild, signImages } from './build.js';
-import type { Named } from './build.js';
-import { Chain, sideBySide } from './chain.js';
+import {
+  commitsOf,
+  commitTree,
+  makeImages,
+  onHost,
+  publishBuild,
+  reserve,
+  runBuild,
+  signImages,
+} from './build.js';
+import { Caller } from './call.js';
+import { Chain, sideBySide, type ArchChain } from './chain.js';
 import { describeFailure } from './describe.js';
 import {
   acceptSignal,
@@ -20,12 +28,13 @@ import {
   type RebuildResult,
 } from './rebuild-messages.js';
 import {
+  ApprovalGate,
   checkKeys,
   compareSigned,
   composeSigned,
-  forgetNews,
+  differences,
+  discardNotifications,
   rebuildSources,
-  Word,
   type Collected,
 } from './signed-build.js';
 import { promotionId } from './stream-messages.js';
@@ -33,27 +42,26 @@ import { promotionId } from './stream-messages.js';
 export async function rebuild(input: RebuildInput): Promise<RebuildResult> {
   const { stream, build: accepted, attempt } = input;
   const chain = new Chain(signedName(stream));
-  const acceptance = new Word(acceptSignal);
+  const acceptance = new ApprovalGate(acceptSignal);
   const promotion = getExternalWorkflowHandle(promotionId(stream, accepted));
   const tell = (news: Omit<RebuildNews, 'attempt'>) =>
     promotion.signal(rebuildNews, { attempt, ...news }).catch(() => undefined);
-  let plan: ChainPlan | undefined;
   try {
-    plan = await begin(chain, input);
-    const result = await make(chain, plan, input, acceptance, tell);
-    await forgetNews(chain);
-    await finish(chain, plan, chain.record('published', { note: `signed rebuild of ${accepted}` }));
+    const result = await runBuild(chain, async () => {
+      try {
+        const plan = (chain.plan = await begin(chain, input));
+        const made = await make(chain, plan, input, acceptance, tell);
+        return { outcome: 'published', note: `signed rebuild of ${accepted}`, result: made };
+      } finally {
+        await discardNotifications(chain);
+      }
+    });
     await tell({ state: 'testing', ...result });
     return result;
   } catch (error) {
-    await forgetNews(chain);
-    const failure = describeFailure(error);
-    const record = isCancellation(error) ? chain.record('cancelled') : chain.record('failed', { failure });
-    await finish(chain, plan, record);
+    const { code, message } = describeFailure(error);
     await CancellationScope.nonCancellable(() =>
-      isCancellation(error)
-        ? tell({ state: 'cancelled' })
-        : tell({ state: 'failed', note: `${failure.code}: ${failure.message}` }),
+      tell(isCancellation(error) ? { state: 'cancelled' } : { state: 'failed', note: `${code}: ${message}` }),
     );
     throw error;
   }
@@ -61,37 +69,26 @@ export async function rebuild(input: RebuildInput): Promise<RebuildResult> {
 
 type Tell = (news: Omit<RebuildNews, 'attempt'>) => Promise<void>;
 
-/** Was it decided, and are the keys good, before anything is built? */
+/** Checks the decisions and the keys before anything is built. */
 async function begin(chain: Chain, input: RebuildInput): Promise<ChainPlan> {
   const { build, attempt, kind = 'first', changes, onto, reuse } = input;
   chain.phase('prepare');
-  const plan = await chain.step('load', 'Take the accepted build’s files', (call, args) =>
-    control.loadSigned.executeWithOptions(call, [{ ...args, build, attempt, changes }]),
-  );
+  const made = { build, attempt, changes };
+  const plan = await chain.step('load', 'Read the accepted build’s files', control.loadSigned, made);
+  const names = ({ approvers }: { approvers: readonly string[] }) => approvers.join(', ');
   const first = { decision: 'promote', build, onto, begun: true } as const;
-  await chain.step(
-    'authorize',
-    'Have enough approvers signed for it?',
-    (call, args) => control.authorize.executeWithOptions(call, [{ ...args, ...first }]),
-    ({ approvers }) => approvers.join(', '),
-  );
+  await chain.step('authorize', 'Verify approvals', control.authorize, first, names);
   if (kind !== 'first') {
     const again = { decision: kind, build, onto, attempt: attempt - 1, reuse, changes } as const;
-    await chain.step(
-      'authorize-again',
-      `Is attempt ${attempt} decided?`,
-      (call, args) => control.authorize.executeWithOptions(call, [{ ...args, ...again }]),
-      ({ approvers }) => approvers.join(', '),
-    );
+    const title = `Verify the decision on attempt ${attempt - 1}`;
+    await chain.step('authorize-again', title, control.authorize, again, names);
   }
   const warnings = await checkKeys(chain);
   if (warnings.length > 0) {
     const text = `${input.stream}: ${warnings.join('; ')}`;
     const told = { key: `${chain.run}-keys`, event: 'key-expires', subject: text, text, build };
-    await publish.tellSig
-      .executeWithOptions({ summary: 'Tell the SIG', retry: { maximumAttempts: 5 } }, [
-        { stream: input.stream, run: chain.run, step: 'tell-sig', ...told },
-      ])
+    await new Caller(input.stream, chain.run)
+      .call('tell-sig', 'Tell the SIG', publish.tellSig, told, { retry: { maximumAttempts: 5 } })
       .catch(() => undefined);
   }
   return plan;
@@ -101,63 +98,49 @@ async function make(
   chain: Chain,
   plan: ChainPlan,
   input: RebuildInput,
-  acceptance: Word,
+  acceptance: ApprovalGate,
   tell: Tell,
 ): Promise<RebuildResult> {
+  const { build: accepted, attempt, kind, reuse, changes, onto } = input;
   const date = new Date().toISOString();
-  const named = namer(plan);
-  const collected = await sideBySide(plan.architectures, (arch) => collect(chain, named, arch, input));
-  const { build } = await chain.step(
-    'reserve',
-    'Reserve the build id',
-    (call, args) => control.reserve.executeWithOptions(call, [{ ...args, date }]),
-    (value) => value.build,
-  );
-  chain.built(build);
+  const collected = await sideBySide(plan.architectures, (arch) => collect(chain.at(arch), reuse));
+  const build = await reserve(chain, date);
   await tell({ state: 'began', build });
   chain.phase('rebuild');
-  await sideBySide(collected, (host) => rebuildSources(chain, named, host));
+  await sideBySide(collected, (host) => rebuildSources(host));
   chain.phase('compose');
-  const committed = await sideBySide(collected, async (host) => {
-    const { build: accepted, attempt, kind, reuse, changes, onto } = input;
-    await composeSigned(chain, named, host, { build: accepted, onto, attempt, kind, reuse, changes });
-    return commitTree(chain, named, host, build, date);
+  const trees = await sideBySide(collected, async (host) => {
+    await composeSigned(host, { build: accepted, onto, attempt, kind, reuse, changes });
+    return commitTree(host, build, date);
   });
-  const commits = Object.fromEntries(committed.map(({ arch, commit }) => [arch, commit]));
-  const unexpected = (await sideBySide(committed, (tree) => compareSigned(chain, named, tree))).flat();
+  const commits = commitsOf(trees);
+  const unexpected = (await sideBySide(trees, compareSigned)).flat();
   if (unexpected.length > 0) {
-    const note = `${unexpected.length} unexpected differences: ${unexpected.slice(0, 5).join('; ')}`;
-    await tell({ state: 'differs', build, commits, note });
+    const differs = () => tell({ state: 'differs', build, commits, note: differences(unexpected) });
+    await differs();
     chain.phase('differs: waits for the SIG');
-    const { build: accepted, attempt, onto } = input;
     const question = { decision: 'accept', build: accepted, attempt, onto, commits } as const;
-    await acceptance.wait(chain, 'accept', 'Are the differences accepted?', question, () =>
-      tell({ state: 'differs', build, commits, note }),
-    );
+    await acceptance.wait(chain, 'accept', 'Verify that the differences are accepted', question, differs);
   }
   chain.phase('images');
-  await sideBySide(committed, (tree) => makeImages(chain, named, plan, tree, build));
-  await signImages(chain, named, plan, committed);
+  await sideBySide(trees, (tree) => makeImages(plan, tree, build));
+  await signImages(chain, plan, trees);
   await publishBuild(chain, build, commits);
   return { build, commits };
 }
 
-async function collect(
-  chain: Chain,
-  named: Named,
-  arch: Architecture,
-  { reuse }: RebuildInput,
-): Promise<Collected> {
-  const { worked, ...on } = await onHost(chain, named, arch, (host) =>
+async function collect(chain: ArchChain, reuse: boolean): Promise<Collected> {
+  const { worked, ...place } = await onHost(chain, (host) =>
     chain.step(
-      named('collect', arch),
+      'collect',
       'Collect the accepted packages and their sources',
-      (call, args) => host.collect.executeWithOptions(call, [{ ...args, arch, reuse }]),
+      host.collect,
+      { reuse },
       ({ sources, accepted }) => {
         const reused = sources.filter((source) => source.reused).length;
         return `${sources.length - reused} to rebuild, ${reused} reused, ${accepted} as accepted`;
       },
     ),
   );
-  return { ...on, ...worked };
+  return { ...place, ...worked };
 }

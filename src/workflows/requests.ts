@@ -2,7 +2,8 @@
 import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Approval } from '../domain/promotion.js';
 import type { Verified } from '../domain/statement.js';
-import { now } from './entity.js';
+import { control } from './activities.js';
+import { now, type Entity } from './entity.js';
 
 export const refuse = (
   code: 'StatementRefused' | 'BuildNotReleasable' | 'ReleaseUnfixed' | 'FixNotFound',
@@ -18,6 +19,10 @@ export function checkRequest(request: unknown, needed: string, ...allowed: reado
   );
   if (wrong !== undefined) throw refuse('StatementRefused', `the request’s \`${wrong}\` is no text`);
 }
+
+/** What the stream asks for now, and which approvals of these nonces count. */
+export const readRules = (entity: Entity, nonces: readonly string[] = []) =>
+  entity.calls.call('standing', 'Read the rules of the stream', control.standing, { nonces });
 
 export const approval = ({ approver, fingerprint, statement }: Verified): Approval => ({
   approver,

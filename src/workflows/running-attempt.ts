@@ -8,10 +8,11 @@ import {
 } from '@temporalio/common';
 import type { Attempt } from '../domain/promotion.js';
 import { control } from './activities.js';
+import { callerOf } from './call.js';
 import { describeFailure } from './describe.js';
 import { acceptSignal, rebuildNews, type RebuildNews } from './rebuild-messages.js';
 import type { rebuild } from './rebuild.js';
-import { rebuildId, streamRun } from './stream-messages.js';
+import { rebuildId } from './stream-messages.js';
 
 export class RunningAttempts {
   /** What was told and not yet looked at. */
@@ -55,9 +56,9 @@ export class RunningAttempts {
 
   /** Asks the server how it stands: what was told while nobody listened is missed here. */
   async look(number: number): Promise<void> {
-    const end = await control.rebuildEnd.executeWithOptions({ summary: 'Does the rebuild still run?' }, [
-      { stream: this.stream, run: streamRun, step: 'rebuild-end', id: this.#id(number), attempt: number },
-    ]);
+    const about = { id: this.#id(number), attempt: number };
+    const title = 'Check whether the rebuild still runs';
+    const end = await callerOf(this.stream).call('rebuild-end', title, control.rebuildEnd, about);
     if (end) this.news.push(end);
   }
 

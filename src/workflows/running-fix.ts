@@ -2,11 +2,12 @@
 import { getExternalWorkflowHandle, ParentClosePolicy, setHandler, startChild } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError, type SignalDefinition } from '@temporalio/common';
 import { control } from './activities.js';
+import { callerOf } from './call.js';
 import type { fix } from './fix.js';
 import { acceptSignal } from './rebuild-messages.js';
 import { endOf } from './running-attempt.js';
 import { approvedSignal, fixNews, sayAgainSignal, type FixInput, type FixNews } from './security-messages.js';
-import { fixId, streamRun } from './stream-messages.js';
+import { fixId } from './stream-messages.js';
 
 export class RunningFixes {
   /** What was told and not yet looked at. */
@@ -47,9 +48,8 @@ export class RunningFixes {
   /** Asks the server how it stands, and a running one to tell it again: what was told while nobody listened is missed here. */
   async look(attempt: number): Promise<void> {
     const id = this.#id(attempt);
-    const end = await control.rebuildEnd.executeWithOptions({ summary: 'Does the build still run?' }, [
-      { stream: this.stream, run: streamRun, step: 'fix-end', id, attempt },
-    ]);
+    const title = 'Check whether the build still runs';
+    const end = await callerOf(this.stream).call('fix-end', title, control.rebuildEnd, { id, attempt });
     if (!end) return this.#signal(attempt, sayAgainSignal);
     const { state, build, commits, note } = end;
     const ended = state === 'testing' ? 'built' : state === 'cancelled' ? 'cancelled' : 'failed';

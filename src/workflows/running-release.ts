@@ -13,10 +13,12 @@ import {
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
 import { control } from './activities.js';
+import { callerOf } from './call.js';
 import { describeFailure } from './describe.js';
-import type { release, ReleaseInput } from './release.js';
+import type { release } from './release.js';
+import type { ReleaseInput } from './release-messages.js';
 import { releaseEnded } from './signals.js';
-import { releaseId, streamRun } from './stream-messages.js';
+import { releaseId } from './stream-messages.js';
 
 /** One that has vanished is looked for this often. */
 const lookEvery = '1h';
@@ -81,9 +83,8 @@ export class RunningRelease {
   /** Waits for something of the release; one that was terminated says nothing any more, and is missed here. */
   async #until(id: string, what: () => boolean): Promise<void> {
     while (!(await condition(what, lookEvery))) {
-      const running = await control.running.executeWithOptions({ summary: 'Does the release still run?' }, [
-        { stream: this.stream, run: streamRun, step: 'running', ids: [id] },
-      ]);
+      const title = 'Check whether the release still runs';
+      const running = await callerOf(this.stream).call('running', title, control.running, { ids: [id] });
       if (running.length === 0) this.#ended ??= { failure: 'its workflow was gone' };
     }
   }

@@ -30,6 +30,7 @@ import {
   subjectOf,
   withNews,
 } from './cases.js';
+import { callerOf } from './call.js';
 import { troubleSignal } from './chain.js';
 import { describeFailure } from './describe.js';
 import { RunningFixes } from './running-fix.js';
@@ -46,7 +47,7 @@ import {
   type SecurityInput,
 } from './security-messages.js';
 import { retrySignal } from './signals.js';
-import { streamId, streamRun } from './stream-messages.js';
+import { streamId } from './stream-messages.js';
 
 /** Rules that could not be read are read again after so long; a build that tells nothing is looked for as often. */
 const lookAgain = 600_000;
@@ -84,7 +85,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
   const release = new RunningRelease(stream);
   upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
   const entity = getExternalWorkflowHandle(streamId(stream));
-  const args = { stream, run: streamRun };
+  const calls = callerOf(stream);
   const at = () => new Date().toISOString();
 
   const become = async (change: Partial<SecurityCase>): Promise<void> => {
@@ -103,10 +104,8 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
     const told = { event, key: `${event}-${me.id}-${Date.now()}`, subject, text };
     const audiences = everybody && !me.embargoed ? (['security', 'sig'] as const) : (['security'] as const);
     for (const audience of audiences) {
-      const sent: Promise<unknown> = publish.tellSig
-        .executeWithOptions({ summary: `Tell people: ${event}`, ...tellLimit }, [
-          { ...args, step: 'tell-security', ...told, audience },
-        ])
+      const sent: Promise<unknown> = calls
+        .call('tell-security', `Tell people: ${event}`, publish.tellSig, { ...told, audience }, tellLimit)
         .catch(() => undefined)
         .then(() => telling.delete(sent));
       telling.add(sent);
@@ -134,9 +133,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
   const evaluate = async (): Promise<void> => {
     const nonces = me.approvals.map(({ nonce }) => nonce);
     try {
-      rules = await control.standing.executeWithOptions({ summary: 'Which approvals count?' }, [
-        { ...args, step: 'standing', nonces },
-      ]);
+      rules = await calls.call('standing', 'Verify which approvals count', control.standing, { nonces });
     } catch (error) {
       if (isCancellation(error)) throw error;
       // Such as a stream file that is wrong at the moment: nothing is released on rules that nobody knows.
@@ -170,10 +167,13 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
     inbox.moved = undefined;
     let left = me.fixes;
     if (left.length > 0)
-      left = await control.lackingNow
-        .executeWithOptions(
-          { summary: 'Does the release of now lack the fixes?', retry: { maximumAttempts: 5 } },
-          [{ ...args, step: 'lacking-now', fixes: left }],
+      left = await calls
+        .call(
+          'lacking-now',
+          'Check the current release for the fixes',
+          control.lackingNow,
+          { fixes: left },
+          { retry: { maximumAttempts: 5 } },
         )
         // Its plan finds out.
         .catch(() => me.fixes);
@@ -225,8 +225,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
     const { id, srpms, advisories } = me;
     const failure = await release.run(
       {
-        ...{ stream, build, onto: plan.base },
-        ...(rules?.mode === 'signed-rebuild' ? { accepted } : {}),
+        ...{ stream, build, onto: plan.base, kind: 'fix', signed: rules?.mode === 'signed-rebuild' },
         fix: { case: id, advisories, plan, srpms, accepted },
       },
       () => become({ phase: 'releasing', note: undefined }),

@@ -17,9 +17,10 @@ import {
 } from '@temporalio/workflow';
 import { phaseAttribute, streamAttribute } from '../search-attributes.js';
 import { control, publish } from './activities.js';
+import { fewTimes } from './call.js';
 import { troubleSignal } from './chain.js';
 import { describeFailure } from './describe.js';
-import type { rollback } from './release.js';
+import type { rollback } from './rollback.js';
 import {
   advisoriesSignal,
   decideSignal,
@@ -46,7 +47,6 @@ import {
   releaseId,
   rollbackId,
   securityId,
-  streamRun,
   type StreamInput,
 } from './stream-messages.js';
 import { isRunning, lastAttempt, nextAttempt } from './attempts.js';
@@ -86,9 +86,7 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
   const recall = () =>
     attempt(entity, 'what the build store knows cannot be read', async () =>
       entity.recall(
-        await control.recall.executeWithOptions({ summary: 'Read what the build store knows', ...limit }, [
-          { stream: name, run: streamRun, step: 'recall' },
-        ]),
+        await entity.calls.call('recall', 'Read what the build store knows', control.recall, {}, limit),
       ),
     );
   while (!state && !(await recall())) {
@@ -182,10 +180,9 @@ async function tellOfRelease(entity: Entity): Promise<void> {
   for (const promotion of entity.promotions) {
     const build = lastAttempt(promotion)?.state === 'testing' ? releasedAs(promotion) : promotion.build;
     // The release asks again: one that is not told here gets nowhere without a word on the fix.
-    const lacks = await control.lacking
-      .executeWithOptions({ summary: `Does ${build} have the fix?`, ...limit }, [
-        { stream: name, run: streamRun, step: 'lacking', build },
-      ])
+    const title = `Check ${build} for the fix`;
+    const lacks = await entity.calls
+      .call('lacking', title, control.lacking, { build }, limit)
       .catch(() => []);
     const text = `${unfixedText(lacks)}; rework it with the fix, choose another build, or sign with --unfixed ${id}`;
     if (lacks.some((lack) => lack.case === id))
@@ -210,10 +207,8 @@ async function findLost(entity: Entity, recalled = false): Promise<void> {
   if (ids.length === 0) return;
   let running: readonly string[] = [];
   const answered = await attempt(entity, 'whether its promotions still run is not known', async () => {
-    running = await control.running.executeWithOptions(
-      { summary: 'Do the promotions still run?', ...limit },
-      [{ stream: name, run: streamRun, step: 'running', ids }],
-    );
+    const title = 'Check whether the promotions still run';
+    running = await entity.calls.call('running', title, control.running, { ids }, limit);
   });
   if (!answered) return;
   if (back != null && running.includes(rollbackId(name, back))) {
@@ -284,17 +279,13 @@ async function show(entity: Entity): Promise<void> {
   const view = entity.view();
   upsertSearchAttributes([{ key: phaseAttribute, value: entity.inWork === null ? 'waiting' : 'releasing' }]);
   details(entity);
-  const args = { stream: entity.stream, run: streamRun };
+  const { calls } = entity;
   entity.unsaved = !(await attempt(entity, 'what is known cannot be saved', () =>
-    control.saveView.executeWithOptions({ summary: 'Keep what is known', ...limit }, [
-      { ...args, step: 'save-view', view },
-    ]),
+    calls.call('save-view', 'Save what is known', control.saveView, { view }, limit),
   ));
   // The next change shows it, if a target is away now.
-  await publish.releasePages
-    .executeWithOptions({ summary: 'Write the release pages', retry: { maximumAttempts: 3 } }, [
-      { ...args, step: 'release-pages' },
-    ])
+  await calls
+    .call('release-pages', 'Write the release pages', publish.releasePages, {}, fewTimes)
     .catch(nothing);
 }
 

@@ -8,10 +8,10 @@ import type { candidateActivities } from '../activities/candidate.js';
 import type { StepArgs } from '../activities/host.js';
 import type { watchActivities, WatchResult } from '../activities/watch.js';
 import { streamAttribute } from '../search-attributes.js';
+import { callerOf } from './call.js';
 import { sideBySide, troubleSignal } from './chain.js';
 import { Attempts, lookLimits, signalStream } from './look.js';
 import { advisoriesSignal } from './signals.js';
-import { streamRun } from './stream-messages.js';
 
 /** The next look comes soon. */
 const limits = { ...lookLimits, scheduleToCloseTimeout: '10m' } as const;
@@ -47,10 +47,13 @@ export interface WatchInput {
 export async function securityWatch({ stream }: WatchInput): Promise<WatchResult> {
   upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
   setHandler(troubleSignal, (text) => setCurrentDetails(`**${stream}**\n\n> ⚠ ${text}`));
-  const args = { stream, run: streamRun };
-  const result = await lookForAdvisories.executeWithOptions(
-    { activityId: 'look', summary: 'Look for advisories' },
-    [{ ...args, step: 'look-for-advisories' }],
+  const calls = callerOf(stream);
+  const result = await calls.call(
+    'look-for-advisories',
+    'Check for advisories',
+    lookForAdvisories,
+    {},
+    { activityId: 'look' },
   );
   const attempts = new Attempts();
   const { found } = result;
@@ -61,23 +64,30 @@ export async function securityWatch({ stream }: WatchInput): Promise<WatchResult
   const fresh =
     keys.length === 0
       ? []
-      : await untold.executeWithOptions({ activityId: 'untold', summary: 'What the SIG was not told yet' }, [
-          { ...args, step: 'untold', keys },
-        ]);
+      : await calls.call(
+          'untold',
+          'Find what the SIG was not told yet',
+          untold,
+          { keys },
+          { activityId: 'untold' },
+        );
   const tell = news.filter(({ key }) => fresh.includes(key));
   const told = await sideBySide(tell, (message) =>
     attempts.do(
-      tellSig.executeWithOptions(
-        { activityId: `tell-${message.key}`, summary: `Tell the SIG: ${message.subject}` },
-        [{ ...args, step: 'tell-unreadable', ...message }],
-      ),
+      calls.call('tell-unreadable', `Tell the SIG: ${message.subject}`, tellSig, message, {
+        activityId: `tell-${message.key}`,
+      }),
     ),
   );
   const done = tell.filter((_, i) => told[i]).map(({ key }) => key);
   if (done.length > 0)
-    await rememberTold.executeWithOptions({ activityId: 'told', summary: 'Keep what the SIG was told' }, [
-      { ...args, step: 'told', keys: done, now: new Date().toISOString() },
-    ]);
+    await calls.call(
+      'told',
+      'Record what the SIG was told',
+      rememberTold,
+      { keys: done, now: new Date().toISOString() },
+      { activityId: 'told' },
+    );
   setCurrentDetails(summary(stream, result));
   attempts.end();
   if (result.failed.length > 0)

@@ -228,7 +228,7 @@ async function again(tiny: TinyInstance, build: TinyBuild, onto: string | null):
   return client.workflow.execute('release', {
     workflowId: releaseId('tiny', build.build),
     taskQueue: 'control',
-    args: [{ stream: 'tiny', build: build.build, onto, approvals: [], needed: 0 }],
+    args: [{ stream: 'tiny', kind: 'copy', build: build.build, onto, approvals: [], needed: 0 }],
   });
 }
 

@@ -104,7 +104,7 @@ describe('treeline command', function () {
       ])
         assert.ok(commands(step).length > 0, step);
       const text = await instance.with(shipped).cli('nightly', stream, '--dry-run');
-      assert.match(text.stdout, /^push-repo {2}\(queue publish\)\n {2}rsync /m);
+      assert.match(text.stdout, /^push-repo {2}\(queue publish\) {2}Push objects\n {2}rsync /m);
     }
   });
 

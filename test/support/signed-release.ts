@@ -47,7 +47,7 @@ export async function start(tiny: TinyInstance, { build }: TinyBuild, onto: stri
   await client.workflow.start('release', {
     workflowId: releaseId('tiny', build),
     taskQueue: 'control',
-    args: [{ stream: 'tiny', build, accepted, attempt: 1, onto }],
+    args: [{ stream: 'tiny', kind: 'rebuild', build, accepted, attempt: 1, onto }],
   });
 }
 

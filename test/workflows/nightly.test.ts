@@ -4,10 +4,17 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { Context } from '@temporalio/activity';
 import { Worker } from '@temporalio/worker';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { planOf } from '../../src/activities/prepare.js';
+import { planNightly } from '../../src/cli/dry-run.js';
 import type { ChainResult, RunRecord } from '../../src/domain/run.js';
+import { packageRoot, readSettings } from '../../src/settings.js';
+import { loadStream } from '../../src/streams/load.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 import { nightlyId } from '../../src/workflows/nightly-messages.js';
+import { replayRun, saveHistory } from '../support/histories.js';
 import { ScriptedChain, type Script } from './scripted-chain.js';
 
 /** A chain in which everything goes well; tests replace single steps. */
@@ -108,11 +115,16 @@ describe('nightly workflow', function () {
     error?: unknown;
     calls: string[];
     record: RunRecord;
+    history: History;
   }
 
   async function run(
     changed: Script,
-    { force = false, during }: { force?: boolean; during?: (workflowId: string) => Promise<void> } = {},
+    {
+      force = false,
+      during,
+      keep,
+    }: { force?: boolean; during?: (workflowId: string) => Promise<void>; keep?: string } = {},
   ): Promise<Ran> {
     chain = goodChain();
     change = changed;
@@ -129,13 +141,10 @@ describe('nightly workflow', function () {
       (error: unknown) => ({ error }),
     );
     // Every run of every test replays: a change that breaks running workflows is seen here.
-    await Worker.runReplayHistory(
-      { workflowBundle: { codePath: workflowBundle } },
-      await handle.fetchHistory(),
-      workflowId,
-    );
+    const history = await replayRun(client, workflowId);
+    if (keep !== undefined) await saveHistory(client, workflowId, undefined, keep);
     assert.equal(records.length, 1, 'a run is recorded once');
-    return { ...outcome, calls, record: records[0]! };
+    return { ...outcome, calls, record: records[0]!, history };
   }
 
   const failureType = (error: unknown) => {
@@ -146,7 +155,7 @@ describe('nightly workflow', function () {
   const count = (calls: string[], name: string) => calls.filter((call) => call === name).length;
 
   it('publishes: switch, then verification, then metadata, after all images and tests', async () => {
-    const { result, calls, record } = await run({});
+    const { result, calls, record } = await run({}, { keep: 'nightly-published' });
     assert.equal(result?.outcome, 'published');
     assert.equal(record.outcome, 'published');
     assert.equal(record.build, '20261123_01');
@@ -172,9 +181,28 @@ describe('nightly workflow', function () {
     );
   });
 
+  it('runs the steps that its dry run lists, under the same titles, on the same queues', async () => {
+    const settings = readSettings({ TREELINE_STREAMS: join(packageRoot, 'streams') });
+    const stream = await loadStream(settings, 'sample');
+    const { record, history } = await run({ load: () => planOf(stream) });
+    const queues = new Map(
+      history.events?.map(({ activityTaskScheduledEventAttributes: scheduled }) => [
+        scheduled?.activityId,
+        // A host's own queue is that of its role.
+        scheduled?.taskQueue?.name?.split('@')[0],
+      ]),
+    );
+    const sorted = (steps: readonly { step: string }[]) =>
+      [...steps].sort((a, b) => a.step.localeCompare(b.step));
+    assert.deepEqual(
+      sorted(record.steps.map(({ id, title }) => ({ step: id, title, queue: queues.get(id) }))),
+      sorted(planNightly(settings, stream).map(({ commands: _, ...step }) => step)),
+    );
+  });
+
   it('stops at “no change” before an id is taken, and goes on with force', async () => {
     const unchanged: Script = { resolve: () => ({ packages: 3, inputHash: 'old' }) };
-    const { result, calls, record } = await run(unchanged);
+    const { result, calls, record } = await run(unchanged, { keep: 'nightly-no-change' });
     assert.equal(result?.outcome, 'no-change');
     assert.equal(record.outcome, 'no-change');
     assert.equal(count(calls, 'reserve') + count(calls, 'compose'), 0);
@@ -203,7 +231,8 @@ describe('nightly workflow', function () {
 
   it('starts over when a repo changes, keeps its id, and gives up after three rounds', async () => {
     let round = 0;
-    const once = await run({ inputs: () => ({ changed: ++round === 1 ? ['sample'] : [] }) });
+    const inputs = () => ({ changed: ++round === 1 ? ['sample'] : [] });
+    const once = await run({ inputs }, { keep: 'nightly-repo-changed' });
     assert.equal(once.result?.outcome, 'published');
     assert.equal(count(once.calls, 'resolve'), 2);
     const gone = await run({

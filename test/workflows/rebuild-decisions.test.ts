@@ -107,6 +107,7 @@ describe('promotion with signed rebuilds', function () {
         const { args } = world.calls.find(({ name }) => name === 'switchRelease') ?? {};
         assert.deepEqual(args, {
           stream: world.stream,
+          kind: 'rebuild',
           build: signed,
           onto: null,
           accepted: first,

@@ -134,7 +134,11 @@ describe('release workflow', function () {
         at: '2026-11-01T00:00:00Z',
       };
       for (const [type, workflowId, input] of [
-        ['release', releaseId(stream, first), { build: first, onto: null, approvals: [forged], needed: 0 }],
+        [
+          'release',
+          releaseId(stream, first),
+          { kind: 'copy', build: first, onto: null, approvals: [forged], needed: 0 },
+        ],
         ['rollback', rollbackId(stream, second), { build: second, to: first }],
       ] as const) {
         const args = [{ stream, ...input }];
@@ -327,7 +331,7 @@ describe('release workflow', function () {
       await handle.result();
       assert.equal(world.count('announce'), 1);
       const step = world.records.at(-1)?.steps.find(({ id }) => id === 'mirrors');
-      assert.match(step?.result ?? '', /^went on without: 1 of 2/);
+      assert.match(step?.result ?? '', /^continued without waiting: 1 of 2/);
     },
 
     async 'of a signed rebuild: a rollback that cannot switch both leaves both where they were'(world) {

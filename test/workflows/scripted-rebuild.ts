@@ -15,7 +15,7 @@ import {
   type RebuildNews,
   type RebuildResult,
 } from '../../src/workflows/rebuild-messages.js';
-import type { ReleaseInput } from '../../src/workflows/release.js';
+import type { ReleaseInput } from '../../src/workflows/release-messages.js';
 import { releaseDone, releaseEnded } from '../../src/workflows/signals.js';
 import { promotionId, streamId } from '../../src/workflows/stream-messages.js';
 
@@ -72,8 +72,8 @@ export async function rebuild(input: RebuildInput): Promise<RebuildResult> {
   }
 }
 
-export async function release(input: ReleaseInput): Promise<void> {
-  const { stream, build: signed, accepted: build = '', attempt, onto } = input;
+export async function release(input: Extract<ReleaseInput, { kind: 'rebuild' }>): Promise<void> {
+  const { stream, build: signed, accepted: build, attempt, onto } = input;
   const promotion = getExternalWorkflowHandle(promotionId(stream, build));
   const say = (end: { failure?: string }) => promotion.signal(releaseEnded, end).catch(() => undefined);
   try {

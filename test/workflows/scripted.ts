@@ -299,7 +299,7 @@ export class World {
     const handle = await this.client.workflow.start('release', {
       workflowId: releaseId(this.stream, build),
       taskQueue: 'control',
-      args: [{ stream: this.stream, build, accepted, attempt: 1, onto }],
+      args: [{ stream: this.stream, kind: 'rebuild', build, accepted, attempt: 1, onto }],
     });
     this.#runs.push({ id: handle.workflowId, run: handle.firstExecutionRunId });
     return handle;
@@ -534,6 +534,7 @@ export class World {
   }
 
   readonly #good: Steps = {
+    takeFormer: () => ({ split: false }),
     examine: ({ build }) => ({ commits: commitsOf(String(build)) }),
     takeStatement: ({ text }): Verified => {
       const said = JSON.parse(String(text)) as Verified['statement'] & { by: string };
