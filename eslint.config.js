@@ -35,7 +35,7 @@ export default tseslint.config(
               message: 'Workflows do no I/O: make it an activity.',
             },
             {
-              group: ['**/activities/*', '!./activities.js'],
+              group: ['**/activities/*'],
               message: 'Import activities as types only.',
               allowTypeImports: true,
             },

@@ -1,7 +1,7 @@
 /** Runs nightlies on a real server and worker, and measures them. */
 import { Store } from '../src/store/store.js';
 import type { Settings } from '../src/settings.js';
-import { nightlyId } from '../src/workflows/nightly-messages.js';
+import { nightlyId } from '../src/workflows/chains/nightly-messages.js';
 import type { ChainResult } from '../src/domain/run.js';
 import { streamName, type Running } from './instance.js';
 import { runTimes, type RunTimes } from './history.js';

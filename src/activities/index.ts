@@ -17,7 +17,7 @@ import { releaseActivities } from './release.js';
 import { signPackagesActivities } from './sign-packages.js';
 import { signActivities } from './sign.js';
 import { signedReleaseActivities } from './signed-release.js';
-import { watchActivities } from './watch.js';
+import { watchActivities } from './advisory-watch.js';
 import { viewActivities } from './view.js';
 
 /** The activities of each role. A role is a task queue; compose and images have one per architecture. */

@@ -5,7 +5,7 @@ import { ActivityFailure, ApplicationFailure, CancelledFailure, TerminatedFailur
 import type { StreamView } from '../domain/promotion.js';
 import { readReleases, readView, recalledView, saveView } from '../release/release-index.js';
 import { loadStream } from '../streams/load.js';
-import type { RebuildNews, RebuildResult } from '../workflows/rebuild-messages.js';
+import type { RebuildNews, RebuildResult } from '../workflows/chains/rebuild-messages.js';
 import { asStep, type Host, type StepArgs } from './host.js';
 
 export const viewActivities = (host: Host) => ({

@@ -7,7 +7,7 @@ import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { connect } from '../temporal/connect.js';
-import type { Answer } from '../workflows/stream-messages.js';
+import type { Answer } from '../workflows/decisions/stream-messages.js';
 import { sendUpdate, type Updates } from './entity.js';
 import { CliError, clean, exitCodes, printJson } from './output.js';
 import { commitsOf, knownReleases, type Known } from './releases.js';

@@ -15,7 +15,7 @@ import {
   type DecideRequest,
   type PromoteRequest,
   type RetryRequest,
-} from '../workflows/stream-messages.js';
+} from '../workflows/decisions/stream-messages.js';
 import { entityOptions } from '../schedules/entities.js';
 import { CliError, clean, exitCodes } from './output.js';
 

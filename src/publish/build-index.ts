@@ -10,7 +10,7 @@ import type { Step } from '../steps/step.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { currentRelease, emptyReleases, readView, storedReleases } from '../release/release-index.js';
 import { writeJson, type Run } from '../store/store.js';
-import { streamRun } from '../workflows/stream-messages.js';
+import { streamRun } from '../workflows/decisions/stream-messages.js';
 import { storedIndex } from './stored-builds.js';
 import { fetchPublished, removeAt, rsync } from './target.js';
 

@@ -1,7 +1,7 @@
 /** The long-lived workflow of each stream that has releases: `stream/<stream>`. */
 import { WorkflowNotFoundError, type Client, type WorkflowStartOptions } from '@temporalio/client';
 import type { Stream } from '../domain/stream.js';
-import { streamId } from '../workflows/stream-messages.js';
+import { streamId } from '../workflows/decisions/stream-messages.js';
 
 export interface EntityChange {
   readonly stream: string;

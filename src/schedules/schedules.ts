@@ -9,8 +9,8 @@ import {
 import { z } from 'zod';
 import { watchCron } from '../domain/security-settings.js';
 import type { Stream } from '../domain/stream.js';
-import { nightlyId } from '../workflows/nightly-messages.js';
-import { candidateId, watchId } from '../workflows/stream-messages.js';
+import { nightlyId } from '../workflows/chains/nightly-messages.js';
+import { candidateId, watchId } from '../workflows/decisions/stream-messages.js';
 
 /** What a schedule is declared as; kept in the started workflow's memo, by which a change is known. */
 const declaration = z.object({

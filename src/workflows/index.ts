@@ -1,11 +1,11 @@
 /** All workflows: the entry point of the workflow bundle. */
-export { nightly, scheduledNightly } from './nightly.js';
-export { candidate } from './candidate.js';
-export { securityWatch } from './watch.js';
-export { rebuild } from './rebuild.js';
-export { promotion } from './promotion.js';
-export { fix } from './fix.js';
-export { security } from './security.js';
-export { release } from './release.js';
-export { rollback } from './rollback.js';
-export { stream } from './stream.js';
+export { nightly, scheduledNightly } from './chains/nightly.js';
+export { candidate } from './scheduled/candidate.js';
+export { securityWatch } from './scheduled/advisory-watch.js';
+export { rebuild } from './chains/rebuild.js';
+export { promotion } from './decisions/promotion.js';
+export { fix } from './chains/fix.js';
+export { security } from './decisions/security.js';
+export { release } from './chains/release.js';
+export { rollback } from './chains/rollback.js';
+export { stream } from './decisions/stream.js';

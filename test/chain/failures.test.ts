@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists } from '../../src/store/store.js';
-import { nightlyId } from '../../src/workflows/nightly-messages.js';
+import { nightlyId } from '../../src/workflows/chains/nightly-messages.js';
 import { TestInstance } from '../support/instance.js';
 import { until } from '../support/ports.js';
 import { startRsyncDaemon } from '../support/servers.js';

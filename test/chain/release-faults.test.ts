@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exists } from '../../src/store/store.js';
-import { releaseId } from '../../src/workflows/stream-messages.js';
+import { releaseId } from '../../src/workflows/decisions/stream-messages.js';
 import type { TestInstance } from '../support/instance.js';
 import { inLanes, type Case } from '../support/lanes.js';
 import { until } from '../support/ports.js';

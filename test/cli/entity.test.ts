@@ -11,7 +11,7 @@ import { findBuild } from '../../src/cli/builds.js';
 import { readSigned } from '../../src/cli/statement.js';
 import { packageRoot } from '../../src/settings.js';
 import { writeJson } from '../../src/store/store.js';
-import type { Answer } from '../../src/workflows/stream-messages.js';
+import type { Answer } from '../../src/workflows/decisions/stream-messages.js';
 import { People } from '../keys/people.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { TestInstance } from '../support/instance.js';

@@ -3,7 +3,7 @@ import { condition, defineQuery, defineUpdate, setHandler } from '@temporalio/wo
 import { ApplicationFailure } from '@temporalio/common';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
 import type { SecurityCase } from '../../src/domain/security.js';
-import type { Answer, StreamInput } from '../../src/workflows/stream-messages.js';
+import type { Answer, StreamInput } from '../../src/workflows/decisions/stream-messages.js';
 
 export interface Request {
   readonly build?: string;

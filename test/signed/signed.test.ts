@@ -18,7 +18,7 @@ import { releaseIndex } from '../../src/domain/release.js';
 import type { SecurityCase } from '../../src/domain/security.js';
 import { signingHome } from '../../src/keys/gpg.js';
 import { approversHome } from '../../src/sample/approvers.js';
-import { watchId } from '../../src/workflows/stream-messages.js';
+import { watchId } from '../../src/workflows/decisions/stream-messages.js';
 import { Gate, type Hold } from '../support/gate.js';
 import { LocalReimzul } from '../support/reimzul.js';
 import { saveHistory } from '../support/histories.js';

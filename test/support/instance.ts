@@ -16,7 +16,7 @@ import { Store } from '../../src/store/store.js';
 import { connect } from '../../src/temporal/connect.js';
 import { startServer, type Server } from '../../src/temporal/server.js';
 import { serveInstance, type WebServer } from '../../src/web/serve.js';
-import { nightlyId } from '../../src/workflows/nightly-messages.js';
+import { nightlyId } from '../../src/workflows/chains/nightly-messages.js';
 import { freePort, until } from './ports.js';
 
 export interface CliResult {

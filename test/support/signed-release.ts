@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { makeStatement, signStatement } from '../../src/cli/statement.js';
 import type { Decision } from '../../src/domain/statement.js';
 import { entityOptions } from '../../src/schedules/entities.js';
-import { releaseId, rollbackId } from '../../src/workflows/stream-messages.js';
+import { releaseId, rollbackId } from '../../src/workflows/decisions/stream-messages.js';
 import type { TinyInstance } from './tiny-instance.js';
 import type { TinyBuild } from './tiny-store.js';
 

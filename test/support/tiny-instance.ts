@@ -20,7 +20,7 @@ import type { ChainProgress } from '../../src/domain/run.js';
 import type { Decision } from '../../src/domain/statement.js';
 import { answer } from '../../src/web/files.js';
 import { servedFolders } from '../../src/web/serve.js';
-import { releaseId, streamId, type Answer } from '../../src/workflows/stream-messages.js';
+import { releaseId, streamId, type Answer } from '../../src/workflows/decisions/stream-messages.js';
 import { Gate } from './gate.js';
 import { TestInstance } from './instance.js';
 import { until } from './ports.js';

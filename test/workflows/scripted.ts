@@ -45,7 +45,7 @@ import {
   rollbackId,
   streamId,
   type Answer,
-} from '../../src/workflows/stream-messages.js';
+} from '../../src/workflows/decisions/stream-messages.js';
 import { saveHistory } from '../support/histories.js';
 import { until } from '../support/ports.js';
 

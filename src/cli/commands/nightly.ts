@@ -6,12 +6,12 @@ import { startInstance } from '../../instance.js';
 import { webUrl, type Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
-import { nightlyId, type NightlyInput } from '../../workflows/nightly-messages.js';
+import { nightlyId, type NightlyInput } from '../../workflows/chains/nightly-messages.js';
 import { printPlan } from '../dry-run.js';
 import { onInterrupt } from '../interrupt.js';
 import { CliError, exitCodes, printJson } from '../output.js';
 import { failureOf } from '../failure.js';
-import { watch } from '../watch.js';
+import { watch } from '../follow.js';
 
 interface Options {
   force?: boolean;

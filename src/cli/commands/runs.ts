@@ -4,13 +4,13 @@ import type { Command } from 'commander';
 import { releasedAs } from '../../domain/promotion.js';
 import type { Settings } from '../../settings.js';
 import { connect } from '../../temporal/connect.js';
-import { nightlyId } from '../../workflows/nightly-messages.js';
-import { rebuildId, releaseId } from '../../workflows/stream-messages.js';
+import { nightlyId } from '../../workflows/chains/nightly-messages.js';
+import { rebuildId, releaseId } from '../../workflows/decisions/stream-messages.js';
 import { needView } from '../entity.js';
 import { failureOf } from '../failure.js';
 import { onInterrupt } from '../interrupt.js';
 import { CliError, exitCodes } from '../output.js';
-import { watch } from '../watch.js';
+import { watch } from '../follow.js';
 import { sayDetached } from './nightly.js';
 
 const noRun = (stream: string, build?: string) => (error: unknown) => {

@@ -8,7 +8,7 @@ import { Store } from '../../store/store.js';
 import { listStreams } from '../../streams/load.js';
 import { readView } from '../../release/release-index.js';
 import { connect } from '../../temporal/connect.js';
-import { nightlyId } from '../../workflows/nightly-messages.js';
+import { nightlyId } from '../../workflows/chains/nightly-messages.js';
 import { storedBuilds } from '../../publish/stored-builds.js';
 import { runRecords } from '../builds.js';
 import { printJson, printTable } from '../output.js';

@@ -1,0 +1,129 @@
+/** The attempts of a promotion at a signed rebuild, and what the SIG says of them. No calls: those are in promotion.ts. */
+import { agreed, type Attempt, type Promotion, type Vote, type Votes } from '../../domain/promotion.js';
+import { contradicts, rebuildDecisions, type RebuildDecision } from '../../domain/statement.js';
+import type { RebuildNews } from '../chains/rebuild-messages.js';
+import type { PromotionDecision } from './signals.js';
+
+export const lastAttempt = ({ attempts }: Pick<Promotion, 'attempts'>): Attempt | undefined =>
+  attempts?.at(-1);
+
+/** Has its workflow not ended yet? */
+export const isRunning = (attempt: Attempt | undefined): boolean =>
+  attempt?.state === 'running' || attempt?.state === 'differs';
+
+/** The attempt after the last, as enough approvers have asked for it; the first without `asked`. */
+export function nextAttempt(me: Promotion, began: string, asked?: Asked): Attempt {
+  const { attempts = [], attemptsBefore = 0 } = me;
+  const next = { number: attemptsBefore + attempts.length + 1, state: 'running', began } as const;
+  if (!asked) return { ...next, kind: 'first', reuse: true };
+  const { reuse = true, changes } = asked.vote;
+  return { ...next, kind: asked.decision === 'rework' ? 'rework' : 'redo', reuse, changes };
+}
+
+/** What enough approvers ask for, with the word of one of them. */
+export interface Asked {
+  readonly decision: RebuildDecision;
+  readonly vote: Vote;
+  readonly by: readonly string[];
+}
+
+/** The most final comes first. */
+const order = ['abandon', 'rework', 'redo', 'accept', 'release'] as const;
+
+/** What enough approvers ask for of the last attempt as it is now. */
+export function asked(me: Promotion): Asked | undefined {
+  const state = lastAttempt(me)?.state;
+  for (const decision of order) {
+    if (decision === 'accept' && state !== 'differs') continue;
+    if (decision === 'release' && state !== 'testing') continue;
+    const votes = agreed(me.votes, decision);
+    const needed = me.votesNeeded?.[decision];
+    const [vote] = votes;
+    if (vote && needed !== undefined && votes.length >= needed)
+      return { decision, vote, by: votes.map(({ approver }) => approver) };
+  }
+  return undefined;
+}
+
+/** The votes with this approver's newest word. */
+export function withVote(
+  votes: Votes | undefined,
+  decision: RebuildDecision,
+  { approval, onto, signed, reuse, changes, reason }: PromotionDecision,
+): Votes {
+  const others = onlyVotes(
+    votes,
+    (vote, earlier) =>
+      (vote.fingerprint !== approval.fingerprint ||
+        (earlier !== decision && !contradicts(decision, earlier))) &&
+      // What was said when another release was the newest counts no more.
+      (decision !== 'release' || earlier !== 'release' || vote.onto === onto),
+  );
+  return {
+    ...others,
+    [decision]: [...(others[decision] ?? []), { ...approval, onto, signed, reuse, changes, reason }],
+  };
+}
+
+export function onlyVotes(
+  votes: Votes | undefined,
+  keep: (vote: Vote, decision: RebuildDecision) => boolean,
+): Votes {
+  const kept: Partial<Record<RebuildDecision, readonly Vote[]>> = {};
+  for (const decision of rebuildDecisions) {
+    const some = votes?.[decision]?.filter((vote) => keep(vote, decision)) ?? [];
+    if (some.length > 0) kept[decision] = some;
+  }
+  return kept;
+}
+
+export const allVotes = (votes: Votes | undefined): Vote[] =>
+  rebuildDecisions.flatMap((decision) => votes?.[decision] ?? []);
+
+/** What an attempt tells of itself; one that has ended stays as it is. */
+export function withNews(me: Promotion, news: RebuildNews, at: string): Partial<Promotion> {
+  const last = lastAttempt(me);
+  if (!last || last.number !== news.attempt || !isRunning(last)) return {};
+  const state = news.state === 'began' ? last.state : news.state;
+  const now: Attempt = {
+    ...last,
+    state,
+    build: news.build ?? last.build,
+    commits: news.commits ?? last.commits,
+    note: news.note ?? (news.state === 'began' ? last.note : undefined),
+    ...(isRunning({ ...last, state }) ? {} : { ended: at }),
+  };
+  return {
+    attempts: me.attempts?.with(-1, now),
+    // Another difference than the one that was accepted.
+    ...(news.state === 'differs'
+      ? { votes: onlyVotes(me.votes, (_vote, decision) => decision !== 'accept') }
+      : {}),
+  };
+}
+
+/** What it waits for, for people; undefined while it waits for nobody. */
+export function waitsFor(stream: string, me: Promotion): string | undefined {
+  const last = lastAttempt(me);
+  if (!last || (me.phase === 'rebuilding' && last.state !== 'differs')) return undefined;
+  const what = `${stream} ${me.build}: attempt ${last.number}${last.build === undefined ? '' : ` (${last.build})`}`;
+  const said = rebuildDecisions.flatMap((decision) => {
+    const votes = me.votes?.[decision] ?? [];
+    return votes.length === 0
+      ? []
+      : [
+          `${decision} ${votes.length} of ${me.votesNeeded?.[decision] ?? '?'} by ${votes.map(({ approver }) => approver).join(', ')}`,
+        ];
+  });
+  const state =
+    last.state === 'differs'
+      ? 'differs from the accepted build'
+      : last.state === 'testing'
+        ? 'can be tested'
+        : `has ${last.state === 'failed' ? 'failed' : 'been cancelled'}`;
+  return [
+    `${what} ${state}${last.note === undefined ? '' : `: ${last.note}`}`,
+    `said so far: ${said.join('; ') || 'nothing'}`,
+    `still asked: ${me.missing.join(', ') || 'nobody'}`,
+  ].join('\n');
+}

@@ -1,0 +1,44 @@
+/** What requests to the stream workflow are checked for, and how they are refused. */
+import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { Approval } from '../../domain/promotion.js';
+import type { Verified } from '../../domain/statement.js';
+import { control } from '../activities.js';
+import { now, type Entity } from './entity.js';
+
+export const refuse = (
+  code: 'StatementRefused' | 'BuildNotReleasable' | 'ReleaseUnfixed' | 'FixNotFound',
+  why: string,
+) => ApplicationFailure.nonRetryable(why, code);
+
+/** Requests come from anyone who reaches Temporal: what is none is refused, and never ends or stops the workflow. */
+export function checkRequest(request: unknown, needed: string, ...allowed: readonly string[]): void {
+  const fields: Record<string, unknown> =
+    typeof request === 'object' && request !== null ? (request as Record<string, unknown>) : {};
+  const wrong = [needed, ...allowed].find(
+    (field) => typeof fields[field] !== 'string' && (field === needed || fields[field] !== undefined),
+  );
+  if (wrong !== undefined) throw refuse('StatementRefused', `the request’s \`${wrong}\` is no text`);
+}
+
+/** What the stream asks for now, and which approvals of these nonces count. */
+export const readRules = (entity: Entity, nonces: readonly string[] = []) =>
+  entity.calls.call('standing', 'Read the rules of the stream', control.standing, { nonces });
+
+export const approval = ({ approver, fingerprint, statement }: Verified): Approval => ({
+  approver,
+  fingerprint,
+  nonce: statement.nonce,
+  at: now(),
+});
+
+/** Commits by architecture, as text: the same for the same ones. */
+export const commitsText = (commits: Readonly<Record<string, string | undefined>>) =>
+  Object.entries(commits)
+    .map(([arch, commit]) => `${arch} ${commit ?? ''}`)
+    .sort()
+    .join(', ');
+
+/** For `.catch` of a start: what runs already is what was wanted. */
+export function ifRunning(error: unknown): void {
+  if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+}

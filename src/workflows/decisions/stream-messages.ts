@@ -1,0 +1,67 @@
+/** How the workflows of promotion are addressed and what is said to them; free of workflow code, so that clients may import it. */
+import type { Promotion } from '../../domain/promotion.js';
+import type { Affecting } from '../../domain/security.js';
+
+/** The long-lived workflow of a stream. */
+export const streamId = (stream: string) => `stream/${stream}`;
+/** One promotion of a build. */
+export const promotionId = (stream: string, build: string) => `promotion/${stream}/${build}`;
+/** The release of a build. */
+export const releaseId = (stream: string, build: string) => `release/${stream}/${build}`;
+/** One attempt at the signed rebuild of an accepted build. */
+export const rebuildId = (stream: string, build: string, attempt: number) =>
+  `rebuild/${stream}/${build}/${attempt}`;
+/** The return from a release to the one before. */
+export const rollbackId = (stream: string, build: string) => `rollback/${stream}/${build}`;
+/** The scheduled look at the cadence: proposes a candidate, reminds. */
+export const candidateId = (stream: string) => `candidate/${stream}`;
+
+/** The scheduled look for advisories. */
+export const watchId = (stream: string) => `watch/${stream}`;
+/** A security case, from its opening to its release. */
+export const securityId = (stream: string, id: string) => `security/${stream}/${id}`;
+/** One build of a security case. */
+export const fixId = (stream: string, id: string, attempt: number) => `fix/${stream}/${id}/${attempt}`;
+
+/** Steps that belong to no run of a chain log as the run of this name. */
+export const streamRun = 'stream';
+
+/** Argument of the signal `promote` and the update `promote`. */
+export interface PromoteRequest {
+  readonly build: string;
+  /** Clear-signed statement of an approver; without it the build is only proposed. */
+  readonly statement?: string;
+  /** Who proposes, for a proposal without a statement, such as `schedule`. */
+  readonly by?: string;
+}
+
+/** Argument of the signal `decide` and the update `decide`: every other decision. */
+export interface DecideRequest {
+  /** Clear-signed statement. */
+  readonly statement: string;
+}
+
+/** Argument of the signal `advisories`, from the watch: each opens a case unless one knows it, or joins one that still waits for more. */
+export interface AdvisoriesFound {
+  readonly found: readonly Affecting[];
+}
+
+/** Argument of the update `retry`: once more what failed, or goes on with what waits for a person. */
+export interface RetryRequest {
+  /** A build, or the id of a security case. */
+  readonly build: string;
+  /** For an announcement in doubt: was the mail sent, or shall it go again? */
+  readonly mail?: 'sent' | 'again';
+}
+
+/** Answer of the updates. They fail with StatementRefused or BuildNotReleasable. */
+export interface Answer {
+  /** One line for people: what was taken in and what comes next. */
+  readonly message: string;
+  readonly promotion?: Promotion;
+}
+
+/** Input of the stream workflow. */
+export interface StreamInput {
+  readonly stream: string;
+}
