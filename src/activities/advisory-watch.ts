@@ -4,7 +4,7 @@ import { Failure } from '../domain/failures.js';
 import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import { severities, type Affecting, type Fix, type Lack } from '../domain/security.js';
-import type { FixRequest } from '../domain/statement.js';
+import { fixRequest } from '../domain/statement.js';
 import { baseOf, releasedLine, type Architecture } from '../domain/stream.js';
 import { packageSetsOf } from '../release/lockfiles.js';
 import { affecting, judge, namesIn } from '../security/judge.js';
@@ -21,7 +21,11 @@ import { readAdvisories } from '../security/sources.js';
 import { writeWatch } from '../security/watch-record.js';
 import { exists, needJson } from '../store/store.js';
 import { loadStream, streamFolder } from '../streams/load.js';
-import { asStep, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { asStep, type Host } from './host.js';
+import { archArgs, fixes, stepArgs, srpms, caseArgs } from './inputs.js';
+import { buildId } from '../domain/build-id.js';
+import { z } from 'zod';
+import { advisoryId } from '../domain/names.js';
 
 /** What the watch answers. All that it considered is in `store/<stream>/security/watch.json`. */
 export interface WatchResult {
@@ -44,7 +48,7 @@ export const watchActivities = (host: Host) => {
      * Reads all advisories, judges them by the release of now, and writes `watch.json`. Idempotent. By the stream file as it is now.
      * Fails with BuildNotReleasable where the packages of the release are not known here, and with StreamInvalid.
      */
-    lookForAdvisories: asStep(host, async (step, args: StepArgs): Promise<WatchResult> => {
+    lookForAdvisories: asStep(host, stepArgs, async (step, args): Promise<WatchResult> => {
       const stream = await loadStream(settings, args.stream);
       const security = securityOf(stream);
       const now = await releasedNow(host, stream, step.signal);
@@ -77,10 +81,8 @@ export const watchActivities = (host: Host) => {
      */
     findFix: asStep(
       host,
-      async (
-        step,
-        args: StepArgs & { request: FixRequest; srpms?: Readonly<Record<string, string>> | undefined },
-      ): Promise<{ affecting: readonly Affecting[]; fixes: readonly Fix[] }> => {
+      stepArgs.extend({ request: fixRequest, srpms: srpms.optional() }),
+      async (step, args): Promise<{ affecting: readonly Affecting[]; fixes: readonly Fix[] }> => {
         const stream = await loadStream(settings, args.stream);
         const { request, srpms = {} } = args;
         return requestedFixes(step, host, stream, { request, srpms, work: store.work(args, args.step) });
@@ -88,23 +90,24 @@ export const watchActivities = (host: Host) => {
     ),
 
     /** Fixes of released cases that the build, of either line, lacks. Fails with BuildNotReleasable. */
-    lacking: asStep(host, async (step, args: StepArgs & { build: string }): Promise<readonly Lack[]> => {
-      const stream = await loadStream(settings, baseOf(args.stream));
-      return lackingInBuild(step, store, stream, args.build);
-    }),
-
-    /** Which of these fixes does the release of now lack? Fails with BuildNotReleasable. */
-    lackingNow: asStep(
+    lacking: asStep(
       host,
-      async (step, args: StepArgs & { fixes: readonly Fix[] }): Promise<readonly Fix[]> => {
+      stepArgs.extend({ build: buildId }),
+      async (step, args): Promise<readonly Lack[]> => {
         const stream = await loadStream(settings, baseOf(args.stream));
-        const now = await releasedNow(host, stream, step.signal);
-        return now ? stillLacking(step, args.fixes, now.sets) : args.fixes;
+        return lackingInBuild(step, store, stream, args.build);
       },
     ),
 
+    /** Which of these fixes does the release of now lack? Fails with BuildNotReleasable. */
+    lackingNow: asStep(host, stepArgs.extend({ fixes }), async (step, args): Promise<readonly Fix[]> => {
+      const stream = await loadStream(settings, baseOf(args.stream));
+      const now = await releasedNow(host, stream, step.signal);
+      return now ? stillLacking(step, args.fixes, now.sets) : args.fixes;
+    }),
+
     /** The same of a run whose packages are resolved. */
-    lackingInRun: asStep(host, async (step, args: ArchStepArgs): Promise<readonly Lack[]> => {
+    lackingInRun: asStep(host, archArgs, async (step, args): Promise<readonly Lack[]> => {
       const fixes = await releasedFixes(store, args.stream);
       if (fixes.length === 0) return [];
       const file = join(store.archDir(args, args.arch), 'lockfile.json');
@@ -114,15 +117,12 @@ export const watchActivities = (host: Host) => {
     /** Remembers what a security release has brought: the packages in which it differs from the release that it was made from. Idempotent. */
     recordFix: asStep(
       host,
-      async (
-        step,
-        args: StepArgs & {
-          case: string;
-          advisories: readonly string[];
-          cves: readonly string[];
-          build: string;
-        },
-      ): Promise<void> => {
+      caseArgs.extend({
+        advisories: z.array(advisoryId).max(1000).readonly(),
+        cves: z.array(advisoryId).max(1000).readonly(),
+        build: buildId,
+      }),
+      async (step, args): Promise<void> => {
         const stream = await loadStream(settings, baseOf(args.stream));
         const { build, advisories, cves } = args;
         const run = { stream: releasedLine(stream).name, run: (await store.runOf(stream.name, build)) ?? '' };

@@ -9,7 +9,9 @@ import { postWebhook } from '../publish/webhook.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
 import { needJson, readText } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
-import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
+import { sigArgs, stepArgs, type StepArgs } from './inputs.js';
+import { buildId } from '../domain/build-id.js';
 
 /** `announcement.json`, beside `announcement.txt` (the body) and `announcement.txt.asc` (the body, clear-signed). */
 export const announcementHead = z.object({
@@ -25,25 +27,13 @@ export interface Announced {
 }
 
 /** What the SIG is told. */
-export interface SigArgs extends StepArgs {
-  /** Tells this news from others: it is mailed once under one key. Letters, digits, `_`, `.`, `-`. */
-  readonly key: string;
-  readonly subject: string;
-  /** Plain text. */
-  readonly text: string;
-  /** Kind of news, for webhooks. */
-  readonly event: string;
-  readonly build?: string;
-  /** `security`: mailed to `release.security.to` alone, and no webhook is told. Default: the SIG. */
-  readonly audience?: 'sig' | 'security';
-}
 
 export const announceActivities = (host: Host) => ({
   /**
    * Mails the announcement of a release, once, and then POSTs it to the webhook, at least once: receivers tell repeats by `stream`
    * and `id`. Fails with MailServerAway, MailRefused, MailInDoubt, TargetUnreachable.
    */
-  announce: asStep(host, async (step, args: StepArgs & { build: string }): Promise<Announced> => {
+  announce: asStep(host, stepArgs.extend({ build: buildId }), async (step, args): Promise<Announced> => {
     const { name, release } = await currentStream(host, args);
     if (release === undefined) return { mail: 'none', webhook: false };
     const { mail, announce } = release;
@@ -69,7 +59,8 @@ export const announceActivities = (host: Host) => ({
   /** Takes a person's answer about an announcement in doubt; `announce` then goes on. Idempotent. */
   resolveMail: asStep(
     host,
-    async (step, args: StepArgs & { build: string; mail: 'sent' | 'again' }): Promise<void> =>
+    stepArgs.extend({ build: buildId, mail: z.enum(['sent', 'again']) }),
+    async (step, args): Promise<void> =>
       resolveDoubt(step, host, args.stream, releaseKey(args.build), args.mail),
   ),
 
@@ -77,7 +68,7 @@ export const announceActivities = (host: Host) => ({
    * Tells the SIG, by mail and webhook, or the security group, by mail, as the stream file says now. Once for each key of an audience,
    * but twice rather than not at all. Fails with StreamInvalid, MailServerAway, MailRefused, TargetUnreachable.
    */
-  tellSig: asStep(host, async (step, args: SigArgs): Promise<void> => {
+  tellSig: asStep(host, sigArgs, async (step, args): Promise<void> => {
     const { stream, key, event, build, subject, text, audience = 'sig' } = args;
     const { release } = await loadStream(host.settings, stream);
     if (release === undefined) return;

@@ -8,7 +8,8 @@ import { upstreamList } from '../release/calendar.js';
 import { readReleases, readView, recalledView } from '../release/release-index.js';
 import { readJson, writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, type Host, type StepArgs } from './host.js';
+import { asStep, type Host } from './host.js';
+import { stepArgs, tellKey, time } from './inputs.js';
 
 /** `told.json`: what the SIG was told, by key, and when; oldest first. */
 const toldRecord = z.record(z.string(), z.string());
@@ -26,33 +27,38 @@ export const candidateActivities = (host: Host) => {
      * What is to be done for the stream's release dates at the time `now` (the workflow's, ISO 8601, UTC): a build to propose, and
      * what the SIG is told and was not told yet. Changes nothing. By the stream file as it is now. Fails with StreamInvalid.
      */
-    lookAtCadence: asStep(host, async (step, args: StepArgs & { now: string }): Promise<CadenceActions> => {
-      const stream = await loadStream(settings, args.stream);
-      const cadence = stream.release?.cadence;
-      if (!cadence) return { tell: [] };
-      const releases = await readReleases(host, stream, step.signal);
-      const view = await readView(store, stream.name);
-      const { tell, ...found } = cadenceActions({
-        stream,
-        now: new Date(args.now),
-        releases: releasesOf(releases),
-        // As far as the store knows them: others could not be released from here.
-        builds: await storedBuilds(store, stream.name),
-        view: view ?? recalledView(stream.name, undefined, releases),
-        upstream: await upstreamList(step, cadence.upstream),
-      });
-      const told = await readTold(stream.name);
-      const news = tell.filter(({ key }) => !Object.hasOwn(told, key));
-      step.note(
-        `propose ${found.propose?.build ?? 'nothing'}; tell ${news.map(({ key }) => key).join(', ') || 'nothing'}`,
-      );
-      return { ...found, tell: news };
-    }),
+    lookAtCadence: asStep(
+      host,
+      stepArgs.extend({ now: time }),
+      async (step, args): Promise<CadenceActions> => {
+        const stream = await loadStream(settings, args.stream);
+        const cadence = stream.release?.cadence;
+        if (!cadence) return { tell: [] };
+        const releases = await readReleases(host, stream, step.signal);
+        const view = await readView(store, stream.name);
+        const { tell, ...found } = cadenceActions({
+          stream,
+          now: new Date(args.now),
+          releases: releasesOf(releases),
+          // As far as the store knows them: others could not be released from here.
+          builds: await storedBuilds(store, stream.name),
+          view: view ?? recalledView(stream.name, undefined, releases),
+          upstream: await upstreamList(step, cadence.upstream),
+        });
+        const told = await readTold(stream.name);
+        const news = tell.filter(({ key }) => !Object.hasOwn(told, key));
+        step.note(
+          `propose ${found.propose?.build ?? 'nothing'}; tell ${news.map(({ key }) => key).join(', ') || 'nothing'}`,
+        );
+        return { ...found, tell: news };
+      },
+    ),
 
     /** Which of these the SIG was not told yet. */
     untold: asStep(
       host,
-      async (_step, { stream, keys }: StepArgs & { keys: readonly string[] }): Promise<string[]> => {
+      stepArgs.extend({ keys: z.array(tellKey).max(1000).readonly() }),
+      async (_step, { stream, keys }): Promise<string[]> => {
         const told = await readTold(stream);
         return keys.filter((key) => !Object.hasOwn(told, key));
       },
@@ -61,10 +67,8 @@ export const candidateActivities = (host: Host) => {
     /** Keeps what the SIG was told, so that it is not told again. Idempotent. */
     rememberTold: asStep(
       host,
-      async (
-        _step,
-        { stream, keys, now }: StepArgs & { keys: readonly string[]; now: string },
-      ): Promise<void> => {
+      stepArgs.extend({ keys: z.array(tellKey).max(1000).readonly(), now: time }),
+      async (_step, { stream, keys, now }): Promise<void> => {
         const told = await readTold(stream);
         const all = [
           ...Object.entries(told),

@@ -15,7 +15,7 @@ import { packageDifference } from '../rpm/difference.js';
 import { causeOf } from '../steps/cause.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Run } from '../store/store.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
 import {
   commitFacts,
   commitMetadata,
@@ -25,6 +25,9 @@ import {
   remoteOf,
   resolveRef,
 } from './ostree.js';
+import { type ArchStepArgs, archArgs, time } from './inputs.js';
+import { sha256 } from '../domain/names.js';
+import { buildId } from '../domain/build-id.js';
 
 /** Key of a commit's metadata: hash of everything that it was made from. */
 export const inputHashKey = 'treeline.input-hash';
@@ -54,7 +57,7 @@ export const composeActivities = (host: Host) => {
      * Pulls the last published commit into the staging repo, verifying summary and commit signatures. Answers nothing if there
      * is none yet. Fails with ParentInvalid, TargetUnreachable.
      */
-    parent: asStep(host, async (step, args: ArchStepArgs): Promise<Parent | undefined> => {
+    parent: asStep(host, archArgs, async (step, args): Promise<Parent | undefined> => {
       const stream = await frozenStream(host, args);
       const repo = store.repo(stream.name);
       await mkdir(store.streamDir(stream.name), { recursive: true });
@@ -83,23 +86,17 @@ export const composeActivities = (host: Host) => {
     }),
 
     /** Depsolves; writes the lockfile. Answers the hash of all inputs, by which an unchanged nightly is known. */
-    resolve: asStep(
-      host,
-      async (step, args: ArchStepArgs): Promise<{ packages: number; inputHash: string }> => {
-        const stream = await frozenStream(host, args);
-        const locked = await composerOf(stream.composer).resolve(
-          step,
-          await composeInput(host, stream, args),
-        );
-        await writeJson(file(args, args.arch, 'lockfile.json'), locked);
-        const inputHash = await hashInputs(stream, args.arch, join(store.runDir(args), 'source'), locked);
-        await writeJson(file(args, args.arch, 'inputs.json'), { inputHash });
-        return { packages: Object.keys(locked.packages).length, inputHash };
-      },
-    ),
+    resolve: asStep(host, archArgs, async (step, args): Promise<{ packages: number; inputHash: string }> => {
+      const stream = await frozenStream(host, args);
+      const locked = await composerOf(stream.composer).resolve(step, await composeInput(host, stream, args));
+      await writeJson(file(args, args.arch, 'lockfile.json'), locked);
+      const inputHash = await hashInputs(stream, args.arch, join(store.runDir(args), 'source'), locked);
+      await writeJson(file(args, args.arch, 'inputs.json'), { inputHash });
+      return { packages: Object.keys(locked.packages).length, inputHash };
+    }),
 
     /** Fetches and verifies the locked packages. */
-    download: asStep(host, async (step, args: ArchStepArgs): Promise<void> => {
+    download: asStep(host, archArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       await composerOf(stream.composer).download(
         step,
@@ -109,17 +106,21 @@ export const composeActivities = (host: Host) => {
     }),
 
     /** Makes the tree. */
-    compose: asStep(host, async (step, args: ArchStepArgs & { parent?: string }): Promise<void> => {
-      const stream = await frozenStream(host, args);
-      await composerOf(stream.composer).compose(
-        step,
-        await composeInput(host, stream, args),
-        await readLockfile(args),
-      );
-    }),
+    compose: asStep(
+      host,
+      archArgs.extend({ parent: sha256.optional() }),
+      async (step, args): Promise<void> => {
+        const stream = await frozenStream(host, args);
+        await composerOf(stream.composer).compose(
+          step,
+          await composeInput(host, stream, args),
+          await readLockfile(args),
+        );
+      },
+    ),
 
     /** Have the package repos stayed as they were when the lockfile was made? Answers the ids of those that have not. */
-    inputs: asStep(host, async (step, args: ArchStepArgs): Promise<{ changed: string[] }> => {
+    inputs: asStep(host, archArgs, async (step, args): Promise<{ changed: string[] }> => {
       const { repos, releasever } = await frozenStream(host, args);
       const { metadata } = await readLockfile(args);
       const changed: string[] = [];
@@ -138,10 +139,8 @@ export const composeActivities = (host: Host) => {
     /** Commits the tree with parent and version, and checks what came out. */
     commit: asStep(
       host,
-      async (
-        step,
-        args: ArchStepArgs & { build: string; parent?: string; date: string },
-      ): Promise<{ commit: string }> => {
+      archArgs.extend({ build: buildId, parent: sha256.optional(), date: time }),
+      async (step, args): Promise<{ commit: string }> => {
         const stream = await frozenStream(host, args);
         const input = await composeInput(host, stream, args);
         const { inputHash } = await needJson(
@@ -173,10 +172,8 @@ export const composeActivities = (host: Host) => {
     /** The packages of the commit, and their difference to the parent's. */
     diff: asStep(
       host,
-      async (
-        step,
-        args: ArchStepArgs & { commit: string; parent?: string },
-      ): Promise<{ changes: number }> => {
+      archArgs.extend({ commit: sha256, parent: sha256.optional() }),
+      async (step, args): Promise<{ changes: number }> => {
         const work = store.work(args, 'diff', args.arch);
         const record = await packageDifference(step, store.repo(args.stream), args.commit, args.parent, work);
         await writeJson(file(args, args.arch, 'pkgdiff.json'), record);

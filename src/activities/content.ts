@@ -7,7 +7,9 @@ import { lockfile } from '../domain/lockfile.js';
 import { checkoutCommand } from '../rpm/difference.js';
 import { readDatabase } from '../rpm/headers.js';
 import { needJson } from '../store/store.js';
-import { asStep, type ArchStepArgs, type Host } from './host.js';
+import { asStep, type Host } from './host.js';
+import { sha256 } from '../domain/names.js';
+import { archArgs } from './inputs.js';
 
 export const contentActivities = (host: Host) => {
   const { store } = host;
@@ -15,7 +17,8 @@ export const contentActivities = (host: Host) => {
     /** Is the commit's RPM database the lockfile? Fails with CommitInvalid, all differences in one message. */
     checkContent: asStep(
       host,
-      async (step, args: ArchStepArgs & { commit: string }): Promise<ContentSummary> => {
+      archArgs.extend({ commit: sha256 }),
+      async (step, args): Promise<ContentSummary> => {
         const work = store.work(args, 'check-content', args.arch);
         await rm(work, { recursive: true, force: true });
         await mkdir(work, { recursive: true });

@@ -14,7 +14,10 @@ import type { Step } from '../steps/step.js';
 import { createExclusive, needJson, readJson, readText, writeWhole } from '../store/store.js';
 import { lackingInBuild } from '../security/ledger.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, type Host, type StepArgs } from './host.js';
+import { asStep, type Host } from './host.js';
+import { question, stepArgs, type StepArgs } from './inputs.js';
+import { nonce } from '../domain/names.js';
+import { buildId } from '../domain/build-id.js';
 
 /** What the current stream file says of a waiting promotion. */
 export interface Standing {
@@ -47,6 +50,9 @@ export interface Standing {
       }
     | undefined;
 }
+
+/** Characters of what is taken at all; a statement that is too long is refused as one. */
+const mostText = 65_536;
 
 /** `statements/<nonce>.json`: which request used the nonce, and the sha256 of its text. */
 const use = z.object({ request: z.string(), digest: z.string() });
@@ -97,7 +103,8 @@ export const decideActivities = (host: Host) => {
      */
     takeStatement: asStep(
       host,
-      async (step, args: StepArgs & { text: string; request: string }): Promise<Verified> => {
+      stepArgs.extend({ text: z.string().max(mostText), request: z.string().max(mostText) }),
+      async (step, args): Promise<Verified> => {
         const { release } = await declared(args.stream);
         const verified = await verifyStatement(step, args.text, {
           ...{ stream: args.stream, approvers: release.approvers, maxAge: release.statementAge },
@@ -123,7 +130,8 @@ export const decideActivities = (host: Host) => {
     /** Which of the accepted statements still count, and by which rules, as the stream file is now. */
     standing: asStep(
       host,
-      async (step, args: StepArgs & { nonces: readonly string[] }): Promise<Standing> => {
+      stepArgs.extend({ nonces: z.array(nonce).max(1000).readonly() }),
+      async (step, args): Promise<Standing> => {
         const { release } = await declared(args.stream);
         const keyring = await openKeyring(step, release.approvers, scratch(args));
         try {
@@ -164,30 +172,35 @@ export const decideActivities = (host: Host) => {
      * their metadata; otherwise the given ones. Of `approve-fix` with `signed` that build must be made by just the plan that is approved.
      * Fails with StatementRefused, BuildNotReleasable.
      */
-    authorize: asStep(host, async (step, args: StepArgs & Question): Promise<{ approvers: string[] }> => {
-      const stream = await declared(baseOf(args.stream));
-      const { decision, build, signed } = args;
-      const commits =
-        decision === 'promote'
-          ? await commitsOf(step, stream, build)
-          : decision === 'release'
-            ? await commitsOf(step, releasedLine(stream), signed ?? '')
-            : args.commits;
-      if (decision === 'approve-fix' && signed !== undefined)
-        await requireCaseBuild(releasedLine(stream), args, signed);
-      // What is released must not lose a fix, unless its approvers say so. A signed rebuild may still be reworked with it.
-      const copied = decision === 'promote' && stream.release.mode === 'copy';
-      const released = copied ? build : decision === 'release' ? signed : undefined;
-      const lacks = released === undefined ? [] : await lackingInBuild(step, store, stream, released);
-      const question = { ...questionOf(args), commits, unfixed: lacks.map((lack) => lack.case) };
-      const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
-      return { approvers: standing.map(({ approver }) => approver) };
-    }),
+    authorize: asStep(
+      host,
+      stepArgs.extend(question.shape),
+      async (step, args): Promise<{ approvers: string[] }> => {
+        const stream = await declared(baseOf(args.stream));
+        const { decision, build, signed } = args;
+        const commits =
+          decision === 'promote'
+            ? await commitsOf(step, stream, build)
+            : decision === 'release'
+              ? await commitsOf(step, releasedLine(stream), signed ?? '')
+              : args.commits;
+        if (decision === 'approve-fix' && signed !== undefined)
+          await requireCaseBuild(releasedLine(stream), args, signed);
+        // What is released must not lose a fix, unless its approvers say so. A signed rebuild may still be reworked with it.
+        const copied = decision === 'promote' && stream.release.mode === 'copy';
+        const released = copied ? build : decision === 'release' ? signed : undefined;
+        const lacks = released === undefined ? [] : await lackingInBuild(step, store, stream, released);
+        const question = { ...questionOf(args), commits, unfixed: lacks.map((lack) => lack.case) };
+        const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
+        return { approvers: standing.map(({ approver }) => approver) };
+      },
+    ),
 
     /** Can this build be released? Answers its commits; fails with BuildNotReleasable. Checksums are the release's to verify. */
     examine: asStep(
       host,
-      async (step, args: StepArgs & { build: string }): Promise<{ commits: Record<string, string> }> => ({
+      stepArgs.extend({ build: buildId }),
+      async (step, args): Promise<{ commits: Record<string, string> }> => ({
         commits: await commitsOf(step, await declared(args.stream), args.build),
       }),
     ),

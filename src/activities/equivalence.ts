@@ -10,7 +10,9 @@ import { packageProblems, remoteProblems, signatureProblems } from '../rebuild/c
 import { readEquivalence } from '../rebuild/equivalence.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { needJson, writeJson, writeWhole } from '../store/store.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
+import { archArgs } from './inputs.js';
+import { sha256 } from '../domain/names.js';
 
 /** Lines that go through the workflow and into its notices; the report has all. */
 const mostLines = 40;
@@ -25,10 +27,8 @@ export const equivalenceActivities = (host: Host) => {
      */
     equivalence: asStep(
       host,
-      async (
-        step,
-        args: ArchStepArgs & { commit: string },
-      ): Promise<{ expected: number; unexpected: string[] }> => {
+      archArgs.extend({ commit: sha256 }),
+      async (step, args): Promise<{ expected: number; unexpected: string[] }> => {
         const stream = await frozenStream(host, args);
         const work = store.work(args, 'equivalence', args.arch);
         const report = await readEquivalence(step, store, stream, args, work);
@@ -51,7 +51,7 @@ export const equivalenceActivities = (host: Host) => {
      * Is the tree fit for a release: every package signed by the right key and one of this rebuild, the update source the mirror with
      * signatures verified, the commit signed? Run it after the commit is signed. Fails with TreeRefused, all problems in one message.
      */
-    checkTree: asStep(host, async (step, args: ArchStepArgs & { commit: string }): Promise<void> => {
+    checkTree: asStep(host, archArgs.extend({ commit: sha256 }), async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const rpmKey = stream.release?.rebuild?.rpmKey;
       if (rpmKey === undefined)

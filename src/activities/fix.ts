@@ -7,7 +7,7 @@ import { Failure } from '../domain/failures.js';
 import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import { stepRecord } from '../domain/run.js';
-import type { Fix, PlannedChange } from '../domain/security.js';
+import type { PlannedChange } from '../domain/security.js';
 import type { ReworkChanges } from '../domain/statement.js';
 import { baseOf, signedLine, type Architecture, type Stream } from '../domain/stream.js';
 import { assembleMeta, putMeta, putRecords, rebuildRecord } from '../publish/meta.js';
@@ -23,16 +23,13 @@ import { findReleased } from '../release/released.js';
 import { exists, needJson, readJson, writeJson, type Run } from '../store/store.js';
 import { loadStream, readStreamFile } from '../streams/load.js';
 import { composeInput, hashInputs } from './compose.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
+import { caseArgs, fixArgs, fixes, publishArgs, srpms } from './inputs.js';
+import { attempt, caseId } from '../domain/names.js';
 import { planOf, type ChainPlan } from './prepare.js';
-import type { PublishArgs } from './publish.js';
 import type { SourcesToBuild } from './rebuild.js';
 
 /** A step of a case's build, on the run's host. */
-export interface FixArgs extends ArchStepArgs {
-  /** Id of the case. */
-  readonly case: string;
-}
 
 /** What the workflow needs to know of the run, and of the release that it begins from. */
 export interface FixBegun extends ChainPlan {
@@ -51,7 +48,6 @@ export interface PlannedFix extends SourcesToBuild {
 }
 
 /** `sha256` of given source RPMs by file name. */
-type Srpms = Readonly<Record<string, string>>;
 
 export const fixActivities = (host: Host) => {
   const { store, settings } = host;
@@ -69,56 +65,53 @@ export const fixActivities = (host: Host) => {
      * Freezes the run: files, repos and packages of the release of now, in the line that it is of. Another try begins from the same
      * release. Fails with BuildNotReleasable, StreamInvalid.
      */
-    loadFix: asStep(
-      host,
-      async (step, args: StepArgs & { case: string; attempt: number }): Promise<FixBegun> => {
-        const folder = store.runDir(args);
-        const frozen = join(folder, 'stream.json');
-        if (!(await exists(frozen))) {
-          const current = await loadStream(settings, baseOf(args.stream));
-          const released = await findReleased(step, host, current);
-          if (released.line.name !== args.stream)
-            throw new Failure(
-              'StreamInvalid',
-              `${current.name}: releases are of the line ${released.line.name}, not of ${args.stream}`,
-            );
-          const source = join(folder, 'source');
-          await rm(source, { recursive: true, force: true });
-          await mkdir(folder, { recursive: true });
-          await cp(join(store.runDir(released.run), 'source'), source, { recursive: true });
-          await cp(join(store.runDir(released.run), 'source.json'), join(folder, 'source.json'));
-          const declared = await readStreamFile(settings, join(source, 'stream.yaml'), current.name);
-          const rebuilds = args.stream !== current.name;
-          const { case: about, attempt } = args;
-          const repos = fixRepos(current, rebuilds);
-          const fix = { case: about, base: released.build, attempt, rebuilds, repos };
-          await writeJson(fixFile(store, args), fixRecord.parse(fix));
-          for (const [arch, run] of Object.entries(released.accepted) as [Architecture, unknown][]) {
-            await writeJson(file(args, arch, 'accepted-run.json'), run);
-            const before = await readJson(file(released.run, arch, 'rebuild.json'), rebuildRecord);
-            // The signed rebuild that it follows: what its notes name as accepted.
-            if (rebuilds)
-              await writeJson(file(args, arch, 'rebuild.json'), {
-                accepted: before?.accepted ?? released.build,
-                attempt,
-              });
-          }
-          await writeJson(frozen, lineOf(host, current, declared, rebuilds, folder));
+    loadFix: asStep(host, caseArgs.extend({ attempt }), async (step, args): Promise<FixBegun> => {
+      const folder = store.runDir(args);
+      const frozen = join(folder, 'stream.json');
+      if (!(await exists(frozen))) {
+        const current = await loadStream(settings, baseOf(args.stream));
+        const released = await findReleased(step, host, current);
+        if (released.line.name !== args.stream)
+          throw new Failure(
+            'StreamInvalid',
+            `${current.name}: releases are of the line ${released.line.name}, not of ${args.stream}`,
+          );
+        const source = join(folder, 'source');
+        await rm(source, { recursive: true, force: true });
+        await mkdir(folder, { recursive: true });
+        await cp(join(store.runDir(released.run), 'source'), source, { recursive: true });
+        await cp(join(store.runDir(released.run), 'source.json'), join(folder, 'source.json'));
+        const declared = await readStreamFile(settings, join(source, 'stream.yaml'), current.name);
+        const rebuilds = args.stream !== current.name;
+        const { case: about, attempt } = args;
+        const repos = fixRepos(current, rebuilds);
+        const fix = { case: about, base: released.build, attempt, rebuilds, repos };
+        await writeJson(fixFile(store, args), fixRecord.parse(fix));
+        for (const [arch, run] of Object.entries(released.accepted) as [Architecture, unknown][]) {
+          await writeJson(file(args, arch, 'accepted-run.json'), run);
+          const before = await readJson(file(released.run, arch, 'rebuild.json'), rebuildRecord);
+          // The signed rebuild that it follows: what its notes name as accepted.
+          if (rebuilds)
+            await writeJson(file(args, arch, 'rebuild.json'), {
+              accepted: before?.accepted ?? released.build,
+              attempt,
+            });
         }
-        const stream = await frozenStream(host, args);
-        const { base, rebuilds } = await needFix(args);
-        const commits: Record<string, string> = {};
-        for (const arch of stream.architectures)
-          commits[arch] = (await needJson(file(args, arch, 'accepted-run.json'), acceptedRun)).commit;
-        return { ...planOf(stream), base, commits, rebuilds };
-      },
-    ),
+        await writeJson(frozen, lineOf(host, current, declared, rebuilds, folder));
+      }
+      const stream = await frozenStream(host, args);
+      const { base, rebuilds } = await needFix(args);
+      const commits: Record<string, string> = {};
+      for (const arch of stream.architectures)
+        commits[arch] = (await needJson(file(args, arch, 'accepted-run.json'), acceptedRun)).commit;
+      return { ...planOf(stream), base, commits, rebuilds };
+    }),
 
     /**
      * Puts given source RPMs where the builders' step finds them (`<arch>/sources/`). Only where packages are rebuilt. Fails with
      * FixNotFound, PackageChecksum.
      */
-    collectSrpms: asStep(host, async (step, args: FixArgs & { srpms: Srpms }): Promise<SourcesToBuild> => {
+    collectSrpms: asStep(host, fixArgs.extend({ srpms }), async (step, args): Promise<SourcesToBuild> => {
       await needFix(args);
       const stream = await frozenStream(host, args);
       const run = await needJson(file(args, args.arch, 'accepted-run.json'), acceptedRun);
@@ -136,10 +129,8 @@ export const fixActivities = (host: Host) => {
      */
     planFix: asStep(
       host,
-      async (
-        step,
-        args: FixArgs & { fixes: readonly Fix[]; srpms?: Srpms | undefined },
-      ): Promise<PlannedFix> => {
+      fixArgs.extend({ fixes, srpms: srpms.optional() }),
+      async (step, args): Promise<PlannedFix> => {
         const fix = await needFix(args);
         const stream = await frozenStream(host, args);
         const on = { ...args, stream };
@@ -174,7 +165,7 @@ export const fixActivities = (host: Host) => {
     ),
 
     /** Where nothing is rebuilt: `accepted.json` becomes the run's lockfile. */
-    overrideLockfile: asStep(host, async (step, args: FixArgs): Promise<{ packages: number }> => {
+    overrideLockfile: asStep(host, fixArgs, async (step, args): Promise<{ packages: number }> => {
       await needFix(args);
       const stream = await frozenStream(host, args);
       // The composer's work folder is made by its depsolve; what that finds does not count.
@@ -189,7 +180,8 @@ export const fixActivities = (host: Host) => {
     /** Writes the build's metadata, and keeps it in the build store alone, where a release finds it. Idempotent. */
     keepFix: asStep(
       host,
-      async (_step, args: PublishArgs & { case: string; steps: readonly unknown[] }): Promise<void> => {
+      publishArgs.extend({ case: caseId, steps: z.array(stepRecord).max(1000).readonly() }),
+      async (_step, args): Promise<void> => {
         await needFix(args);
         const steps = z.array(stepRecord).parse(args.steps);
         const commits = Object.entries(args.commits) as [Architecture, string][];

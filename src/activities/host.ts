@@ -8,24 +8,16 @@ import { finished } from 'node:stream/promises';
 import { z } from 'zod';
 import { Failure, failureKinds, type FailureCode } from '../domain/failures.js';
 import { mask } from '../domain/secrets.js';
-import type { Architecture, Stream } from '../domain/stream.js';
+import type { Stream } from '../domain/stream.js';
 import type { Settings } from '../settings.js';
 import { createStep } from '../steps/run.js';
 import type { Progress, Step } from '../steps/step.js';
 import { exists, needJson, type Run, type Store } from '../store/store.js';
+import type { StepArgs } from './inputs.js';
 
 export interface Host {
   readonly settings: Settings;
   readonly store: Store;
-}
-
-/** Every step's arguments: whose step it is, and under which id it is logged. */
-export interface StepArgs extends Run {
-  /** Id of the step: the activity's id in Temporal and the name of its log. */
-  readonly step: string;
-}
-export interface ArchStepArgs extends StepArgs {
-  readonly arch: Architecture;
 }
 
 /** What a running step tells by its heartbeats. */
@@ -43,14 +35,17 @@ const fewAttempts = 3;
 const triedAFewTimes: readonly FailureCode[] = ['CommandFailed', 'CommandKilled', 'ResourcesExhausted'];
 
 /**
- * Makes an activity of a step: log file (appended, one per step of a run), heartbeats with progress, cancellation, and failures
- * by the table of `domain/failures.ts`.
+ * Makes an activity of a step: its input checked by the schema, log file (appended, one per step of a run), heartbeats with progress,
+ * cancellation, and failures by the table of `domain/failures.ts`. An input that does not fit fails with InputRefused, before anything
+ * is written.
  */
-export function asStep<A extends StepArgs, R>(
+export function asStep<S extends z.ZodType<StepArgs>, R>(
   host: Host,
-  body: (step: Step, args: A) => Promise<R>,
-): (args: A) => Promise<R> {
-  return async (args) => {
+  schema: S,
+  body: (step: Step, args: z.output<S>) => Promise<R>,
+): (input: z.input<S>) => Promise<R> {
+  return async (input) => {
+    const args = checked(schema, input);
     const context = Context.current();
     const { attempt } = activityInfo();
     const logs = host.store.logs(args);
@@ -97,6 +92,27 @@ export function asStep<A extends StepArgs, R>(
       await finished(log).catch(() => undefined);
     }
   };
+}
+
+/** Makes an activity that is no step, and has no log: its input is checked as a step's. */
+export const asTask =
+  <S extends z.ZodType, R>(
+    schema: S,
+    body: (input: z.output<S>) => Promise<R>,
+  ): ((input: z.input<S>) => Promise<R>) =>
+  async (input) =>
+    body(checked(schema, input));
+
+/** The values of a refused input are not repeated: they may be anybody's. */
+function checked<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const { activityType } = activityInfo();
+  const issues = parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw ApplicationFailure.nonRetryable(
+    `${activityType}: ${issues.join('; ')}`.slice(0, 1000),
+    'InputRefused',
+  );
 }
 
 async function toApplicationFailure(

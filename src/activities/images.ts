@@ -9,13 +9,9 @@ import { bootTest } from '../images/boot.js';
 import { workingAccelerator } from '../images/qemu.js';
 import { imageKinds } from '../images/index.js';
 import { needJson, readJson, writeJson } from '../store/store.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host } from './host.js';
-
-export interface ImageArgs extends ArchStepArgs {
-  readonly kind: string;
-  readonly build: string;
-  readonly commit: string;
-}
+import { asStep, frozenStream, type Host } from './host.js';
+import { imageArgs, type ImageArgs } from './inputs.js';
+import { attempt } from '../domain/names.js';
 
 export const imageActivities = (host: Host) => {
   const { store } = host;
@@ -24,7 +20,7 @@ export const imageActivities = (host: Host) => {
 
   return {
     /** Makes one image. */
-    image: asStep(host, async (step, args: ImageArgs): Promise<ImageMeta> => {
+    image: asStep(host, imageArgs, async (step, args): Promise<ImageMeta> => {
       const stream = await frozenStream(host, args);
       const declared = stream.images.find((image) => image.kind === args.kind);
       const kind = imageKinds[args.kind];
@@ -65,7 +61,7 @@ export const imageActivities = (host: Host) => {
      * Boots an image once and compares the booted commit. A test that fails is an answer, not a failure of the step: the
      * workflow decides on another attempt. Every attempt is recorded, with a console log of its own.
      */
-    boot: asStep(host, async (step, args: ImageArgs & { attempt: number }): Promise<BootAttempt> => {
+    boot: asStep(host, imageArgs.extend({ attempt }), async (step, args): Promise<BootAttempt> => {
       const stream = await frozenStream(host, args);
       const kind = imageKinds[args.kind];
       if (!kind) throw new Failure('StreamInvalid', `no such image kind: ${args.kind}`);

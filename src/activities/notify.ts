@@ -1,11 +1,12 @@
 /** Tells of outcomes. */
-import type { RunRecord } from '../domain/run.js';
+import { runRecord } from '../domain/run.js';
 import { postWebhook } from '../publish/webhook.js';
-import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
+import { stepArgs } from './inputs.js';
 
 export const notifyActivities = (host: Host) => ({
   /** POSTs the run's outcome to each webhook of the stream that asks for it. At least once: receivers tell repeats by `run`. */
-  notify: asStep(host, async (step, args: StepArgs & { record: RunRecord }): Promise<void> => {
+  notify: asStep(host, stepArgs.extend({ record: runRecord }), async (step, args): Promise<void> => {
     const stream = await frozenStream(host, args);
     const { outcome, build, failure, note, run } = args.record;
     const url = stream.publish.buildlogs.url;

@@ -3,15 +3,15 @@ import { cp, mkdir, rm, statfs, access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { idsOfDay } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
-import { runRecord, type RunRecord } from '../domain/run.js';
 import { baseOf, signedLine, type Architecture, type Stream } from '../domain/stream.js';
 import { formatBytes } from '../domain/units.js';
 import { expiresWithin, readKey } from '../keys/gpg.js';
 import { readIndex } from '../publish/build-index.js';
 import { reachTarget } from '../publish/target.js';
-import { createExclusive, exists, writeJson, type Run } from '../store/store.js';
+import { createExclusive, exists, writeJson } from '../store/store.js';
 import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { asStep, asTask, frozenStream, type Host } from './host.js';
+import { filedRecord, runArgs, archArgs, stepArgs, time } from './inputs.js';
 import { composerTools } from '../composers/index.js';
 import { resolvedRepos } from '../composers/repos.js';
 import { missingTools } from '../steps/tools.js';
@@ -30,7 +30,7 @@ const longestRun = 86_400;
 
 export const prepareActivities = (host: Host) => ({
   /** Freezes the stream's files for the run. Fails with StreamInvalid. */
-  load: asStep(host, async (step, args: StepArgs): Promise<ChainPlan> => {
+  load: asStep(host, stepArgs, async (step, args): Promise<ChainPlan> => {
     const folder = host.store.runDir(args);
     const frozen = join(folder, 'stream.json');
     if (!(await exists(frozen))) {
@@ -53,7 +53,7 @@ export const prepareActivities = (host: Host) => ({
    * Looks whether the run can succeed here: space, tools, keys, publish target. Answers the queue of this host, to which
    * the steps that share its disk are pinned.
    */
-  preflight: asStep(host, async (step, args: ArchStepArgs): Promise<{ hostQueue: string }> => {
+  preflight: asStep(host, archArgs, async (step, args): Promise<{ hostQueue: string }> => {
     const stream = await frozenStream(host, args);
     await requireSpace(host.settings.state, stream.freeSpace);
     const missing = await missingTools(host.settings.path, composerTools(stream.composer));
@@ -83,7 +83,7 @@ export const prepareActivities = (host: Host) => ({
    * Takes the next build id of the day. Never gives one twice: it is taken by creating a file exclusively, and ids that are
    * published already are left out. The same run gets the same id again.
    */
-  reserve: asStep(host, async (step, args: StepArgs & { date: string }): Promise<{ build: string }> => {
+  reserve: asStep(host, stepArgs.extend({ date: time }), async (step, args): Promise<{ build: string }> => {
     const ids = host.store.idsDir(args.stream);
     for (const id of await host.store.ids(args.stream))
       if ((await host.store.runOf(args.stream, id)) === args.run) return { build: id };
@@ -107,14 +107,10 @@ export const prepareActivities = (host: Host) => ({
   }),
 
   /** Writes the run's record. */
-  record: async (record: RunRecord): Promise<void> => {
-    await writeJson(join(host.store.runDir(record), 'run.json'), runRecord.parse(record));
-  },
+  record: asTask(filedRecord, (record) => writeJson(join(host.store.runDir(record), 'run.json'), record)),
 
   /** Removes the run's scratch folder. */
-  cleanUp: async (run: Run): Promise<void> => {
-    await rm(host.store.work(run), { recursive: true, force: true });
-  },
+  cleanUp: asTask(runArgs, (run) => rm(host.store.work(run), { recursive: true, force: true })),
 });
 
 /** The other line of the stream, which shares its build ids. */

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
-import type { StepRecord } from '../domain/run.js';
+import { stepRecord } from '../domain/run.js';
 import { acceptedKeys, refOf, signedLine, type Architecture } from '../domain/stream.js';
 import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
 import { assembleMeta, putMeta, putRecords } from '../publish/meta.js';
@@ -25,13 +25,10 @@ import { rsync } from '../publish/target.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
 import { commitFacts, ostree } from './ostree.js';
-
-export interface PublishArgs extends StepArgs {
-  readonly build: string;
-  readonly commits: Readonly<Partial<Record<Architecture, string>>>;
-}
+import { publishArgs, stepArgs, type PublishArgs } from './inputs.js';
+import { z } from 'zod';
 
 const commitsOf = (args: PublishArgs) => Object.entries(args.commits) as [Architecture, string][];
 
@@ -44,7 +41,7 @@ export const publishActivities = (host: Host) => {
      * Copies the signed commits into the snapshot repo, sets the refs there and checks them: version, parent, wholeness,
      * signature, and that the published head is still the parent. Fails with CommitInvalid, PublishConflict.
      */
-    snapshot: asStep(host, async (step, args: PublishArgs): Promise<void> => {
+    snapshot: asStep(host, publishArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const place = buildlogsPlace(host, stream);
       for (const [arch, commit] of commitsOf(args)) {
@@ -66,12 +63,12 @@ export const publishActivities = (host: Host) => {
     }),
 
     /** Pushes objects and deltas that the target lacks. Nothing is deleted or replaced. */
-    pushRepo: asStep(host, async (step, args: PublishArgs): Promise<Pushed> =>
+    pushRepo: asStep(host, publishArgs, async (step, args): Promise<Pushed> =>
       pushObjects(step, buildlogsPlace(host, await frozenStream(host, args)), args.run),
     ),
 
     /** Pushes images, checksums, signatures, lockfile and logs, as yet named by nothing. */
-    pushImages: asStep(host, async (step, args: PublishArgs): Promise<Pushed> => {
+    pushImages: asStep(host, publishArgs, async (step, args): Promise<Pushed> => {
       const stream = await frozenStream(host, args);
       let total = nothingPushed;
       for (const [arch] of commitsOf(args)) {
@@ -96,17 +93,17 @@ export const publishActivities = (host: Host) => {
     }),
 
     /** The switch: refs, then summary and its signature, staged beside their place and renamed at the end. */
-    switchRefs: asStep(host, async (step, args: PublishArgs): Promise<void> =>
+    switchRefs: asStep(host, publishArgs, async (step, args): Promise<void> =>
       switchRefs(step, buildlogsPlace(host, await frozenStream(host, args)), args.run),
     ),
 
     /** Returns readers to the refs and summary of the former publication, or to none if there was none. */
-    restoreRefs: asStep(host, async (step, args: PublishArgs): Promise<void> =>
+    restoreRefs: asStep(host, publishArgs, async (step, args): Promise<void> =>
       restoreRefs(step, buildlogsPlace(host, await frozenStream(host, args))),
     ),
 
     /** An independent client: a fresh repo pulls each ref from the readers' address with GPG and summary verification. */
-    verify: asStep(host, async (step, args: PublishArgs): Promise<void> => {
+    verify: asStep(host, publishArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const place = buildlogsPlace(host, stream);
       const refs = Object.fromEntries(commitsOf(args).map(([arch, commit]) => [refOf(stream, arch), commit]));
@@ -122,7 +119,8 @@ export const publishActivities = (host: Host) => {
     /** Writes and pushes meta.json, the build pages and, last, builds.json. From here on the build is published. */
     metadata: asStep(
       host,
-      async (step, args: PublishArgs & { steps: readonly StepRecord[] }): Promise<void> => {
+      publishArgs.extend({ steps: z.array(stepRecord).max(1000).readonly() }),
+      async (step, args): Promise<void> => {
         const stream = await frozenStream(host, args);
         const target = stream.publish.buildlogs;
         for (const [arch, commit] of commitsOf(args))
@@ -164,7 +162,7 @@ export const publishActivities = (host: Host) => {
     ),
 
     /** Removes what is older than the stream's retention: builds at the target, runs in the store. */
-    prune: asStep(host, async (step, args: StepArgs): Promise<{ builds: string[]; runs: number }> => {
+    prune: asStep(host, stepArgs, async (step, args): Promise<{ builds: string[]; runs: number }> => {
       // What a security case's build looks at is the release location: nothing is pruned there.
       const isFix = (await readFix(store, args)) !== undefined;
       const stream = isFix ? await loadStream(host.settings, args.stream) : await frozenStream(host, args);
@@ -177,7 +175,8 @@ export const publishActivities = (host: Host) => {
      */
     clearTesting: asStep(
       host,
-      async (step, args: StepArgs & { builds: readonly string[] }): Promise<void> => {
+      stepArgs.extend({ builds: z.array(buildId).max(1000).readonly() }),
+      async (step, args): Promise<void> => {
         const stream = await loadStream(host.settings, args.stream);
         const line = signedLine(stream);
         if (!line || stream.release?.rebuild?.keepAbandoned === true) return;

@@ -8,14 +8,9 @@ import { rebuild } from '../reimzul/rebuild.js';
 import { ResultsRepo } from '../reimzul/results.js';
 import { Tries } from '../reimzul/tries.js';
 import { exists, readJson, writeJson } from '../store/store.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
+import { rebuildArgs, stepArgs } from './inputs.js';
 import { sha256 } from './sign.js';
-
-export interface RebuildArgs extends ArchStepArgs {
-  readonly source: SourcePackage;
-  /** Goes before reimzul's other jobs. */
-  readonly urgent?: boolean;
-}
 
 export const reimzulActivities = (host: Host) => ({
   /**
@@ -23,7 +18,7 @@ export const reimzulActivities = (host: Host) => ({
    * `result.json`, which is also the answer. Another attempt goes on waiting for the job of the one before. Fails with StreamInvalid,
    * PackageChecksum, RebuildFailed, RebuildLost, RebuildWrong; ReimzulAway, ResultsStuck (tried again).
    */
-  rebuildSource: asStep(host, async (step, args: RebuildArgs): Promise<RebuiltSource> => {
+  rebuildSource: asStep(host, rebuildArgs, async (step, args): Promise<RebuiltSource> => {
     const { source, arch, run, urgent } = args;
     const { release, releasever } = await frozenStream(host, args);
     const settings = release?.rebuild?.reimzul;
@@ -52,7 +47,7 @@ export const reimzulActivities = (host: Host) => ({
   }),
 
   /** Forgets the news of a run that has ended. Idempotent. */
-  cleanNews: asStep(host, async (_step, { run }: StepArgs): Promise<void> =>
+  cleanNews: asStep(host, stepArgs, async (_step, { run }): Promise<void> =>
     removeNews(host.settings.state, run),
   ),
 });

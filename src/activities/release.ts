@@ -42,20 +42,10 @@ import { forgetFormer, returnBoth, switchBoth, switchForward, verifyReaders } fr
 import type { Step } from '../steps/step.js';
 import { exists, readText, writeJson, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
+import { asStep, asTask, frozenStream, type Host } from './host.js';
 import { ostree } from './ostree.js';
-
-export interface ReleaseArgs extends StepArgs {
-  readonly build: string;
-  /** The release that readers have until now; null before the first. */
-  readonly onto: string | null;
-  /** Names of those who approved it. */
-  readonly approvers: readonly string[];
-  /** Of a signed rebuild, which `build` then is: the accepted build. */
-  readonly accepted?: string | undefined;
-  /** Of a security release. */
-  readonly security?: SecurityRelease | undefined;
-}
+import { releaseArgs, runArgs, stepArgs, commits } from './inputs.js';
+import { prose } from '../domain/names.js';
 
 /** What the workflow needs to know of the release. */
 export interface ReleasePlan {
@@ -110,7 +100,7 @@ export const releaseActivities = (host: Host) => {
 
   return {
     /** Fails with BuildNotReleasable, BuildDamaged. Changes nothing. */
-    checkBuild: asStep(host, async (step, args: ReleaseArgs): Promise<ReleasePlan> => {
+    checkBuild: asStep(host, releaseArgs, async (step, args): Promise<ReleasePlan> => {
       const stream = await frozenStream(host, args);
       const line = releasedLine(stream);
       const { announce, rebuild } = needRelease(stream);
@@ -133,13 +123,13 @@ export const releaseActivities = (host: Host) => {
     }),
 
     /** Is the release location where it was at the approval? Fails with HeadMoved. */
-    checkHead: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+    checkHead: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       await requireHead(step, host, stream, releasedLine(stream), args);
     }),
 
     /** Copies the commits into the release repo and sets the release refs there. Fails with HeadMoved, CommitInvalid. */
-    takeRelease: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+    takeRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const line = releasedLine(stream);
       await requireHead(step, host, stream, line, args);
@@ -153,7 +143,7 @@ export const releaseActivities = (host: Host) => {
     }),
 
     /** Writes release notes, wiki text, announcement and release.json. */
-    documents: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+    documents: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const { build, onto: former, approvers, accepted, security } = args;
       await writeDocuments(step, host, await frozenStream(host, args), {
         run: args,
@@ -166,7 +156,7 @@ export const releaseActivities = (host: Host) => {
     }),
 
     /** Pushes objects that the release location lacks. */
-    pushReleaseRepo: asStep(host, async (step, args: ReleaseArgs): Promise<Pushed> =>
+    pushReleaseRepo: asStep(host, releaseArgs, async (step, args): Promise<Pushed> =>
       pushObjects(step, releasePlace(host, await frozenStream(host, args)), args.run),
     ),
 
@@ -174,7 +164,7 @@ export const releaseActivities = (host: Host) => {
      * Pushes the build's files and the release's documents, as yet named by nothing, and compares every byte at the target. Fails
      * with PublishConflict, before it pushes anything, where something else has such a name.
      */
-    pushReleaseFiles: asStep(host, async (step, args: ReleaseArgs): Promise<Pushed> => {
+    pushReleaseFiles: asStep(host, releaseArgs, async (step, args): Promise<Pushed> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
       const { run, metas } = await metasOf(host, releasedLine(stream), args.build, step.signal);
@@ -203,7 +193,7 @@ export const releaseActivities = (host: Host) => {
      * An independent client pulls the commits by checksum: whole and signed, before any ref names them. Of a signed release it downloads
      * every image too, with its signatures. Fails with VerificationFailed.
      */
-    tryRelease: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+    tryRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
       const { metas } = await metasOf(host, releasedLine(stream), args.build, step.signal);
@@ -228,7 +218,7 @@ export const releaseActivities = (host: Host) => {
      * The point of no return: ref, then summary and its signature, renamed together. Of a signed release cloud's `stream.json` goes right
      * before them; if one of the two fails both are returned.
      */
-    switchRelease: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+    switchRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
       if (isSplit(place)) await switchBoth(step, host, stream, args, args.run);
@@ -236,36 +226,33 @@ export const releaseActivities = (host: Host) => {
     }),
 
     /** Adds the release to releases.json, and writes stream metadata, feed and pages. Idempotent. */
-    releaseMetadata: asStep(
-      host,
-      async (step, args: ReleaseArgs & Pick<ReleasePlan, 'commits'>): Promise<void> => {
-        const stream = await frozenStream(host, args);
-        const { url } = releasePlace(host, stream).files;
-        const [arch] = stream.architectures;
-        const entry: ReleaseEntry = {
-          version: args.build,
-          metadata: `${url}/releases/${args.build}/release.json`,
-          commits: Object.entries(args.commits).map(([architecture, checksum]) => ({
-            architecture: architecture as Architecture,
-            checksum,
-          })),
-          treeline: {
-            released: new Date().toISOString(),
-            ref: arch === undefined ? stream.ref : releaseRefOf(stream, arch),
-            page: `${url}/releases/${args.build}/index.html`,
-            former: args.onto,
-            ...(args.accepted === undefined ? {} : { accepted: args.accepted }),
-            approvers: [...args.approvers],
-            ...(args.security ? { security: namesOf(args.security) } : {}),
-          },
-        };
-        const index = withRelease(await readReleases(host, stream, step.signal), entry);
-        await publishReleases(step, stream, args.run, index);
-      },
-    ),
+    releaseMetadata: asStep(host, releaseArgs.extend({ commits }), async (step, args): Promise<void> => {
+      const stream = await frozenStream(host, args);
+      const { url } = releasePlace(host, stream).files;
+      const [arch] = stream.architectures;
+      const entry: ReleaseEntry = {
+        version: args.build,
+        metadata: `${url}/releases/${args.build}/release.json`,
+        commits: Object.entries(args.commits).map(([architecture, checksum]) => ({
+          architecture: architecture as Architecture,
+          checksum,
+        })),
+        treeline: {
+          released: new Date().toISOString(),
+          ref: arch === undefined ? stream.ref : releaseRefOf(stream, arch),
+          page: `${url}/releases/${args.build}/index.html`,
+          former: args.onto,
+          ...(args.accepted === undefined ? {} : { accepted: args.accepted }),
+          approvers: [...args.approvers],
+          ...(args.security ? { security: namesOf(args.security) } : {}),
+        },
+      };
+      const index = withRelease(await readReleases(host, stream, step.signal), entry);
+      await publishReleases(step, stream, args.run, index);
+    }),
 
     /** What readers get that is not what was released; nothing, if all is well. Changes nothing. */
-    checkDrift: asStep(host, async (step, args: ReleaseArgs): Promise<string[]> => {
+    checkDrift: asStep(host, releaseArgs, async (step, args): Promise<string[]> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
       const { files } = place;
@@ -304,7 +291,7 @@ export const releaseActivities = (host: Host) => {
     }),
 
     /** Pushes everything again, comparing contents, and switches again. Only forward: nothing is taken away. */
-    repairRelease: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+    repairRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
       const { metas, run } = await metasOf(host, releasedLine(stream), args.build, step.signal);
@@ -325,7 +312,7 @@ export const releaseActivities = (host: Host) => {
      * Takes back what was pushed for a release that is not published: readers stay on, or are returned to, the former one. One that
      * is in releases.json is left alone.
      */
-    undoRelease: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+    undoRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
       const index = await readReleases(host, stream, step.signal);
@@ -364,7 +351,7 @@ export const releaseActivities = (host: Host) => {
      * Rollback: checks the former release's commits in the release repo, and sets the refs there to them. Answers whether there are two
      * targets to switch.
      */
-    takeFormer: asStep(host, async (step, args: ReleaseArgs): Promise<{ split: boolean }> => {
+    takeFormer: asStep(host, releaseArgs, async (step, args): Promise<{ split: boolean }> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
       const refs = await refsOf(step, host, stream, args.build);
@@ -375,30 +362,34 @@ export const releaseActivities = (host: Host) => {
     }),
 
     /** Rollback: after the switch, readers must get the former release; then the index says so. */
-    rollbackMetadata: asStep(host, async (step, args: ReleaseArgs & { reason?: string }): Promise<void> => {
-      const stream = await frozenStream(host, args);
-      const place = releasePlace(host, stream);
-      const work = store.work(args, 'client');
-      const refs = await refsOf(step, host, stream, args.build);
-      if (isSplit(place)) await verifyReaders(step, host, stream, args.build, work);
-      else await pullAsClient(step, place, refs, { keys: acceptedKeys(stream), work });
-      const mark = { at: new Date().toISOString(), reason: args.reason };
-      const index = withRollback(await readReleases(host, stream, step.signal), args.build, mark);
-      await publishReleases(step, stream, args.run, index);
-    }),
+    rollbackMetadata: asStep(
+      host,
+      releaseArgs.extend({ reason: prose.optional() }),
+      async (step, args): Promise<void> => {
+        const stream = await frozenStream(host, args);
+        const place = releasePlace(host, stream);
+        const work = store.work(args, 'client');
+        const refs = await refsOf(step, host, stream, args.build);
+        if (isSplit(place)) await verifyReaders(step, host, stream, args.build, work);
+        else await pullAsClient(step, place, refs, { keys: acceptedKeys(stream), work });
+        const mark = { at: new Date().toISOString(), reason: args.reason };
+        const index = withRollback(await readReleases(host, stream, step.signal), args.build, mark);
+        await publishReleases(step, stream, args.run, index);
+      },
+    ),
 
     /** The release pages as the stream workflow's view and releases.json say now. Nothing for a stream without releases. */
-    releasePages: asStep(host, async (step, args: StepArgs): Promise<void> => {
+    releasePages: asStep(host, stepArgs, async (step, args): Promise<void> => {
       const stream = await loadStream(host.settings, args.stream);
       if (!releaseTargets(stream)) return;
       await publishReleasePages(step, host, stream, args.run, await readReleases(host, stream, step.signal));
     }),
 
     /** Removes the run's scratch folder. */
-    cleanUpRelease: async (run: { stream: string; run: string }): Promise<void> => {
+    cleanUpRelease: asTask(runArgs, async (run): Promise<void> => {
       await rm(store.work(run), { recursive: true, force: true });
       await forgetFormer({ published: store.releasePublished(run.stream) }, run.run);
-    },
+    }),
   };
 };
 

@@ -12,7 +12,7 @@ import {
 } from '../domain/rebuild-packages.js';
 import { expiresWithin, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
 import { examineKey } from '../keys/strength.js';
-import { approvedPackages, type ApprovedArgs } from '../rebuild/approved.js';
+import { approvedPackages } from '../rebuild/approved.js';
 import { fetchedRpms, publishedRpms } from '../rebuild/results.js';
 import { indexPackages, rpmsOf, signInto } from '../rebuild/sign-rpms.js';
 import {
@@ -23,8 +23,9 @@ import {
   type Rebuilt,
 } from '../rebuild/verify-rpms.js';
 import { needJson, writeJson, type Store } from '../store/store.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
 import { sha256 } from './sign.js';
+import { approvedArgs, stepArgs, type ArchStepArgs } from './inputs.js';
 
 export const signPackagesActivities = (host: Host) => {
   const { store } = host;
@@ -39,7 +40,8 @@ export const signPackagesActivities = (host: Host) => {
      */
     signPackages: asStep(
       host,
-      async (step, args: ApprovedArgs): Promise<{ rebuilt: number; accepted: number; key: string }> => {
+      approvedArgs,
+      async (step, args): Promise<{ rebuilt: number; accepted: number; key: string }> => {
         const approved = await approvedPackages(step, host, args);
         const { rpmKey, reimzul } = approved.rebuild;
         const facts = await readKey(step, rpmKey);
@@ -98,7 +100,7 @@ export const signPackagesActivities = (host: Host) => {
      * Are the stream's keys fit to sign a release: strong, unexpired, private part here? Answers a line for each that expires within
      * `rebuild.expiryWarning`. Fails with KeyMissing.
      */
-    checkKeys: asStep(host, async (step, args: StepArgs): Promise<{ warnings: string[] }> => {
+    checkKeys: asStep(host, stepArgs, async (step, args): Promise<{ warnings: string[] }> => {
       const { signingKey, release } = await frozenStream(host, args);
       const files = [signingKey, release?.rebuild?.rpmKey, release?.announce.key];
       const warnings: string[] = [];

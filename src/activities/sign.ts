@@ -9,8 +9,12 @@ import { imageMeta } from '../domain/metadata.js';
 import { clearSignCommand, detachSignCommand, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { needJson, writeJson } from '../store/store.js';
-import { asStep, frozenStream, type ArchStepArgs, type Host, type StepArgs } from './host.js';
+import { asStep, frozenStream, type Host } from './host.js';
+import { stepArgs, type StepArgs, archArgs } from './inputs.js';
+import { buildId } from '../domain/build-id.js';
 import { ostree } from './ostree.js';
+import { z } from 'zod';
+import { kindName, sha256 as commitId } from '../domain/names.js';
 
 /** Name of the checksums file; its clear-signed form has `.asc` behind it. */
 export const checksumsFile = 'sha256sum.txt';
@@ -32,7 +36,8 @@ export const signActivities = (host: Host) => {
      */
     signCommit: asStep(
       host,
-      async (step, args: ArchStepArgs & { commit: string }): Promise<{ key: string }> => {
+      archArgs.extend({ commit: commitId }),
+      async (step, args): Promise<{ key: string }> => {
         const { key } = await signingKey(step, args);
         const repo = host.store.repo(args.stream);
         const drop = ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, args.commit, key);
@@ -46,30 +51,34 @@ export const signActivities = (host: Host) => {
     ),
 
     /** Signs each image (`<image>.asc`), after comparing it with its record, and clear-signs the checksums file. */
-    signImages: asStep(host, async (step, args: ArchStepArgs & { images: string[] }): Promise<void> => {
-      const { key } = await signingKey(step, args);
-      const folder = join(host.store.archDir(args, args.arch), 'build');
-      const lines: string[] = [];
-      for (const kind of args.images) {
-        const meta = await needJson(
-          join(host.store.archDir(args, args.arch), `image-${kind}.json`),
-          imageMeta,
-        );
-        const file = join(folder, meta.path);
-        const digest = await sha256(file);
-        if (digest !== meta.sha256)
-          throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
-        await step.run(detachSignCommand(home, key, file)).catch(meaning('SigningFailed', meta.path));
-        lines.push(`${digest}  ${meta.path}\n`);
-      }
-      if (lines.length === 0) return;
-      const file = join(folder, checksumsFile);
-      await writeFile(file, lines.sort().join(''));
-      await step.run(clearSignCommand(home, key, file)).catch(meaning('SigningFailed', checksumsFile));
-    }),
+    signImages: asStep(
+      host,
+      archArgs.extend({ images: z.array(kindName).max(50).readonly() }),
+      async (step, args): Promise<void> => {
+        const { key } = await signingKey(step, args);
+        const folder = join(host.store.archDir(args, args.arch), 'build');
+        const lines: string[] = [];
+        for (const kind of args.images) {
+          const meta = await needJson(
+            join(host.store.archDir(args, args.arch), `image-${kind}.json`),
+            imageMeta,
+          );
+          const file = join(folder, meta.path);
+          const digest = await sha256(file);
+          if (digest !== meta.sha256)
+            throw new Failure('ImageFailed', `${meta.path}: is ${digest}, but was made as ${meta.sha256}`);
+          await step.run(detachSignCommand(home, key, file)).catch(meaning('SigningFailed', meta.path));
+          lines.push(`${digest}  ${meta.path}\n`);
+        }
+        if (lines.length === 0) return;
+        const file = join(folder, checksumsFile);
+        await writeFile(file, lines.sort().join(''));
+        await step.run(clearSignCommand(home, key, file)).catch(meaning('SigningFailed', checksumsFile));
+      },
+    ),
 
     /** Writes and signs the summary of the snapshot that is going to be pushed. */
-    signSummary: asStep(host, async (step, args: StepArgs): Promise<void> => {
+    signSummary: asStep(host, stepArgs, async (step, args): Promise<void> => {
       const { key } = await signingKey(step, args);
       await step
         .run(summaryCommand(host.store.snapshot(args.stream), key, home))
@@ -77,7 +86,7 @@ export const signActivities = (host: Host) => {
     }),
 
     /** Writes and signs the summary of the release repo. */
-    signReleaseSummary: asStep(host, async (step, args: StepArgs): Promise<void> => {
+    signReleaseSummary: asStep(host, stepArgs, async (step, args): Promise<void> => {
       const { key } = await signingKey(step, args);
       await step
         .run(summaryCommand(host.store.releaseRepo(args.stream), key, home))
@@ -85,7 +94,7 @@ export const signActivities = (host: Host) => {
     }),
 
     /** Clear-signs the announcement, if the stream has an announcer's key. */
-    signAnnouncement: asStep(host, async (step, args: StepArgs & { build: string }): Promise<void> => {
+    signAnnouncement: asStep(host, stepArgs.extend({ build: buildId }), async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const keyFile = stream.release?.announce.key;
       if (keyFile === undefined) return;

@@ -10,8 +10,8 @@ import { metasOf } from '../release/check.js';
 import { requireHead } from '../release/head.js';
 import { lookAtMirrors, type MirrorState } from '../release/mirrors.js';
 import { forgetFormer, returnBoth, verifyReaders } from '../release/switch.js';
-import { asStep, frozenStream, type Host, type StepArgs } from './host.js';
-import type { ReleaseArgs } from './release.js';
+import { asStep, frozenStream, type Host } from './host.js';
+import { releaseArgs, stepArgs } from './inputs.js';
 
 /** What is known of the free space of each, for people. */
 export interface Precheck {
@@ -24,7 +24,7 @@ export const signedReleaseActivities = (host: Host) => ({
    * Before anything is pushed: both are reachable, have room as far as that can be known, and readers have the release there that the
    * decision names. Fails with HeadMoved, DiskFull, TargetUnreachable, PublishRefused, BuildNotReleasable.
    */
-  precheckRelease: asStep(host, async (step, args: ReleaseArgs): Promise<Precheck> => {
+  precheckRelease: asStep(host, releaseArgs, async (step, args): Promise<Precheck> => {
     const { store } = host;
     const stream = await frozenStream(host, args);
     const line = releasedLine(stream);
@@ -46,21 +46,21 @@ export const signedReleaseActivities = (host: Host) => ({
   }),
 
   /** Do readers have the former release again, at both? Fails with VerificationFailed, TargetUnreachable. */
-  verifyUndone: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+  verifyUndone: asStep(host, releaseArgs, async (step, args): Promise<void> => {
     const stream = await frozenStream(host, args);
     await verifyReaders(step, host, stream, args.onto, host.store.work(args, 'client'));
     await forgetFormer(releasePlace(host, stream), args.run);
   }),
 
   /** Rollback: its switch has failed, both return to the release that was to be taken back. Idempotent. */
-  undoRollback: asStep(host, async (step, args: ReleaseArgs): Promise<void> => {
+  undoRollback: asStep(host, releaseArgs, async (step, args): Promise<void> => {
     const stream = await frozenStream(host, args);
     await returnBoth(step, host, stream, args, args.run);
     await dropStaged(releasePlace(host, stream), args.run);
   }),
 
   /** Looks once which mirrors serve what mirror serves now. Fails with TargetUnreachable if mirror itself is away. */
-  checkMirrors: asStep(host, async (step, args: StepArgs): Promise<MirrorState> =>
+  checkMirrors: asStep(host, stepArgs, async (step, args): Promise<MirrorState> =>
     lookAtMirrors(step, host, await frozenStream(host, args)),
   ),
 });

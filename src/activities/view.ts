@@ -6,45 +6,50 @@ import type { StreamView } from '../domain/promotion.js';
 import { readReleases, readView, recalledView, saveView } from '../release/release-index.js';
 import { loadStream } from '../streams/load.js';
 import type { RebuildNews, RebuildResult } from '../workflows/chains/rebuild-messages.js';
-import { asStep, type Host, type StepArgs } from './host.js';
+import { asStep, type Host } from './host.js';
+import { stepArgs, streamView, workflowId } from './inputs.js';
+import { z } from 'zod';
+import { attempt } from '../domain/names.js';
 
 export const viewActivities = (host: Host) => ({
   /** What a stream workflow begins with. Fails with StreamInvalid, TargetUnreachable. */
-  recall: asStep(host, async (step, args: StepArgs): Promise<StreamView> => {
+  recall: asStep(host, stepArgs, async (step, args): Promise<StreamView> => {
     const stream = await loadStream(host.settings, args.stream);
     const index = await readReleases(host, stream, step.signal);
     return recalledView(args.stream, await readView(host.store, args.stream), index);
   }),
 
   /** Keeps the view for pages, the cadence and a stream workflow that begins again. */
-  saveView: asStep(host, async (_step, args: StepArgs & { view: StreamView }): Promise<void> =>
-    saveView(host.store, args.view),
+  saveView: asStep(host, stepArgs.extend({ view: streamView }), async (_step, args): Promise<void> =>
+    saveView(host.store, { ...args.view, stream: args.stream }),
   ),
 
   /** Which of these workflows run? */
-  running: asStep(host, async (_step, args: StepArgs & { ids: readonly string[] }): Promise<string[]> => {
-    const { client } = Context.current();
-    const running: string[] = [];
-    for (const id of args.ids) {
-      const found = await client.workflow
-        .getHandle(id)
-        .describe()
-        .catch((error: unknown) => {
-          if (error instanceof WorkflowNotFoundError) return undefined;
-          throw error;
-        });
-      if (found?.status.name === 'RUNNING') running.push(id);
-    }
-    return running;
-  }),
+  running: asStep(
+    host,
+    stepArgs.extend({ ids: z.array(workflowId).max(1000).readonly() }),
+    async (_step, args): Promise<string[]> => {
+      const { client } = Context.current();
+      const running: string[] = [];
+      for (const id of args.ids) {
+        const found = await client.workflow
+          .getHandle(id)
+          .describe()
+          .catch((error: unknown) => {
+            if (error instanceof WorkflowNotFoundError) return undefined;
+            throw error;
+          });
+        if (found?.status.name === 'RUNNING') running.push(id);
+      }
+      return running;
+    },
+  ),
 
   /** How this attempt at a rebuild has ended; undefined while it runs. One that left no trace has failed. */
   rebuildEnd: asStep(
     host,
-    async (
-      _step,
-      { id, attempt }: StepArgs & { id: string; attempt: number },
-    ): Promise<RebuildNews | undefined> => {
+    stepArgs.extend({ id: workflowId, attempt }),
+    async (_step, { id, attempt }): Promise<RebuildNews | undefined> => {
       const end = await endOf(Context.current().client, id);
       return end && { attempt, ...end };
     },

@@ -32,6 +32,12 @@ const kind = (
 ): FailureKind => ({ family, retryable, meaning, remedy });
 
 export const failureKinds = {
+  InputRefused: kind(
+    'input',
+    false,
+    'A step was started with an input that is not of its form.',
+    'Treeline’s own workflows do not send such inputs: find out who started it.',
+  ),
   StreamInvalid: kind(
     'input',
     false,

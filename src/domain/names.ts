@@ -22,7 +22,36 @@ export const refTemplate = z.string().regex(/^\w[\w.-]*(\/(\w[\w.-]*|\$\{arch\})
 export const architecture = z.enum(['x86_64', 'aarch64']);
 export type Architecture = z.infer<typeof architecture>;
 
-export const packageName = z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, { error: 'a package name' });
+/** A stream, or its line of signed builds (`<stream>.signed`): a folder of the build store. */
+export const lineName = z.string().regex(/^[a-z][a-z0-9-]{0,62}(\.signed)?$/, { error: 'a stream’s name' });
+/** A run of a chain: a folder of the build store. Temporal's run id. */
+export const runId = z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/, { error: 'a run id' });
+/** A step of a run: the name of its log. That of a rebuilt source package has the package's file name in it. */
+export const stepId = z
+  .string()
+  .regex(/^[a-z][\w.+~^-]{0,199}$/, { error: 'a step id such as `image-qcow2`' });
+/** An image kind: part of file names. */
+export const kindName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,39}$/, { error: 'an image kind such as `qcow2`' });
+/** A security case: `<yyyymmdd>-<n>`, counted by the stream. */
+export const caseId = z.string().regex(/^\d{8}-\d{1,4}$/, { error: 'a case such as `20261123-1`' });
+/** A statement's: 32 hex digits, never used twice. */
+export const nonce = z.string().regex(/^[0-9a-f]{32}$/, { error: 'write 32 hexadecimal digits' });
+/** Attempts at a signed rebuild, a security build or a boot: counted from 1. */
+export const attempt = z.int().min(1).max(9999);
+
+export const packageName = z.string().regex(/^[A-Za-z0-9_][\w.+-]{0,199}$/, { error: 'a package name' });
+/** `[epoch:]version-release`, with or without `.arch`. */
+export const packageVersion = z
+  .string()
+  .regex(/^[\w.:+~^-]{1,199}$/, { error: 'write [epoch:]version-release' });
+/** File name of a source RPM. */
+export const srpmFile = z
+  .string()
+  .regex(/^[A-Za-z0-9_][\w.+~^-]{0,199}\.src\.rpm$/, { error: 'a file name of a source RPM' });
+/** Text for people, as long as a mail's. */
+export const prose = z.string().max(20_000);
 
 /** Ids end up in file names, pages and mails. */
 export const advisoryId = z

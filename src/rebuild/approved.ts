@@ -1,48 +1,22 @@
 /** What the SIG approved, as the signing host can see it for itself: statements → commit → hash of its inputs → packages. */
 import { join } from 'node:path';
 import { hashInputs, inputHashKey } from '../activities/compose.js';
-import { frozenStream, type ArchStepArgs, type Host } from '../activities/host.js';
+import { frozenStream, type Host } from '../activities/host.js';
+import type { ApprovedArgs, FixApproval } from '../activities/inputs.js';
 import { commitMetadata } from '../activities/ostree.js';
 import { sha256 } from '../activities/sign.js';
 import { needRelease } from '../activities/release.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import { acceptedRun, firstOf, lockfileDrift, type AcceptedRun } from '../domain/rebuild-packages.js';
-import type { Attempt } from '../domain/promotion.js';
 import type { RebuildSettings } from '../domain/rebuild-settings.js';
 import { baseOf, type Architecture, type Stream } from '../domain/stream.js';
-import type { ReworkChanges } from '../domain/statement.js';
 import { authority } from '../release/authority.js';
 import type { Step } from '../steps/step.js';
 import { needJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { needRebuild } from './collect.js';
 import { fixRepos } from './fix-run.js';
-
-export interface ApprovedArgs extends ArchStepArgs {
-  /** The accepted build. */
-  readonly build: string;
-  /** The release that was the newest when it was promoted. */
-  readonly onto: string | null;
-  /** Counted from 1. */
-  readonly attempt: number;
-  /** What was decided about the attempt before. */
-  readonly kind?: Attempt['kind'] | undefined;
-  readonly reuse: boolean;
-  readonly changes?: ReworkChanges | undefined;
-  /** Of a security case; `build` and `onto` are its base then. */
-  readonly fix?: FixApproval | undefined;
-}
-
-/** What the security group approves. */
-export interface FixApproval {
-  readonly case: string;
-  /** The release that it is made from. */
-  readonly base: string;
-  readonly changes: ReworkChanges;
-  /** Source RPMs that a person gave: `sha256` by file name. */
-  readonly srpms?: Readonly<Record<string, string>> | undefined;
-}
 
 export interface Approved {
   /** `accepted.json`: the lockfile of the rebuild. */

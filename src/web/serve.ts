@@ -41,7 +41,7 @@ const limits = {
 const idleTimeout = 60_000;
 
 /**
- * Starts to serve the files below `root`, which exists: GET and HEAD only, no hidden files, nothing outside that folder and those that
+ * Starts to serve the files below `root`, which is made if it is missing: GET and HEAD only, no hidden files, nothing outside that folder and those that
  * its links may lead to.
  */
 export async function serve({
@@ -50,6 +50,7 @@ export async function serve({
   port,
   host = '127.0.0.1',
 }: ServeOptions): Promise<WebServer> {
+  await mkdir(root, { recursive: true });
   const served = await servedFolders(root, linked);
   const server = createServer(limits, (req, res) => {
     answer(served, req, res).catch(() => {
@@ -84,7 +85,6 @@ export async function serve({
 /** Serves an instance's web root at its port; makes the folder where it is missing. */
 export async function serveInstance(settings: Settings): Promise<WebServer> {
   const root = new Store(settings.state).www();
-  await mkdir(root, { recursive: true });
   const sample = sampleRepos.map((name) => join(settings.state, 'sample', name));
   return serve({ root, linked: [...sample, ...settings.webLinked], port: settings.webPort });
 }

@@ -1,6 +1,6 @@
 /** How workflows call activities: by their own input, without what every step is told (whose it is, and where it logs). */
 import type { ActivityOptions } from '@temporalio/workflow';
-import type { StepArgs } from '../activities/host.js';
+import type { StepArgs } from '../activities/inputs.js';
 import { streamRun } from './decisions/stream-messages.js';
 
 /** An activity of `activities.ts`. */

@@ -203,7 +203,7 @@ describe('decide', function () {
 
     it('refuses unknown builds, and what is no build id', async () => {
       await refuses(/tiny 20261123_09: no such build/, '20261123_09');
-      await refuses(/no such build/, '../../etc');
+      await assert.rejects(examine('../../etc'), { type: 'InputRefused', nonRetryable: true });
     });
 
     it('refuses builds that were not published, with what became of the run', async () => {

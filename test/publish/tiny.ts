@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host } from '../../src/activities/host.js';
-import { publishActivities, type PublishArgs } from '../../src/activities/publish.js';
+import { publishActivities } from '../../src/activities/publish.js';
+import type { PublishArgs } from '../../src/activities/inputs.js';
 import { signActivities } from '../../src/activities/sign.js';
 import { streamSchema, type Stream } from '../../src/domain/stream.js';
 import { instanceKeyFile, makeInstanceKey } from '../../src/keys/gpg.js';

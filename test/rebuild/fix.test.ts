@@ -14,7 +14,7 @@ import { lockfile, type Lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import type { Fix } from '../../src/domain/security.js';
 import type { Statement } from '../../src/domain/statement.js';
-import type { ApprovedArgs } from '../../src/rebuild/approved.js';
+import type { ApprovedArgs } from '../../src/activities/inputs.js';
 import { rebuildPlan } from '../../src/rebuild/plan.js';
 import { needJson, writeJson } from '../../src/store/store.js';
 import { runActivity } from '../steps/activity.js';

@@ -17,7 +17,7 @@ import { packageRoot, readSettings } from '../../src/settings.js';
 import { exists, needJson, Store, writeJson } from '../../src/store/store.js';
 import { loadStream } from '../../src/streams/load.js';
 import { serve, type WebServer } from '../../src/web/serve.js';
-import type { ApprovedArgs } from '../../src/rebuild/approved.js';
+import type { ApprovedArgs } from '../../src/activities/inputs.js';
 import { ownRepos } from '../../src/rebuild/collect.js';
 import type { Decision, Statement } from '../../src/domain/statement.js';
 import { People, statementOf, type Person } from '../keys/people.js';

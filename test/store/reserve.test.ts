@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asStep, type Host, type StepArgs } from '../../src/activities/host.js';
+import { asStep, type Host } from '../../src/activities/host.js';
+import { stepArgs } from '../../src/activities/inputs.js';
 import { prepareActivities } from '../../src/activities/prepare.js';
 import { Failure, type FailureCode } from '../../src/domain/failures.js';
 import { emptyIndex } from '../../src/domain/metadata.js';
@@ -99,8 +100,8 @@ describe('reserve', function () {
   });
 
   describe('as a step', () => {
-    const args: StepArgs = { stream: 'tiny', run: 'r', step: 'any' };
-    const failing = (error: Error) => asStep<StepArgs, never>(host, () => Promise.reject(error));
+    const args = { stream: 'tiny', run: 'r', step: 'any' };
+    const failing = (error: Error) => asStep(host, stepArgs, (): Promise<never> => Promise.reject(error));
 
     const cases: [FailureCode, number, boolean][] = [
       ['DiskFull', 1, true],
@@ -141,14 +142,14 @@ describe('reserve', function () {
     it('a log on a full disk ends neither the step nor the worker', async () => {
       await s.write('store/tiny/runs/r/logs/other.log', '');
       await symlink('/dev/full', s.at('store/tiny/runs/r/logs/any.log'));
-      const noisy = asStep<StepArgs, string>(host, async (step) =>
+      const noisy = asStep(host, stepArgs, async (step) =>
         (await step.run(['seq', '1', '200000'])).stdout.slice(-7),
       );
       assert.equal(await run(noisy, args), '200000\n');
     });
 
     it('is appended to the log of an earlier try, with what it ran', async () => {
-      const echo = asStep<StepArgs, unknown>(host, (step) => step.run(['echo', 'hello']));
+      const echo = asStep(host, stepArgs, (step) => step.run(['echo', 'hello']));
       await run(echo, args);
       await run(echo, args, 2);
       const log = await readFile(s.at('store/tiny/runs/r/logs/any.log'), 'utf8');
