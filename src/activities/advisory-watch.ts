@@ -3,11 +3,18 @@ import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
-import { severities, type Affecting, type Fix, type Lack } from '../domain/security.js';
+import {
+  bySeverity,
+  verdicts,
+  type Affecting,
+  type Considered,
+  type Fix,
+  type Lack,
+} from '../domain/security.js';
 import { fixRequest } from '../domain/statement.js';
 import { baseOf, releasedLine, type Architecture } from '../domain/stream.js';
 import { packageSetsOf } from '../release/lockfiles.js';
-import { affecting, judge, namesIn } from '../security/judge.js';
+import { affecting, judge, type Judged } from '../security/judge.js';
 import {
   keepFixed,
   lackingIn,
@@ -16,9 +23,10 @@ import {
   stillLacking,
   upgraded,
 } from '../security/ledger.js';
+import { namesIn } from '../security/named.js';
 import { releasedNow, requestedFixes, securityOf } from '../security/request.js';
 import { readAdvisories } from '../security/sources.js';
-import { writeWatch } from '../security/watch-record.js';
+import { readToldVerdicts, writeToldVerdicts, writeWatch } from '../security/watch-record.js';
 import { exists, needJson } from '../store/store.js';
 import { loadStream, streamFolder } from '../streams/load.js';
 import { asStep, type Host } from './host.js';
@@ -35,6 +43,14 @@ export interface WatchResult {
   readonly release: string | null;
   /** Sources that could not be read, or not whole: `<source>: <code>: <reason>`. */
   readonly failed: readonly string[];
+  /** What the security group was not told yet of advisories without a known fix, and of those that cannot be judged. At most 100. */
+  readonly news: readonly OpenNews[];
+  /** When it was looked; ISO 8601, UTC. */
+  readonly looked: string;
+}
+
+export interface OpenNews extends Pick<Considered, 'id' | 'title' | 'severity' | 'verdict' | 'reason'> {
+  readonly cves: readonly string[];
 }
 
 /** All of them make one release: those that are left come after it. */
@@ -42,6 +58,19 @@ const mostFound = 100;
 
 export const watchActivities = (host: Host) => {
   const { settings, store } = host;
+
+  /** Forgets what was told of advisories that are settled now; one that could not be read in this look is not. */
+  async function untoldVerdicts(stream: string, judged: readonly Judged[]): Promise<OpenNews[]> {
+    const told = new Map(Object.entries(await readToldVerdicts(store, stream)));
+    const size = told.size;
+    for (const { considered, open } of judged) if (!open) told.delete(considered.id);
+    if (told.size < size) await writeToldVerdicts(store, stream, Object.fromEntries(told));
+    return judged
+      .filter(({ considered: { id, verdict }, open }) => open && told.get(id) !== verdict)
+      .map(({ considered: { id, title, severity, cves, verdict, reason } }) => ({
+        ...{ id, title, severity, cves, verdict, reason },
+      }));
+  }
 
   return {
     /**
@@ -52,17 +81,19 @@ export const watchActivities = (host: Host) => {
       const stream = await loadStream(settings, args.stream);
       const security = securityOf(stream);
       const now = await releasedNow(host, stream, step.signal);
-      if (!now) return { release: null, found: [], failed: [] };
+      const looked = new Date().toISOString();
+      if (!now) return { release: null, found: [], failed: [], news: [], looked };
       const { build: release, sets } = now;
-      const { advisories, failed } = await readAdvisories(step, stream, namesIn(sets), {
+      const read = await readAdvisories(step, stream, namesIn(sets), {
         folder: streamFolder(settings, stream.name),
         cache: join(store.security(stream.name), 'cache'),
         work: store.work(args, args.step),
       });
-      const judged = await judge(step, advisories, sets, security);
+      const { failed } = read;
+      const judged = await judge(step, read, sets, security);
       const considered = judged.map((one) => one.considered);
       await writeWatch(store, stream.name, {
-        ...{ looked: new Date().toISOString(), release, failed: [...failed] },
+        ...{ looked, release, failed: [...failed] },
         considered,
       });
       const acted = judged.filter((one) => one.considered.verdict === 'acted').map(affecting);
@@ -70,9 +101,28 @@ export const watchActivities = (host: Host) => {
         `${release}: ${considered.length} advisories; to act on: ${acted.map(({ advisory }) => advisory.id).join(', ') || 'none'}`,
       );
       for (const line of failed) step.note(line);
-      const rank = ({ advisory }: Affecting) => severities.indexOf(advisory.severity);
-      return { release, found: acted.sort((a, b) => rank(b) - rank(a)).slice(0, mostFound), failed };
+      const news = await untoldVerdicts(stream.name, judged);
+      for (const { id, reason } of news) step.note(`${id}: ${reason}`);
+      const rank = ({ advisory }: Affecting) => bySeverity.indexOf(advisory.severity);
+      const found = acted.sort((a, b) => rank(b) - rank(a)).slice(0, mostFound);
+      return { release, found, failed, news: news.slice(0, mostFound), looked };
     }),
+
+    /** Keeps which verdicts the security group was told, so that it is told again when one changes. Idempotent. */
+    rememberVerdicts: asStep(
+      host,
+      stepArgs.extend({
+        told: z
+          .array(z.strictObject({ id: advisoryId, verdict: z.enum(verdicts) }))
+          .max(mostFound)
+          .readonly(),
+      }),
+      async (_step, args): Promise<void> => {
+        const told = args.told.map(({ id, verdict }) => [id, verdict] as const);
+        const before = Object.entries(await readToldVerdicts(store, args.stream));
+        await writeToldVerdicts(store, args.stream, Object.fromEntries([...before, ...told]));
+      },
+    ),
 
     /**
      * What a person has asked for, as fixes of packages of the release of now: of advisories, whatever their severity, and of packages

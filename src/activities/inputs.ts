@@ -21,7 +21,7 @@ import {
 } from '../domain/names.js';
 import type { StreamView } from '../domain/promotion.js';
 import { runRecord } from '../domain/run.js';
-import { severities } from '../domain/security.js';
+import { bySeverity } from '../domain/security.js';
 import { rebuildDecisions, reworkChanges } from '../domain/statement.js';
 
 export const runArgs = z.object({ stream: lineName, run: runId });
@@ -69,7 +69,7 @@ const advisory = z
   .strictObject({
     id: advisoryId,
     title: prose,
-    severity: z.enum(severities),
+    severity: z.enum(bySeverity),
     cves: z.array(advisoryId).max(1000).readonly(),
     issued: z.string().max(50).optional(),
     source: z.string().max(5000),

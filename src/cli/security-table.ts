@@ -1,6 +1,14 @@
 /** What is known of a stream's security, for people on a terminal and for programs. */
 import type { StreamView } from '../domain/promotion.js';
-import { gravest, isOpenCase, type SecurityCase } from '../domain/security.js';
+import {
+  affectedText,
+  gravest,
+  isOpenCase,
+  isOpenVerdict,
+  openText,
+  verdictWords,
+  type SecurityCase,
+} from '../domain/security.js';
 import { timeToFix } from '../domain/time-to-fix.js';
 import { formatSeconds } from '../domain/units.js';
 import { readView } from '../release/release-index.js';
@@ -68,7 +76,11 @@ export function printSecurityOfAll(all: readonly StreamSecurity[]): void {
   else printTable(['STREAM', ...heads], rows);
   for (const { stream, watch } of all)
     if (!watch) console.log(`${stream}: nobody has looked for advisories yet`);
-    else for (const line of watch.failed) console.log(unread(`${stream}: ${line}`));
+    else {
+      if (watch.considered.some(({ verdict }) => isOpenVerdict(verdict)))
+        console.log(paint('yellow', `${stream}: ${openText(watch.considered)}`));
+      for (const line of watch.failed) console.log(unread(`${stream}: ${line}`));
+    }
 }
 
 const heads = [
@@ -101,17 +113,17 @@ function printWatch(watch: WatchRecord | undefined): void {
   if (!watch) return console.log('nobody has looked for advisories yet');
   const { looked, release, considered, failed } = watch;
   const idle = considered.filter(({ verdict }) => verdict !== 'acted');
+  const open = idle.filter(({ verdict }) => isOpenVerdict(verdict));
   console.log(
     `\n${paint('bold', 'Advisories')} (looked ${looked.slice(0, 16).replace('T', ' ')} UTC at ${release}): ${considered.length} considered, ${considered.length - idle.length} acted on`,
   );
+  if (open.length > 0) console.log(paint('yellow', openText(considered)));
   if (idle.length > 0)
     printTable(
       ['ADVISORY', 'SEVERITY', 'NOT ACTED ON', 'WHY', 'THE RELEASE HAS'],
-      idle.map(({ id, severity, verdict, reason, lacking }) =>
-        [
-          ...[id, severity, verdict, reason],
-          lacking.map(({ name, released, fixed }) => `${name} ${released} (fixed in ${fixed})`).join(', '),
-        ].map(oneLine),
+      [...open, ...idle.filter((one) => !open.includes(one))].map(
+        ({ id, severity, verdict, reason, affected }) =>
+          [id, severity, verdictWords[verdict], reason, affected.map(affectedText).join('; ')].map(oneLine),
       ),
     );
   for (const line of failed) console.log(unread(line));

@@ -4,7 +4,7 @@ import { buildId } from './build-id.js';
 import { packageChange } from './metadata.js';
 import { architecture, sha256 } from './names.js';
 import { rebuildPackage } from './rebuild-packages.js';
-import { severities } from './security.js';
+import { bySeverity } from './security.js';
 
 /** `releases.json`, oldest release first; an entry, once published, changes only by additions. Shape: fedora-coreos. */
 export const releaseIndex = z.object({
@@ -114,7 +114,7 @@ export const releaseNotes = z.object({
         z.object({
           id: z.string(),
           title: z.string(),
-          severity: z.enum(severities),
+          severity: z.enum(bySeverity),
           cves: z.array(z.string()),
           /** ISO 8601, UTC. */
           issued: z.string().optional(),

@@ -48,7 +48,9 @@ export const securitySettings = z
     to: z
       .array(mailbox)
       .default([])
-      .describe('Mail addresses of the security group: told of every case, of embargoed ones too.'),
+      .describe(
+        'Mail addresses of the security group: told of every case, of embargoed ones too, and of advisories that have no known fix or cannot be judged.',
+      ),
     remindEvery: duration.prefault('15m').describe('The group is reminded of a waiting case this often.'),
   })
   .describe('Security releases, out of band; without it there are none.');

@@ -5,11 +5,17 @@
 import type { Approval } from './promotion.js';
 import type { ReworkChanges } from './statement.js';
 
-/** Least severe first. */
+/** What a stream may ask for; least severe first. `none` is a rating too: CVSS gives it to a score of 0. */
 export const severities = ['none', 'low', 'moderate', 'important', 'critical'] as const;
-export type Severity = (typeof severities)[number];
-export const isAtLeast = (severity: Severity, least: Severity): boolean =>
-  severities.indexOf(severity) >= severities.indexOf(least);
+export type Rating = (typeof severities)[number];
+/** `unknown`: the advisory gives none that is understood. */
+export type Severity = Rating | 'unknown';
+/** All of them in the order in which people should look at them: what has no rating may be anything. */
+export const bySeverity = ['none', 'low', 'moderate', 'unknown', 'important', 'critical'] as const;
+
+/** An unknown severity counts as at the limit. */
+export const isAtLeast = (severity: Severity, least: Rating): boolean =>
+  severity === 'unknown' || severities.indexOf(severity) >= severities.indexOf(least);
 
 /** An advisory, from `updateinfo`, OSV or CSAF. */
 export interface SecurityAdvisory {
@@ -38,17 +44,70 @@ export interface Affecting {
   readonly fixes: readonly Fix[];
 }
 
-/** An advisory as the last look judged it. */
+/** How a package of the release stands to an advisory that is not settled for it. */
+export type AffectedPackage = {
+  readonly name: string;
+  /** `[epoch:]version-release` that is released. */
+  readonly released: string;
+} & (
+  | { readonly state: 'lacks'; readonly fixed: string }
+  /** Affected, and no version with a fix is known. `why`: what else is said of a fix. */
+  | { readonly state: 'unfixed'; readonly why: string }
+  | { readonly state: 'unclear'; readonly why: string }
+);
+
+/** `bash 5.1-1, fixed in 5.1-2` */
+export const affectedText = (one: AffectedPackage): string =>
+  `${one.name} ${one.released}, ${one.state === 'lacks' ? `fixed in ${one.fixed}` : one.why}`;
+
+/** Verdicts that leave something for people to look at although there is nothing to build. */
+export const openVerdicts = ['unfixed', 'unclear'] as const;
+export const isOpenVerdict = (verdict: Verdict): boolean =>
+  (openVerdicts as readonly Verdict[]).includes(verdict);
+
+/**
+ * `acted`: a case is opened, or was; `fixed`: the release has the fix; `unaffected`: its packages are in the release in versions or of
+ * a module stream that the advisory is not about; `absent`: none of its packages are in the release; `below`: less severe than the
+ * stream asks for; `not-core`: none of its packages is among the stream's `core`; `unfixed`: the release is affected, and no fix is
+ * known; `unclear`: it cannot be judged; `withdrawn`: its publisher has taken it back, or not issued it yet.
+ */
+export const verdicts = [
+  ...(['acted', 'fixed', 'unaffected', 'absent', 'below', 'not-core'] as const),
+  ...openVerdicts,
+  'withdrawn',
+] as const;
+export type Verdict = (typeof verdicts)[number];
+
+/** For people. */
+export const verdictWords: Readonly<Record<Verdict, string>> = {
+  acted: 'acted on',
+  fixed: 'fixed',
+  unaffected: 'not affected',
+  absent: 'not affected',
+  below: 'too slight',
+  'not-core': 'not core',
+  unfixed: 'affected, no fix known',
+  unclear: 'cannot be judged',
+  withdrawn: 'withdrawn',
+};
+
+/** `2 affect the release and have no known fix, 1 cannot be judged` */
+export function openText(considered: readonly Pick<Considered, 'verdict'>[]): string {
+  const count = (of: Verdict) => considered.filter(({ verdict }) => verdict === of).length;
+  const [unfixed, unclear] = [count('unfixed'), count('unclear')];
+  return [
+    ...(unfixed > 0 ? [`${unfixed} affect the release and have no known fix`] : []),
+    ...(unclear > 0 ? [`${unclear} cannot be judged`] : []),
+  ].join(', ');
+}
+
+/** An advisory as the last check judged it. */
 export interface Considered extends SecurityAdvisory {
-  /**
-   * `acted`: a case is opened, or was; `fixed`: the release has it; `absent`: none of its packages are in the release; `below`: less
-   * severe than the stream asks for; `not-core`: none of its packages is among the stream's `core`.
-   */
-  readonly verdict: 'acted' | 'fixed' | 'absent' | 'below' | 'not-core';
+  readonly verdict: Verdict;
   /** One line for people. */
   readonly reason: string;
-  /** Packages of the release that lack the fix: name, what is released, what fixes it. Empty unless the release lacks it. */
-  readonly lacking: readonly { readonly name: string; readonly released: string; readonly fixed: string }[];
+  /** Packages of the release that it leaves unsettled: at most one entry for each package and state. */
+  readonly affected: readonly AffectedPackage[];
 }
 
 /** One package that a security release changes. */
@@ -147,7 +206,7 @@ export const cvesOf = (advisories: readonly Pick<SecurityAdvisory, 'cves'>[]): s
 
 /** How grave the gravest of these is. */
 export const gravest = (advisories: readonly Pick<SecurityAdvisory, 'severity'>[]): Severity =>
-  severities[Math.max(0, ...advisories.map(({ severity }) => severities.indexOf(severity)))] ?? 'none';
+  bySeverity.findLast((severity) => advisories.some((one) => one.severity === severity)) ?? 'unknown';
 
 /** A fix that a release has brought: what is built or released later must not lose it. */
 export interface ReleasedFix {

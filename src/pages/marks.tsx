@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import type { CadenceRow } from '../domain/cadence.js';
 import type { PromotionPhase } from '../domain/promotion.js';
-import type { CasePhase, Considered, Severity } from '../domain/security.js';
+import { verdictWords, type CasePhase, type Severity, type Verdict } from '../domain/security.js';
 import { severityWord } from '../release/texts/plain.js';
 
 type Tone = 'good' | 'warn' | 'bad' | 'plain';
@@ -66,19 +66,27 @@ const casePhases: Record<CasePhase, Phase> = {
 };
 export const casePhaseOf = (phase: CasePhase): Phase => casePhases[phase];
 
-const verdicts: Record<Considered['verdict'], Pick<Phase, 'tone' | 'word'>> = {
-  acted: { tone: 'warn', word: 'acted on' },
-  fixed: { tone: 'good', word: 'fixed' },
-  absent: { tone: 'plain', word: 'not affected' },
-  below: { tone: 'warn', word: 'too slight' },
-  'not-core': { tone: 'warn', word: 'not core' },
+const verdictTones: Record<Verdict, Tone> = {
+  acted: 'warn',
+  fixed: 'good',
+  unaffected: 'plain',
+  absent: 'plain',
+  below: 'warn',
+  'not-core': 'warn',
+  unfixed: 'bad',
+  unclear: 'bad',
+  withdrawn: 'plain',
 };
-export const verdictOf = (verdict: Considered['verdict']) => verdicts[verdict];
+
+export const VerdictMark = ({ verdict }: { verdict: Verdict }) => (
+  <Mark tone={verdictTones[verdict]}>{verdictWords[verdict]}</Mark>
+);
 
 const severityTones: Record<Severity, Tone> = {
   critical: 'bad',
   important: 'bad',
   moderate: 'warn',
+  unknown: 'warn',
   low: 'plain',
   none: 'plain',
 };

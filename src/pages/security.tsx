@@ -1,9 +1,10 @@
 /** The page of a stream's security: what is being fixed, what was fixed and how fast, and what releases still lack. */
+import { affectedText, isOpenVerdict } from '../domain/security.js';
 import type { WatchRecord } from '../security/watch-record.js';
 import { Columns, Page, Table, toHtml, When } from './layout.js';
 import { Lacks } from './lacks.js';
 import { pageLink, releaseLink } from './links.js';
-import { Mark, SeverityMark, verdictOf } from './marks.js';
+import { Mark, SeverityMark, VerdictMark } from './marks.js';
 import { EndedCases, OpenCases } from './security-cases.js';
 import { TimesToFix } from './time-to-fix.js';
 import type { ReleaseLacks, SecurityInput } from './types.js';
@@ -98,43 +99,55 @@ const Advisories = ({ watch }: { watch: WatchRecord | undefined }) => (
             </>
           )}
         </p>
-        {watch.considered.length === 0 ? <p>There was none.</p> : <Considerations all={watch.considered} />}
+        {watch.considered.length === 0 && <p>There was none.</p>}
+        <Considerations
+          caption="Advisories that affect the release and have no known fix, or cannot be judged"
+          all={watch.considered.filter(({ verdict }) => isOpenVerdict(verdict))}
+        />
+        <Considerations
+          caption="Other advisories that were considered"
+          all={watch.considered.filter(({ verdict }) => !isOpenVerdict(verdict))}
+        />
       </>
     )}
   </section>
 );
 
-const Considerations = ({ all }: { all: WatchRecord['considered'] }) => (
-  <Table caption="Advisories that were considered">
-    <Columns names={['Advisory', 'Severity', 'CVEs', 'Verdict', 'Why', 'The release has']} />
-    <tbody>
-      {all.map(({ id, title, severity, cves, verdict, reason, lacking }) => (
-        <tr key={id}>
-          <th scope="row" class="file">
-            {id}
-            <div class="title">{title}</div>
-          </th>
-          <td>
-            <SeverityMark severity={severity} />
-          </td>
-          <td class="references">
-            {cves.map((cve) => (
-              <div key={cve}>{cve}</div>
-            ))}
-          </td>
-          <td>
-            <Mark tone={verdictOf(verdict).tone}>{verdictOf(verdict).word}</Mark>
-          </td>
-          <td class="reason">{reason}</td>
-          <td class="reason">
-            {lacking.map(({ name, released, fixed }) => (
-              <div key={name}>
-                {name} {released}, fixed in {fixed}
-              </div>
-            ))}
-          </td>
-        </tr>
-      ))}
-    </tbody>
-  </Table>
-);
+interface ConsiderationsProps {
+  readonly caption: string;
+  readonly all: WatchRecord['considered'];
+}
+
+const Considerations = ({ caption, all }: ConsiderationsProps) =>
+  all.length === 0 ? null : (
+    <Table caption={caption}>
+      <Columns names={['Advisory', 'Severity', 'CVEs', 'Verdict', 'Why', 'The release has']} />
+      <tbody>
+        {all.map(({ id, title, severity, cves, verdict, reason, affected }) => (
+          <tr key={id}>
+            <th scope="row" class="file">
+              {id}
+              <div class="title">{title}</div>
+            </th>
+            <td>
+              <SeverityMark severity={severity} />
+            </td>
+            <td class="references">
+              {cves.map((cve) => (
+                <div key={cve}>{cve}</div>
+              ))}
+            </td>
+            <td>
+              <VerdictMark verdict={verdict} />
+            </td>
+            <td class="reason">{reason}</td>
+            <td class="reason">
+              {affected.map((one) => (
+                <div key={`${one.name} ${one.state}`}>{affectedText(one)}</div>
+              ))}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </Table>
+  );

@@ -5,6 +5,7 @@ import type { PackageChange } from '../domain/metadata.js';
 import type { Advisory } from '../domain/release.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import { versionOrder } from '../rpm/versions.js';
+import { isPassedOver } from '../security/advisory.js';
 import { readUpdateinfo, type RepoAdvisory } from '../security/updateinfo.js';
 import type { Step } from '../steps/step.js';
 
@@ -37,7 +38,8 @@ export async function fixedAdvisories(
       work,
     };
     try {
-      read.push(...(await readUpdateinfo(step, question)));
+      const { advisories } = await readUpdateinfo(step, question);
+      read.push(...advisories.filter(({ status = '' }) => !isPassedOver(status)));
     } catch (error) {
       if (!(error instanceof Failure) || error.code === 'ToolMissing') throw error;
       step.note(`${repo.id}: no advisories from this repo: ${error.message}`);

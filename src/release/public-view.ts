@@ -42,7 +42,7 @@ export function publicView(known: StreamKnowledge, index: ReleaseIndex): StreamK
       ...silent({ ...watch, considered: [] }),
       // Left out as a whole: also another advisory about the same packages would tell of it.
       considered: watch.considered.filter(
-        (one) => !one.lacking.some(({ name }) => names.has(name)) && !mentions(one, words),
+        (one) => !one.affected.some(({ name }) => names.has(name)) && !mentions(one, words),
       ),
     },
     fixes: fixes.filter(({ case: id }) => !ids.has(id)),

@@ -1,22 +1,49 @@
 /** An advisory as it was read, whatever it was written in. Pure. */
+import { PackageURL } from 'packageurl-js';
 import { advisoryId, packageName } from '../domain/names.js';
-import { severities, type SecurityAdvisory, type Severity } from '../domain/security.js';
+import type { SecurityAdvisory } from '../domain/security.js';
 import { evrText } from '../rpm/versions.js';
+import { worst } from './severity.js';
 
-/** A version of a package from which on it has the fix. */
-export interface FixedVersion {
-  readonly name: string;
-  /** `[epoch:]version-release`, without an epoch of 0. */
+/**
+ * A change along a package's versions. `fixed`: from here on not affected; `last`: affected up to and with this one; `limit`: nothing is
+ * said from here on. `evr`: `[epoch:]version-release` as it was written, or `0`: before all versions.
+ */
+export interface Change {
+  readonly kind: 'introduced' | 'fixed' | 'last' | 'limit';
   readonly evr: string;
-  /** Absent: all architectures. `name` may be the source package's then. */
+}
+
+/** What an advisory says of a package. */
+export interface Statement {
+  /** The binary package, or the source package: where `arch` is `src`, or is absent and no binary package of this name is released. */
+  readonly name: string;
+  /** Absent: all architectures. */
   readonly arch?: string | undefined;
-  /** The first version that needs the fix; absent: all before `evr`. */
-  readonly since?: string | undefined;
+  /** Module stream, such as `nodejs:18`. Absent: the package is of no module. */
+  readonly module?: string | undefined;
+  /** Number of the distribution that it is about, such as `9`, where that is said. */
+  readonly platform?: string | undefined;
+  /** In no order: RPM's is known when they are judged. A version is affected if one of them says so. */
+  readonly ranges: readonly (readonly Change[])[];
+  /** Versions that are affected besides. */
+  readonly versions?: readonly string[] | undefined;
+  /** Why it cannot be judged unless ranges and versions name a fix that the release lacks. */
+  readonly unclear?: string | undefined;
+  /** What else is said of a fix. */
+  readonly note?: string | undefined;
 }
 
 export interface ReadAdvisory extends SecurityAdvisory {
-  readonly fixed: readonly FixedVersion[];
+  readonly statements: readonly Statement[];
+  /** What of it was not understood, and may be about any package. */
+  readonly problems: readonly string[];
+  /** Why its publisher does not want it to count. */
+  readonly withdrawn?: string | undefined;
 }
+
+/** All versions before this one are affected. */
+export const fixedIn = (evr: string): readonly Change[] => [{ kind: 'fixed', evr }];
 
 /** A text for people: one line, bounded. */
 export const oneLine = (text: string, most = 300): string =>
@@ -25,25 +52,18 @@ export const oneLine = (text: string, most = 300): string =>
     .trim()
     .slice(0, most);
 
-/** The words that are in use; anything else, and none, is `none`. */
-export function severityOf(word: string | undefined): Severity {
-  const known = (word ?? '').trim().toLowerCase();
-  return words[known] ?? severities.find((severity) => severity === known) ?? 'none';
-}
-const words: Readonly<Partial<Record<string, Severity>>> = { medium: 'moderate', high: 'important' };
-
-export const worst = (all: readonly Severity[]): Severity =>
-  severities.findLast((severity) => all.includes(severity)) ?? 'none';
-
 /** All CVE ids in these texts, sorted. */
 export const cvesIn = (texts: readonly string[]): string[] =>
   [...new Set(texts.flatMap((text) => text.match(/CVE-\d{4}-\d{4,9}/g) ?? []))].sort().slice(0, 100);
 
-/** Undefined for what is no such version. Without an epoch of 0. */
+/** As it is written; undefined for what is no `[epoch:]version-release`. */
 export function evrOf(text: string): string | undefined {
-  const evr = text.trim().replace(/^0+:/, '');
+  const evr = text.trim();
   return evrText.test(evr) ? evr : undefined;
 }
+
+/** Without an epoch of 0. */
+export const plainEvr = (evr: string): string => evr.replace(/^0+:/, '');
 
 export const isId = (text: string): boolean => advisoryId.safeParse(text).success;
 export const isPackageName = (text: string): boolean =>
@@ -56,6 +76,36 @@ export function parseNevra(text: string): { name: string; evr: string; arch: str
   return evr !== undefined && isPackageName(name) ? { name, evr, arch } : undefined;
 }
 
+/** Undefined for what is no package URL. */
+export function parsePurl(text: string | undefined): PackageURL | undefined {
+  try {
+    return text === undefined ? undefined : PackageURL.fromString(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Name and stream of `nodejs:18:8070020230306170042:bd1311ed`; undefined for what is no module. */
+export const moduleStream = (text: string): string | undefined => /^[\w.+-]+:[\w.+-]+(?=$|:)/.exec(text)?.[0];
+
+/**
+ * The module stream of a package by its advisory's title, such as `nodejs:18 security update`, where nothing else says it. Undefined
+ * for a package that is of no module; `?` where its release says that it is of one, and nothing says of which.
+ */
+export function moduleByTitle(title: string, evr: string): string | undefined {
+  if (!/\.module[+_]/.test(evr)) return undefined;
+  return /(?:^|\s)([\w.+-]+:[\w.+-]+)(?=\s)/.exec(title)?.[1] ?? '?';
+}
+
+/** Words of those who publish advisories for what does not count, or not yet. */
+const passedOver = new Set(
+  [
+    ...['retracted', 'revoked', 'withdrawn', 'rejected', 'obsolete', 'obsoleted', 'superseded'],
+    ...['testing', 'pending', 'draft', 'unpushed'],
+  ],
+); // prettier-ignore
+export const isPassedOver = (status: string): boolean => passedOver.has(status.trim().toLowerCase());
+
 /** Advisories by id, sorted by it; what several sources say of one is put together. */
 export function merged(all: readonly ReadAdvisory[]): ReadAdvisory[] {
   const found = new Map<string, ReadAdvisory>();
@@ -66,15 +116,19 @@ export function merged(all: readonly ReadAdvisory[]): ReadAdvisory[] {
   return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
+/** One that a source has taken back counts as long as another has it. */
 function together(known: ReadAdvisory, other: ReadAdvisory): ReadAdvisory {
+  if (known.withdrawn !== undefined) return other;
+  if (other.withdrawn !== undefined) return known;
   const issued = [known.issued, other.issued].filter((time) => time !== undefined).sort()[0];
-  const text = (fixed: FixedVersion) => JSON.stringify([fixed.name, fixed.evr, fixed.arch, fixed.since]);
+  const statements = [...known.statements, ...other.statements];
   return {
     ...known,
     title: known.title || other.title,
     severity: worst([known.severity, other.severity]),
     cves: cvesIn([...known.cves, ...other.cves]),
     ...(issued === undefined ? {} : { issued }),
-    fixed: [...new Map([...known.fixed, ...other.fixed].map((fixed) => [text(fixed), fixed])).values()],
+    statements: [...new Map(statements.map((one) => [JSON.stringify(one), one])).values()],
+    problems: [...new Set([...known.problems, ...other.problems])],
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { firstIssue, textReader } from '../steps/read-text.js';
-import type { ReadAdvisory } from './advisory.js';
+import { isId, oneLine, type ReadAdvisory } from './advisory.js';
 import { parseCsaf } from './csaf.js';
 import { parseOsv } from './osv.js';
 
@@ -22,6 +22,12 @@ export async function documentsAt(place: string): Promise<string[]> {
   return names.map((name) => join(place, name));
 }
 
+export interface ReadDocument {
+  readonly advisories: readonly ReadAdvisory[];
+  /** A line for each record that could not be read, with its id or place. */
+  readonly problems: readonly string[];
+}
+
 /**
  * What a document says: one advisory, or a list of them. `source` stands for it in all that is told. Fails with AdvisoryInvalid, or with
  * RepoUnreachable for an address that does not answer.
@@ -30,19 +36,18 @@ export async function readDocument(
   signal: AbortSignal,
   place: string,
   source: string,
-): Promise<ReadAdvisory[]> {
+): Promise<ReadDocument> {
   const read = textReader({ signal, maxBytes, what: 'advisory', invalid: 'AdvisoryInvalid' });
   const data = json(await read(place));
-  try {
-    return (Array.isArray(data) ? data : [data])
-      .map((one: unknown) => parseAdvisory(one, source))
-      .filter((one) => one !== undefined);
-  } catch (error) {
-    if (error instanceof z.ZodError) throw new Failure('AdvisoryInvalid', firstIssue(error));
-    // Branches within branches, further than a parser can go down.
-    if (error instanceof RangeError) throw new Failure('AdvisoryInvalid', 'nested too deeply');
-    throw error;
-  }
+  const [advisories, problems]: [ReadAdvisory[], string[]] = [[], []];
+  for (const [n, one] of (Array.isArray(data) ? (data as unknown[]) : [data]).entries())
+    try {
+      advisories.push(parseAdvisory(one, source));
+    } catch (error) {
+      const name = nameOf(one) ?? (Array.isArray(data) ? `record ${n + 1}` : undefined);
+      problems.push(`${name === undefined ? '' : `${name}: `}${reasonOf(error)}`);
+    }
+  return { advisories, problems };
 }
 
 function json(text: string): unknown {
@@ -53,9 +58,27 @@ function json(text: string): unknown {
   }
 }
 
-function parseAdvisory(data: unknown, source: string): ReadAdvisory | undefined {
-  const is = (shape: z.ZodRawShape) => z.object(shape).safeParse(data).success;
-  if (is({ document: z.object({ csaf_version: z.string() }) })) return parseCsaf(data, source);
-  if (is({ id: z.string(), modified: z.string() })) return parseOsv(data, source);
+const osvRecord = z.object({ id: z.string() });
+const csafDocument = z.object({ document: z.object({ csaf_version: z.string() }) });
+const csafTracking = z.object({ document: z.object({ tracking: osvRecord }) });
+
+function parseAdvisory(data: unknown, source: string): ReadAdvisory {
+  if (csafDocument.safeParse(data).success) return parseCsaf(data, source);
+  if (osvRecord.extend({ modified: z.string() }).safeParse(data).success)
+    return parseOsv(data, source, new Date());
   throw new Failure('AdvisoryInvalid', 'is neither an OSV nor a CSAF document');
+}
+
+/** Its id, if it is one that may be shown. */
+function nameOf(data: unknown): string | undefined {
+  const id = osvRecord.safeParse(data).data?.id ?? csafTracking.safeParse(data).data?.document.tracking.id;
+  return id !== undefined && isId(id) ? id : undefined;
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof z.ZodError) return oneLine(firstIssue(error));
+  // Branches within branches, further than a parser can go down.
+  if (error instanceof RangeError) return 'nested too deeply';
+  if (error instanceof Failure) return error.message;
+  throw error;
 }

@@ -8,7 +8,7 @@ import { packageSetsOf } from '../release/lockfiles.js';
 import { versionOrder } from '../rpm/versions.js';
 import type { Step } from '../steps/step.js';
 import { readJson, writeJson, type Store } from '../store/store.js';
-import type { PackageSets } from './judge.js';
+import type { PackageSets } from './named.js';
 
 const releasedFix = z.object({
   case: z.string(),

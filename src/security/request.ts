@@ -6,7 +6,7 @@ import { sha256 } from '../activities/sign.js';
 import { findVersions } from '../composers/dnf/packages.js';
 import { Failure } from '../domain/failures.js';
 import { splitEvra, type Lockfile } from '../domain/lockfile.js';
-import type { Affecting, Fix } from '../domain/security.js';
+import { isOpenVerdict, type Affecting, type Fix } from '../domain/security.js';
 import type { SecuritySettings } from '../domain/security-settings.js';
 import type { FixRequest } from '../domain/statement.js';
 import type { Architecture, Stream } from '../domain/stream.js';
@@ -18,7 +18,8 @@ import type { Step } from '../steps/step.js';
 import { exists } from '../store/store.js';
 import { streamFolder } from '../streams/load.js';
 import { parseNevra } from './advisory.js';
-import { affecting, judge, namesIn, type PackageSets } from './judge.js';
+import { affecting, judge, type Judged } from './judge.js';
+import { namesIn, type PackageSets } from './named.js';
 import { readAdvisories } from './sources.js';
 
 const notFound = (what: string) => new Failure('FixNotFound', what);
@@ -64,7 +65,8 @@ export async function requestedFixes(
   try {
     await checkSources(step, host, stream, sets, srpms, work);
     const packages = await packagesAsked(step, host, stream, sets, request.packages, work);
-    const found = await advisoriesAsked(step, host, stream, sets, request.advisories, work);
+    const brings = request.packages.length > 0 || Object.keys(srpms).length > 0;
+    const found = await advisoriesAsked(step, host, stream, sets, { ids: request.advisories, brings, work });
     const all = [...found.flatMap(({ fixes }) => fixes), ...packages];
     return { affecting: found, fixes: await highest(step, all) };
   } finally {
@@ -87,16 +89,17 @@ async function highest(step: Step, fixes: readonly Fix[]): Promise<Fix[]> {
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+const giveIt = ': name the fix with `--package` or `--srpm`';
+
 async function advisoriesAsked(
   step: Step,
   host: Host,
   stream: Stream,
   sets: PackageSets,
-  ids: readonly string[],
-  work: string,
+  { ids, brings, work }: { ids: readonly string[]; brings: boolean; work: string },
 ): Promise<Affecting[]> {
   if (ids.length === 0) return [];
-  const { advisories, failed } = await readAdvisories(step, stream, namesIn(sets), {
+  const { advisories, failed, modules } = await readAdvisories(step, stream, namesIn(sets), {
     folder: streamFolder(host.settings, stream.name),
     cache: join(work, 'cache'),
     work: join(work, 'advisories'),
@@ -108,9 +111,17 @@ async function advisoriesAsked(
     throw notFound(
       `no advisory ${missing.join(', ')} in the stream's repos and documents${failed.length > 0 ? `; not read: ${failed.join('; ')}` : ''}`,
     );
-  const judged = await judge(step, asked, sets, securityOf(stream));
-  const useless = judged.filter(({ fixes }) => fixes.length === 0).map(({ considered }) => considered);
-  if (useless.length > 0) throw notFound(useless.map(({ id, reason }) => `${id}: ${reason}`).join('; '));
+  const judged = await judge(step, { advisories: asked, modules }, sets, securityOf(stream));
+  // What has no known fix, or is not understood, may be what the given packages are for.
+  const isUseless = ({ considered: { verdict }, fixes }: Judged) =>
+    fixes.length === 0 && !(brings && isOpenVerdict(verdict));
+  const useless = judged.filter(isUseless).map(({ considered }) => considered);
+  if (useless.length > 0)
+    throw notFound(
+      useless
+        .map(({ id, reason, verdict }) => `${id}: ${reason}${isOpenVerdict(verdict) ? giveIt : ''}`)
+        .join('; '),
+    );
   return judged.map(affecting);
 }
 

@@ -10,14 +10,19 @@ import type { Step } from '../steps/step.js';
 import {
   cvesIn,
   evrOf,
+  fixedIn,
   isId,
   isPackageName,
+  isPassedOver,
   merged,
+  moduleByTitle,
   oneLine,
-  severityOf,
   type ReadAdvisory,
+  type Statement,
 } from './advisory.js';
 import { documentsAt, readDocument } from './documents.js';
+import { severityOf } from './severity.js';
+import type { ModuleStreams } from './modules.js';
 import { readUpdateinfo, type RepoAdvisory } from './updateinfo.js';
 
 export interface ReadAll {
@@ -25,6 +30,8 @@ export interface ReadAll {
   readonly advisories: readonly ReadAdvisory[];
   /** `<source>: <code>: <reason>`: a line for each that could not be read, or not whole. */
   readonly failed: readonly string[];
+  /** Of packages that the repos list as parts of modules. */
+  readonly modules: ModuleStreams;
 }
 
 /**
@@ -44,6 +51,7 @@ export async function readAdvisories(
 ): Promise<ReadAll> {
   const found: ReadAdvisory[] = [];
   const failed = new Set<string>();
+  const modules = new Map<string, string>();
   const attempt = async (source: string, place: string, read: () => Promise<void>) => {
     try {
       await read();
@@ -62,11 +70,12 @@ export async function readAdvisories(
     const [repo = declared] = await resolvedRepos([declared], { arch, releasever });
     const caches = await metadataCache({ repos: [repo], cache: join(cache, arch) });
     const question = { repo, releasever, arch, names, cache: caches, work };
-    const usable = (await readUpdateinfo(step, question)).flatMap((one) => fromRepo(one, repo.id));
-    found.push(...usable.filter(({ problem }) => problem === undefined).map(({ advisory }) => advisory));
-    const [first, ...more] = usable.flatMap(({ problem }) => problem ?? []);
-    if (first !== undefined)
-      throw new Failure('AdvisoryInvalid', `${1 + more.length} of its advisories are left out: ${first}`);
+    const read = await readUpdateinfo(step, question);
+    for (const [nevra, module] of Object.entries(read.modules)) modules.set(nevra, module);
+    const usable = read.advisories.filter(({ id }) => isId(id));
+    found.push(...usable.flatMap((one) => fromRepo(one, repo.id)));
+    const bad = read.advisories.filter((one) => !usable.includes(one));
+    refuse(bad.map(({ id }) => `\`${oneLine(id, 60)}\` is no id`));
   };
   for (const repo of repos) {
     const urls = architectures.map((arch) => expandRepo(repo, { arch, releasever }).baseurl);
@@ -79,36 +88,62 @@ export async function readAdvisories(
     for (const document of documents) {
       const source = shown(folder, document);
       await attempt(source, document, async () => {
-        found.push(...(await readDocument(step.signal, document, source)));
+        const { advisories, problems } = await readDocument(step.signal, document, source);
+        found.push(...advisories);
+        refuse(problems);
       });
     }
   }
-  return { advisories: merged(found), failed: [...failed] };
+  return { advisories: merged(found), failed: [...failed], modules };
 }
 
 /** A file by its place beside the stream file: no path of this machine is told. */
 const shown = (folder: string, place: string): string =>
   /^https?:/.test(place) || relative(folder, place).startsWith('..') ? place : relative(folder, place);
 
-/** Of a repo only what is about security counts. What is not as it should be is left out, with a word on it. */
+/** Of a source whose other records count. Fails with AdvisoryInvalid if there are any. */
+function refuse(problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const [few, more] = [problems.slice(0, 3).join('; '), problems.length - 3];
+  const count = `${problems.length} of its advisories ${problems.length === 1 ? 'is' : 'are'} left out`;
+  throw new Failure('AdvisoryInvalid', `${count}: ${few}${more > 0 ? ` and ${more} more` : ''}`);
+}
+
+/** Of a repo only what is about security counts. */
 function fromRepo(
-  { id, title, type, severity, issued, cves, packages }: RepoAdvisory,
+  { id, title, type, severity, status = '', issued, cves, packages, total }: RepoAdvisory,
   source: string,
-): { advisory: ReadAdvisory; problem?: string }[] {
+): ReadAdvisory[] {
   if (type !== 'security' && cves.length === 0) return [];
-  const fixed = packages.flatMap(({ name, evr, arch }) => {
-    const version = evrOf(evr);
-    return version === undefined || !isPackageName(name) ? [] : [{ name, evr: version, arch }];
-  });
-  const advisory = {
-    ...{ id, source, fixed, title: oneLine(title), severity: severityOf(severity), cves: cvesIn(cves) },
-    ...(issued === undefined ? {} : { issued }),
-  };
-  if (!isId(id)) return [{ advisory, problem: `\`${oneLine(id, 60)}\` is no id` }];
-  const bad = packages.find(({ evr }) => evrOf(evr) === undefined);
+  const statements = packages
+    .filter(({ name, arch }) => isPackageName(name) && arch !== 'src')
+    .map(({ name, evr, arch, module }): Statement => {
+      const version = evrOf(evr);
+      if (version === undefined)
+        return { name, arch, ranges: [], unclear: `\`${oneLine(evr, 60)}\` is no version` };
+      return {
+        name,
+        arch,
+        module: module ?? moduleByTitle(title, evr),
+        ranges: [fixedIn(withEpoch(version))],
+      };
+    });
   return [
-    bad
-      ? { advisory, problem: `${id}: ${bad.name}: \`${oneLine(bad.evr, 60)}\` is no version` }
-      : { advisory },
+    {
+      ...{
+        id,
+        source,
+        statements,
+        title: oneLine(title),
+        severity: severityOf(severity),
+        cves: cvesIn(cves),
+      },
+      ...(issued === undefined ? {} : { issued }),
+      ...(isPassedOver(status) ? { withdrawn: `its status is ${oneLine(status, 40)}` } : {}),
+      problems: total === 0 ? ['it names no package'] : [],
+    },
   ];
 }
+
+/** Its epochs are fields of their own: none means 0. */
+const withEpoch = (evr: string) => (evr.includes(':') ? evr : `0:${evr}`);

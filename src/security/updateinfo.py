@@ -2,9 +2,9 @@
 
 Request, JSON on standard input: cachedir, persistdir (for logs), releasever, arch, repos [one: {id, baseurl, gpgKeys,
 metadataSigned}], names [package] (others are left out).
-Answer: one JSON object as the last line of standard output: {"advisories": [{id, title, type, severity, cves, issued, references
-[{id, href}], packages [{name, evr, arch}]}]} or {"failure": code, "message": …}. The XML is read as it comes and never as a whole;
-what is malformed, cut off, too large or has a document type is refused, and nothing is taken from it. Texts are bounded, but only
+Answer: one JSON object as the last line of standard output: {"advisories": [{id, title, type, severity, status, cves, issued,
+references [{id, href}], packages [{name, evr, arch, module}], total (of packages, of whatever names)}], "modules": {nevra: module stream}} or {"failure": code, "message": …}; `modules`
+has the packages that the repo itself lists as parts of modules. The XML is read as it comes and never as a whole; what is malformed, cut off, too large or has a document type is refused, and nothing is taken from it. Texts are bounded, but only
 texts: no id and no version is checked for what it may be used as.
 """
 
@@ -22,6 +22,8 @@ from xml.parsers import expat
 
 import dnf.exceptions
 import hawkey
+import libdnf.error
+import libdnf.module
 
 sys.dont_write_bytecode = True
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../rpm"))
@@ -92,7 +94,7 @@ class Reader:
         if len(self.path) == 1 and name != "updates":
             raise Broken(f"its root is `{bounded(name, 40)}`, not `updates`")
         if self.path == ["updates", "update"]:
-            self.one = {"type": attributes.get("type"), "references": {}, "cves": set(), "packages": {}}
+            self.one = {"type": attributes.get("type"), "status": attributes.get("status"), "references": {}, "cves": set(), "packages": {}, "total": 0}
         elif len(self.path) == 3 and self.one is not None:
             if name in ("id", "title", "severity"):
                 self.text = []
@@ -100,13 +102,22 @@ class Reader:
                 self.one["issued"] = time_of(attributes.get("date"))
         elif name == "reference" and self.path[2:3] == ["references"]:
             self.reference(attributes)
-        elif name == "package" and self.path[2:4] == ["pkglist", "collection"] and attributes.get("name") in self.names:
-            self.package(attributes)
+        elif name == "collection" and self.path[2:3] == ["pkglist"] and self.one is not None:
+            self.module, self.collection = None, []
+        elif name == "module" and self.path[2:4] == ["pkglist", "collection"]:
+            self.module = bounded(f"{attributes.get('name', '')}:{attributes.get('stream', '')}")
+        elif name == "package" and self.path[2:4] == ["pkglist", "collection"] and self.one is not None:
+            self.one["total"] += 1
+            if attributes.get("name") in self.names:
+                self.package(attributes)
 
     def end(self, name):
         self.path.pop()
         if self.text is not None and len(self.path) == 2:
             self.one[name], self.text = "".join(self.text), None
+        elif name == "collection" and self.path[2:] == ["pkglist"] and self.one is not None:
+            # Whatever the order in which it names its module and its packages.
+            self.one["packages"].update({(*package, self.module): None for package in self.collection})
         elif len(self.path) == 1 and self.one is not None:
             self.keep(self.one)
             self.one = None
@@ -130,8 +141,8 @@ class Reader:
     def package(self, attributes):
         epoch, version, release, arch = (bounded(attributes.get(key), 101) for key in ("epoch", "version", "release", "arch"))
         evr = (f"{epoch}:" if epoch not in ("", "0") else "") + f"{version}-{release}"
-        self.one["packages"][(attributes["name"], evr, arch)] = None
-        if len(self.one["packages"]) > PACKAGES:
+        self.collection.append((attributes["name"], evr, arch))
+        if len(self.collection) + len(self.one["packages"]) > PACKAGES:
             raise Broken(f"more than {PACKAGES} packages of one advisory")
 
     def keep(self, one):
@@ -146,9 +157,14 @@ class Reader:
                 "type": one["type"] if one["type"] in TYPES else "other",
                 **({"severity": severity} if severity not in ("", "None") else {}),
                 **({"issued": one["issued"]} if one.get("issued") else {}),
+                **({"status": bounded(one["status"], 40)} if one["status"] else {}),
                 "cves": sorted(one["cves"])[:REFERENCES],
                 "references": [{"id": id, **rest} for id, rest in one["references"].items()],
-                "packages": [{"name": name, "evr": evr, "arch": arch} for name, evr, arch in one["packages"]],
+                "packages": [
+                    {"name": name, "evr": evr, "arch": arch, **({"module": module} if module else {})}
+                    for name, evr, arch, module in one["packages"]
+                ],
+                "total": one["total"],
             }
         )
 
@@ -167,22 +183,36 @@ def parsed(file, names):
     return reader.found
 
 
-def advisories(request):
+def module_streams(repo, names):
+    """The streams of packages that the repo lists as parts of modules: `name:stream` by `name-[epoch:]version-release.arch`."""
+    found = {}
+    if repo.get_metadata_path("modules"):
+        container = libdnf.module.ModulePackageContainer(False, "/nonexistent", "noarch")
+        container.add(repo.get_metadata_content("modules"), repo.id)
+        for module in container.getModulePackages():
+            for nevra in module.getArtifacts():
+                if nevra.rsplit("-", 2)[0] in names:
+                    found[nevra.replace("-0:", "-")] = f"{module.getName()}:{module.getStream()}"
+    return found
+
+
+def read(request):
     base = base_of(request)
     base.conf.zchunk = False
     load_repos(base, refresh=True)
     [repo] = base.repos.iter_enabled()
     path = repo.get_metadata_path("updateinfo")
     if not path:
-        return []
+        return {"advisories": [], "modules": {}}
     with opened(repo, path) as file:
-        return parsed(file, request["names"])
+        advisories = parsed(file, request["names"])
+    return {"advisories": advisories, "modules": module_streams(repo, set(request["names"]))}
 
 
 def main():
     request = json.load(sys.stdin)
     try:
-        answer = json.dumps({"advisories": advisories(request)})
+        answer = json.dumps(read(request))
         if len(answer) > ANSWER:
             raise Broken("too much in it")
     except Refused as refused:
@@ -191,6 +221,9 @@ def main():
     except (Broken, expat.ExpatError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, MemoryError, ValueError) as error:
         why = bounded(str(error) or type(error).__name__, 500)
         answer = json.dumps({"failure": "AdvisoryInvalid", "message": f"its updateinfo is broken: {why}"})
+    except libdnf.error.Error as error:
+        why = bounded(str(error), 500)
+        answer = json.dumps({"failure": "AdvisoryInvalid", "message": f"its list of modules is broken: {why}"})
     except (dnf.exceptions.Error, hawkey.Exception, OSError) as error:
         answer = json.dumps({"failure": "RepoUnreachable", "message": bounded(str(error) or type(error).__name__, 1000)})
     sys.stdout.write("\n" + answer + "\n")

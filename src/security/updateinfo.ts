@@ -31,18 +31,31 @@ const repoAdvisory = z.object({
   type: z.string(),
   /** In the repo's own words; absent for none. */
   severity: z.string().optional(),
+  /** Such as `stable`, `testing` or `retracted`, in the repo's own words. */
+  status: z.string().optional(),
   /** ISO 8601, UTC. */
   issued: z.string().optional(),
   cves: z.array(z.string()),
   references: z.array(z.object({ id: z.string(), href: z.string().optional() })),
   /** Fixed versions of the packages that were asked for. */
-  packages: z.array(z.object({ name: z.string(), evr: z.string(), arch: z.string() })),
+  packages: z.array(
+    z.object({
+      ...{ name: z.string(), evr: z.string(), arch: z.string() },
+      /** Module stream, such as `nodejs:18`. */
+      module: z.string().optional(),
+    }),
+  ),
+  /** How many packages it names, asked for or not. */
+  total: z.int(),
 });
 export type RepoAdvisory = z.infer<typeof repoAdvisory>;
-const answer = z.union([
-  z.object({ advisories: z.array(repoAdvisory) }),
-  z.object({ failure: z.string(), message: z.string() }),
-]);
+const found = z.object({
+  advisories: z.array(repoAdvisory),
+  /** Module stream of the packages that were asked for, by `name-[epoch:]version-release.arch`, where they are of a module. */
+  modules: z.record(z.string(), z.string()),
+});
+export type RepoAdvisories = z.infer<typeof found>;
+const answer = z.union([found, z.object({ failure: z.string(), message: z.string() })]);
 
 export interface RepoQuestion {
   readonly repo: RepoInput;
@@ -60,7 +73,7 @@ export interface RepoQuestion {
  * All advisories of one repo; none for one without `updateinfo`, which is usual. Their texts are bounded, but not checked. Fails with
  * AdvisoryInvalid, PackageSignature, RepoUnreachable: a caller that goes on without them does not try again.
  */
-export async function readUpdateinfo(step: Step, question: RepoQuestion): Promise<RepoAdvisory[]> {
+export async function readUpdateinfo(step: Step, question: RepoQuestion): Promise<RepoAdvisories> {
   const { repo, releasever, arch, names, cache: cachedir, work } = question;
   await rm(work, { recursive: true, force: true });
   await Promise.all([work, cachedir].map((folder) => mkdir(folder, { recursive: true })));
@@ -80,7 +93,7 @@ export async function readUpdateinfo(step: Step, question: RepoQuestion): Promis
       `the reader ended with exit code ${exitCode}: ${causeOf(stdout, stderr)}`,
     );
   const read = answer.parse(JSON.parse(last));
-  if ('advisories' in read) return read.advisories;
+  if ('advisories' in read) return read;
   throw new Failure(
     read.failure in failureKinds ? (read.failure as FailureCode) : 'CommandFailed',
     read.message,

@@ -337,7 +337,7 @@ describe('decisions from the command line', function () {
         source: 'sample',
         verdict: 'below',
         reason: 'low is\u001b below',
-        lacking: [{ name: 'jq', released: '1-1', fixed: '2-1' }],
+        affected: [{ name: 'jq', state: 'lacks', released: '1-1', fixed: '2-1' }],
       },
       {
         id: 'T-8',
@@ -347,7 +347,7 @@ describe('decisions from the command line', function () {
         source: 'sample',
         verdict: 'acted',
         reason: 'a case',
-        lacking: [],
+        affected: [],
       },
     ];
     const watch = {
@@ -362,7 +362,7 @@ describe('decisions from the command line', function () {
       shown,
       /Advisories \(looked 2026-11-23 10:00 UTC at 20261122_01\): 2 considered, 1 acted on/,
     );
-    assert.match(shown, /T-9 +low +below +low is below +jq 1-1 \(fixed in 2-1\)/);
+    assert.match(shown, /T-9 +low +too slight +low is below +jq 1-1, fixed in 2-1/);
     assert.doesNotMatch(shown, /T-8/);
     assert.match(shown, /could not be read: osv\.json: AdvisoryInvalid: no JSON/);
     const all = await run('security');

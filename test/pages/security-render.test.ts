@@ -57,6 +57,9 @@ describe('the security page', () => {
       /○ not affected nothing of it/,
       /● too slight moderate is below important/,
       /● not core jq is not among/,
+      /OSV-2026-8 .* ✗ affected, no fix known affected, no fix known: jq-1\.6-2 \(no fix is planned\) jq 1\.6-2, no fix is planned/,
+      /OSV-2026-9 .* Unknown .* ✗ cannot be judged cannot be judged: jq-1\.6-2 jq 1\.6-2, still being investigated/,
+      /○ withdrawn passed over: its status is retracted/,
       /● incomplete 1 source could not be read/,
       /20261010-1 OSV-2026-3 ○ dismissed Our build has no such code\./,
     ])
@@ -102,7 +105,7 @@ describe('the security page', () => {
     );
     assert.deepEqual(
       [data.releases, data.fixes, data.considered?.length],
-      [security.releases, security.fixes, 5],
+      [security.releases, security.fixes, 8],
     );
   });
 });

@@ -1,5 +1,5 @@
 /** The security of the release site's stream: cases in every state, a release that lacks a fix, advisories of every verdict. */
-import type { Lack, ReleasedFix, SecurityCase } from '../../src/domain/security.js';
+import type { AffectedPackage, Lack, ReleasedFix, SecurityCase } from '../../src/domain/security.js';
 import type { WatchRecord } from '../../src/security/watch-record.js';
 import type { SecurityInput } from '../../src/pages/types.js';
 import { hash, hostile } from './packages.js';
@@ -63,10 +63,17 @@ export const dismissedCase: SecurityCase = {
 
 type Considered = WatchRecord['considered'][number];
 
+const settled = new Set<Considered['verdict']>(['fixed', 'absent', 'unaffected', 'withdrawn']);
+const standing = (verdict: Considered['verdict']): AffectedPackage => {
+  const about = { name: 'jq', released: '1.6-2' };
+  if (verdict === 'unfixed') return { ...about, state: 'unfixed', why: `no fix is planned ${hostile}` };
+  if (verdict === 'unclear') return { ...about, state: 'unclear', why: 'still being investigated' };
+  return { ...about, state: 'lacks', fixed: '1.7-1' };
+};
+
 const considered = (id: string, verdict: Considered['verdict'], reason: string): Considered => ({
   ...{ ...advisory, cves: [...advisory.cves], id, verdict, reason },
-  lacking:
-    verdict === 'fixed' || verdict === 'absent' ? [] : [{ name: 'jq', released: '1.6-2', fixed: '1.7-1' }],
+  affected: settled.has(verdict) ? [] : [standing(verdict)],
 });
 
 export const watch: WatchRecord = {
@@ -77,6 +84,9 @@ export const watch: WatchRecord = {
     considered('OSV-2026-4', 'absent', `nothing of it is in the release ${hostile}`),
     considered('OSV-2026-6', 'below', 'moderate is below important'),
     considered('OSV-2026-7', 'not-core', 'jq is not among the core packages'),
+    considered('OSV-2026-8', 'unfixed', 'affected, no fix known: jq-1.6-2 (no fix is planned)'),
+    { ...considered('OSV-2026-9', 'unclear', 'cannot be judged: jq-1.6-2'), severity: 'unknown' },
+    considered('OSV-2026-10', 'withdrawn', 'passed over: its status is retracted'),
   ],
 };
 

@@ -87,7 +87,7 @@ const view: StreamView = {
 };
 const considered = (id: string, name: string): WatchRecord['considered'][number] => ({
   ...{ ...advisory, id, cves: [], verdict: 'acted', reason: id, title: id },
-  lacking: [{ name, released: '5-5', fixed: '6-6' }],
+  affected: [{ name, state: 'lacks', released: '5-5', fixed: '6-6' }],
 });
 const watch: WatchRecord = {
   ...{ looked: at, release: base, failed: ['/srv/private/csaf: no such folder'] },

@@ -127,7 +127,7 @@ describe("the sample's source packages", function () {
       },
     };
     const read = await readUpdateinfo(scratch.step, { ...question, names: of });
-    const nevras = read.map(({ id, type, severity, cves, packages }) => [
+    const nevras = read.advisories.map(({ id, type, severity, cves, packages }) => [
       ...[id, type, severity, cves],
       packages.map(({ name, evr, arch }) => `${name}-${evr}.${arch}`),
     ]);

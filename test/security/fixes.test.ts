@@ -9,6 +9,7 @@ import { releasedFixes } from '../../src/security/ledger.js';
 import { writeJson, writeWhole } from '../../src/store/store.js';
 import { makePackages, makeSource } from '../reimzul/sources.js';
 import { runActivity } from '../steps/activity.js';
+import { osv } from './written.js';
 import { lockfileWith, release, Watched, type Packages } from './watched.js';
 
 const args = { stream: 'tiny', run: 'stream', step: 'fix' };
@@ -122,6 +123,26 @@ describe('a security release that is asked for', function () {
     await refused(given, /released by copy: nothing is rebuilt/);
     await w.declare({ base: repo }, {}, { signed: true });
     assert.deepEqual(await ask({}, given), { affecting: [], fixes: [] });
+    const open = { ...{ ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }] }] } };
+    const document = osv({
+      id: 'OPEN',
+      affected: [{ package: { ecosystem: 'Own', name: 'soap' }, ...open }],
+    });
+    await w.s.write('streams/tiny/open.json', JSON.stringify(document));
+    await w.declare({ base: repo }, { advisories: ['open.json'] }, { signed: true });
+    await assert.rejects(
+      ask({ advisories: ['OPEN'] }),
+      fails(
+        'FixNotFound',
+        /^OPEN: affected, no fix known: soap-2:1\.0-1\.el0 .*: name the fix with `--package` or `--srpm`$/,
+      ),
+    );
+    const asked = await ask({ advisories: ['OPEN'] }, given);
+    assert.deepEqual(asked.fixes, []);
+    assert.deepEqual(
+      asked.affecting.map(({ advisory }) => advisory.id),
+      ['OPEN'],
+    );
     await refused({ [srpm.srpm]: 'a'.repeat(64) }, /was not given to this instance/);
     await refused(await give(srpm.file, srpm.srpm, 'b'.repeat(64)), /is not the file that was signed for/);
     await refused(await give(srpm.file, 'soap-9-1.src.rpm'), /has soap-2:1\.1-1 in it/);

@@ -43,9 +43,9 @@ describe('a look for advisories', function () {
     const { of, found, failed } = await w.judge();
     assert.deepEqual(failed, []);
     for (const [name, [is, fixed, lacking]] of all) {
-      const { verdict, lacking: what } = of[`A-${name}`]!;
+      const { verdict, affected: what } = of[`A-${name}`]!;
       assert.equal(verdict, lacking ? 'acted' : 'fixed', name);
-      assert.deepEqual(what, lacking ? [{ name, released: is, fixed }] : [], name);
+      assert.deepEqual(what, lacking ? [{ name, state: 'lacks', released: is, fixed }] : [], name);
       assert.equal(found.includes(`A-${name}`), lacking, name);
     }
   });
@@ -99,23 +99,24 @@ describe('a look for advisories', function () {
         ['GHOST', 'absent'],
         ['LOW', 'below'],
         ['NO-SECURITY', 'acted'],
-        ['NO-WORD', 'below'],
+        ['NO-WORD', 'acted'],
         ['NOARCH', 'acted'],
         ['OTHER-ARCH', 'absent'],
         ['SIDE', 'not-core'],
       ],
     );
     assert.equal(found[0], 'FIX', 'the most severe first');
-    assert.deepEqual(found.slice(1).sort(), ['NO-SECURITY', 'NOARCH']);
+    assert.deepEqual(found.slice(1).sort(), ['NO-SECURITY', 'NO-WORD', 'NOARCH']);
+    assert.equal(found.at(-1), 'NO-WORD', 'what has no severity comes after what is known to be as severe');
     assert.equal(
       of.LOW!.reason,
       'moderate, and the stream acts from important on; the release lacks it: bash',
     );
-    assert.match(of['NO-WORD']!.reason, /^no severity is given/);
-    assert.deepEqual(of.LOW!.lacking, [{ name: 'bash', released: '5.1-1', fixed: '6-1' }]);
+    assert.equal(of['NO-WORD']!.severity, 'unknown');
+    assert.deepEqual(of.LOW!.affected, [{ name: 'bash', state: 'lacks', released: '5.1-1', fixed: '6-1' }]);
     assert.match(of.DONE!.reason, /the release has it: bash-5\.1-1/);
     assert.match(of.SIDE!.reason, /none of the stream's core packages; the release lacks it: zlib/);
-    const { verdict: _v, reason: _r, lacking: _l, ...advisory } = of.FIX!;
+    const { verdict: _v, reason: _r, affected: _a, ...advisory } = of.FIX!;
     assert.deepEqual(advisory, {
       ...{ id: 'FIX', title: 'About FIX', severity: 'critical', cves: ['CVE-2026-0001'], source: 'base' },
       issued: '2026-11-20T08:00:00Z',
@@ -201,9 +202,9 @@ describe('a look for advisories', function () {
 
   it('sees what has changed since it last looked', async () => {
     await w.release({ bash: '5.1-1.x86_64' });
+    await w.repo('base', []);
     const web = await serve({ root: w.s.folder + '/www', port: 0 });
     try {
-      await w.repo('base', []);
       await w.declare({ base: `${web.url}/base` });
       assert.deepEqual((await w.judge()).found, []);
       await w.repo('base', [{ id: 'A', fixes: [['bash', '5.1-2']] }]);
@@ -223,7 +224,8 @@ describe('a look for advisories', function () {
   it('has nothing to look for where nothing is released', async () => {
     await writeJson(`${w.host.store.releasePublished('tiny')}/releases.json`, emptyReleases('tiny'));
     await w.declare({ base: await w.repo('base', [{ id: 'A', fixes: [['bash', '5.1-2']] }]) });
-    assert.deepEqual(await w.look(), { release: null, found: [], failed: [] });
+    const { looked: _, ...answer } = await w.look();
+    assert.deepEqual(answer, { release: null, found: [], failed: [], news: [] });
     assert.equal(await readWatch(w.host.store, 'tiny'), undefined);
   });
 
@@ -318,7 +320,7 @@ describe('a look for advisories', function () {
       await writeFile(`${folder}/${name}`, (await readFile(`${folder}/${name}`)).subarray(1));
       await costsOnlyItself(bad, /^bad: RepoUnreachable: .*updateinfo/);
     });
-    it('leaves out what has no usable id or version, and takes the rest', async () => {
+    it('leaves out what has no usable id, and judges the packages whose versions are usable', async () => {
       const bad = await w.repo('bad', [
         { id: 'ID WITH `rm -rf`', fixes: [['zlib', '2-1']] },
         { id: '../../x', fixes: [['zlib', '2-1']] },
@@ -333,9 +335,13 @@ describe('a look for advisories', function () {
       ]);
       const of = await costsOnlyItself(
         bad,
-        /^bad: AdvisoryInvalid: 3 of its advisories are left out: `ID WITH `rm -rf`` is no id$/,
+        /^bad: AdvisoryInvalid: 2 of its advisories are left out: `ID WITH `rm -rf`` is no id; `\.\.\/\.\.\/x` is no id$/,
       );
-      assert.deepEqual(Object.keys(of).sort(), ['FINE', 'GOOD']);
+      assert.deepEqual(Object.keys(of).sort(), ['FINE', 'GOOD', 'VERSION']);
+      assert.equal(
+        of.VERSION!.reason,
+        'the release lacks it: bash; cannot be judged: zlib-1-1 (`2;reboot-1` is no version)',
+      );
     });
     it('makes one line of a title, whatever is in it', async () => {
       await w.release({ bash: '5.1-1.x86_64' });

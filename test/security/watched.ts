@@ -33,6 +33,9 @@ export const lockfileWith = (packages: Packages): Lockfile => ({
 export interface Update {
   readonly id: string;
   readonly fixes: readonly (readonly [name: string, evr: string, arch?: string])[];
+  /** Module stream of its packages, such as `nodejs:18`. */
+  readonly module?: string;
+  readonly status?: string;
   readonly severity?: string;
   readonly type?: string;
   readonly title?: string;
@@ -49,14 +52,20 @@ export const updateinfo = (updates: readonly Update[]): string =>
         type = 'security',
         title = `About ${id}`,
         issued = '2026-11-20 08:00:00',
+        module,
+        status = 'stable',
       }) => {
         const packages = fixes.map(([name, evr, arch = 'x86_64']) => {
           const [, epoch = '0', version, rel] = /^(?:(\d+):)?(.+)-([^-]+)$/.exec(evr) ?? [];
           return `<package name="${name}" version="${version}" release="${rel}" epoch="${epoch}" arch="${arch}"><filename>x.rpm</filename></package>`;
         });
-        return `<update from="x" status="stable" type="${type}" version="1"><id>${id}</id><title>${title}</title><issued date="${issued}"/>
+        const [of, its] = module?.split(':') ?? [];
+        const modular = module
+          ? `<module name="${of}" stream="${its}" version="8" context="c" arch="x86_64"/>`
+          : '';
+        return `<update from="x" status="${status}" type="${type}" version="1"><id>${id}</id><title>${title}</title><issued date="${issued}"/>
 <severity>${severity}</severity><references><reference href="https://example.org/1" id="1" title="CVE-2026-0001 in it" type="bugzilla"/></references>
-<pkglist><collection short="x"><name>x</name>${packages.join('\n')}</collection></pkglist></update>`;
+<pkglist><collection short="x"><name>x</name>${modular}${packages.join('\n')}</collection></pkglist></update>`;
       },
     )
     .join('\n')}</updates>`;
@@ -152,6 +161,20 @@ export class Watched {
       failed,
       found: found.map(({ advisory }) => advisory.id),
     };
+  }
+
+  #documents = 0;
+  /** The judgement of one look at these documents alone: JSON, or a text as it is. */
+  async judgeDocuments(documents: readonly unknown[], security: object = {}) {
+    const files: string[] = [];
+    for (const document of documents) {
+      const name = `advisories-${++this.#documents}.json`;
+      const text = typeof document === 'string' ? document : JSON.stringify(document);
+      await this.s.write(`streams/tiny/${name}`, text);
+      files.push(name);
+    }
+    await this.declare({ none: await this.repo('none') }, { ...security, advisories: files });
+    return this.judge();
   }
 
   readonly remove = () => this.s.remove();

@@ -8,7 +8,7 @@ import type {
   SecurityAdvisory,
   SecurityCase,
 } from '../../domain/security.js';
-import { severities } from '../../domain/security.js';
+import { bySeverity } from '../../domain/security.js';
 import type { CaseDecision, FixNews, FixState } from './security-messages.js';
 
 export const isCaseId = (text: string): boolean => /^\d{8}-\d{1,4}$/.test(text);
@@ -46,7 +46,7 @@ function isAffecting(value: unknown): value is Affecting {
     isText(about.id, id) &&
     isText(about.title, text) &&
     isText(about.source, text) &&
-    severities.some((severity) => severity === about.severity) &&
+    bySeverity.some((severity) => severity === about.severity) &&
     isListOf(about.cves, (cve) => isText(cve, id)) &&
     (about.issued === undefined || isText(about.issued, time)) &&
     isListOf(fixes, (fix) => {

@@ -16,7 +16,7 @@ import { advisoriesSignal } from '../decisions/signals.js';
 /** The next look comes soon. */
 const limits = { ...lookLimits, scheduleToCloseTimeout: '10m' } as const;
 /** The metadata of all repos, over a slow line. */
-const { lookForAdvisories } = proxyActivities<ReturnType<typeof watchActivities>>({
+const { lookForAdvisories, rememberVerdicts } = proxyActivities<ReturnType<typeof watchActivities>>({
   ...limits,
   startToCloseTimeout: '1h',
   scheduleToCloseTimeout: '90m',
@@ -26,17 +26,19 @@ const { untold, rememberTold } = proxyActivities<ReturnType<typeof candidateActi
   ...limits,
   taskQueue: 'control',
 });
-const { tellSig } = proxyActivities<{ tellSig(args: StepArgs & Unreadable): Promise<unknown> }>({
+const { tellSig } = proxyActivities<{ tellSig(args: StepArgs & News): Promise<unknown> }>({
   ...limits,
   taskQueue: 'publish',
 });
 
-/** What the SIG is told of a source that cannot be read. */
-interface Unreadable {
+/** What people are told. */
+interface News {
   readonly key: string;
   readonly event: string;
   readonly subject: string;
   readonly text: string;
+  /** Default: the SIG. */
+  readonly audience?: 'security';
 }
 
 export interface WatchInput {
@@ -56,9 +58,23 @@ export async function securityWatch({ stream }: WatchInput): Promise<WatchResult
     { activityId: 'look' },
   );
   const attempts = new Attempts();
-  const { found } = result;
+  const tell = (whom: string, message: News) =>
+    calls.call(`tell-${message.event}`, `Tell ${whom}: ${message.subject}`, tellSig, message, {
+      activityId: `tell-${message.key}`,
+    });
+  const { found, news: open } = result;
   if (found.length > 0)
     await attempts.do(signalStream(stream, advisoriesSignal, [{ found }], 'advisories could not be told'));
+  if (open.length > 0 && (await attempts.do(tell('the security group', openNews(stream, result)))))
+    await attempts.do(
+      calls.call(
+        'told-verdicts',
+        'Record what the security group was told',
+        rememberVerdicts,
+        { told: open.map(({ id, verdict }) => ({ id, verdict })) },
+        { activityId: 'told-verdicts' },
+      ),
+    );
   const news = result.failed.map((line) => unreadable(stream, line, new Date()));
   const keys = news.map(({ key }) => key);
   const fresh =
@@ -71,15 +87,9 @@ export async function securityWatch({ stream }: WatchInput): Promise<WatchResult
           { keys },
           { activityId: 'untold' },
         );
-  const tell = news.filter(({ key }) => fresh.includes(key));
-  const told = await sideBySide(tell, (message) =>
-    attempts.do(
-      calls.call('tell-unreadable', `Tell the SIG: ${message.subject}`, tellSig, message, {
-        activityId: `tell-${message.key}`,
-      }),
-    ),
-  );
-  const done = tell.filter((_, i) => told[i]).map(({ key }) => key);
+  const due = news.filter(({ key }) => fresh.includes(key));
+  const told = await sideBySide(due, (message) => attempts.do(tell('the SIG', message)));
+  const done = due.filter((_, i) => told[i]).map(({ key }) => key);
   if (done.length > 0)
     await calls.call(
       'told',
@@ -98,8 +108,28 @@ export async function securityWatch({ stream }: WatchInput): Promise<WatchResult
   return result;
 }
 
+/** The security group alone: while a case is under embargo, nobody else is told of advisories about its packages. */
+function openNews(stream: string, { news, looked, release }: WatchResult): News {
+  const [unfixed, others] = [news.filter(({ verdict }) => verdict === 'unfixed'), news.length];
+  const subject = [
+    ...(unfixed.length > 0 ? [`${unfixed.length} without a known fix`] : []),
+    ...(others > unfixed.length ? [`${others - unfixed.length} not fully judged`] : []),
+  ].join(', ');
+  const lines = news.map(
+    ({ id, severity, title, cves, reason }) =>
+      `${[id, severity, ...cves.slice(0, 5)].join(', ')}: ${title}\n  ${reason}\n`,
+  );
+  return {
+    key: `open-advisories-${looked.replace(/[^\dT]/g, '')}`,
+    event: 'open-advisories',
+    audience: 'security',
+    subject: `[${stream}] Advisories: ${subject}`,
+    text: `Advisories that are or may be affecting ${stream} ${release ?? ''}, and have no fix to build:\n\n${lines.join('\n')}\nNo case is opened for them. When a fix is published, one is opened as usual. To ask for one with a fix of your own:\ntreeline security ${stream} --advisory ID --srpm FILE\n`,
+  };
+}
+
 /** Once a day for each source, whatever is wrong with it. */
-function unreadable(stream: string, line: string, now: Date): Unreadable {
+function unreadable(stream: string, line: string, now: Date): News {
   const source = line.split(': ', 1)[0] ?? '';
   return {
     key: `unreadable-${now.toISOString().slice(0, 10)}-${source.replace(/[^\w.-]+/g, '-').slice(-80)}`,

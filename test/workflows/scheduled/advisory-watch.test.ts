@@ -16,10 +16,15 @@ const affects = (id: string): Affecting => ({
   advisory: { id, title: `About ${id}`, severity: 'critical', cves: [], source: 'base' },
   fixes: [{ name: 'bash', evr: '5.1-2', advisories: [id] }],
 });
+const nothing: WatchResult = {
+  ...{ release: '20261123_01', found: [], failed: [], news: [] },
+  looked: '2026-11-26T10:00:00.000Z',
+};
 interface Told {
   readonly key: string;
   readonly subject: string;
   readonly text: string;
+  readonly audience?: string;
 }
 
 describe('security watch workflow', function () {
@@ -30,6 +35,7 @@ describe('security watch workflow', function () {
   let result: WatchResult | ApplicationFailure;
   let told: Told[];
   let remembered: string[];
+  let verdicts: string[];
   let silent: string | undefined;
 
   before(async () => {
@@ -45,12 +51,14 @@ describe('security watch workflow', function () {
       },
       untold: ({ keys }: { keys: string[] }) =>
         Promise.resolve(keys.filter((key) => !remembered.includes(key))),
-      tellSig: ({ key, subject, text }: Told) => {
+      tellSig: ({ key, subject, text, audience }: Told) => {
         if (silent !== undefined && key.includes(silent))
           throw ApplicationFailure.nonRetryable('550 no such user', 'MailRefused');
-        told.push({ key, subject, text });
+        told.push({ key, subject, text, ...(audience === undefined ? {} : { audience }) });
         return Promise.resolve();
       },
+      rememberVerdicts: ({ told: all }: { told: { id: string; verdict: string }[] }) =>
+        Promise.resolve(void verdicts.push(...all.map(({ id, verdict }) => `${id} ${verdict}`))),
       rememberTold: ({ keys }: { keys: string[] }) => Promise.resolve(void remembered.push(...keys)),
     };
     workers = await Promise.all(
@@ -66,12 +74,8 @@ describe('security watch workflow', function () {
     await environment.teardown();
   });
   beforeEach(() => {
-    [result, told, remembered, silent] = [
-      { release: '20261123_01', found: [], failed: [] },
-      [],
-      [],
-      undefined,
-    ];
+    verdicts = [];
+    [result, told, remembered, silent] = [nothing, [], [], undefined];
   });
 
   /** Runs a look, with or without the stream's own workflow; answers what that was told. Its history replays. */
@@ -100,13 +104,13 @@ describe('security watch workflow', function () {
   it('tells the stream workflow what is to be acted on, and nothing where there is nothing', async () => {
     assert.deepEqual(await look(), { heard: [] });
     const found = [affects('A-1'), affects('A-2')];
-    result = { release: '20261123_01', found, failed: [] };
+    result = { ...nothing, release: '20261123_01', found, failed: [] };
     assert.deepEqual(await look(), { heard: [{ found }] });
     assert.deepEqual([told, remembered], [[], []]);
   });
 
   it('ends well where nothing is released', async () => {
-    result = { release: null, found: [], failed: [] };
+    result = { ...nothing, release: null, found: [], failed: [] };
     assert.deepEqual(await look(), { heard: [] });
   });
 
@@ -116,7 +120,7 @@ describe('security watch workflow', function () {
       'base: RepoUnreachable: is away',
       'https://example.org/osv.json: AdvisoryInvalid: is not JSON',
     ];
-    result = { release: '20261123_01', found, failed };
+    result = { ...nothing, release: '20261123_01', found, failed };
     const first = await look();
     assert.deepEqual(first.heard, [{ found }]);
     assert.equal(first.failure?.type, 'AdvisoryInvalid');
@@ -140,8 +144,7 @@ describe('security watch workflow', function () {
 
   it('fails for what could not be told, and remembers only what was', async () => {
     result = {
-      release: '20261123_01',
-      found: [],
+      ...nothing,
       failed: ['one: RepoUnreachable: x', 'two: RepoUnreachable: x'],
     };
     silent = 'one';
@@ -156,8 +159,38 @@ describe('security watch workflow', function () {
     );
   });
 
+  it('tells the security group alone of advisories that have no fix to build, and keeps that it was told', async () => {
+    const open = {
+      title: 'About it',
+      severity: 'unknown',
+      cves: ['CVE-2026-0001'],
+      reason: 'of bash',
+    } as const;
+    const news = [
+      { ...open, id: 'A-1', verdict: 'unfixed' as const },
+      { ...open, id: 'A-2', verdict: 'unclear' as const },
+    ];
+    result = { ...nothing, news };
+    assert.deepEqual(await look(), { heard: [] });
+    assert.deepEqual(
+      told.map(({ key, audience }) => [key, audience]),
+      [['open-advisories-20261126T100000000', 'security']],
+    );
+    assert.match(told[0]!.subject, /^\[s-[\w-]+\] Advisories: 1 without a known fix, 1 not fully judged$/);
+    assert.match(told[0]!.text, /A-1, unknown, CVE-2026-0001: About it\n {2}of bash\n/);
+    assert.deepEqual(verdicts, ['A-1 unfixed', 'A-2 unclear']);
+    [told, verdicts, silent] = [[], [], 'open-advisories'];
+    assert.equal((await look()).failure?.type, 'MailRefused');
+    assert.deepEqual(verdicts, [], 'it is told at the next check');
+  });
+
   it('says what to do where there is no stream workflow', async () => {
-    result = { release: '20261123_01', found: [affects('A-1')], failed: ['base: RepoUnreachable: x'] };
+    result = {
+      ...nothing,
+      release: '20261123_01',
+      found: [affects('A-1')],
+      failed: ['base: RepoUnreachable: x'],
+    };
     const { failure } = await look(false);
     assert.equal(failure?.type, 'StreamInvalid');
     assert.match(failure.message, /there is no workflow stream\/s-.*: run `treeline apply`$/);
