@@ -221,12 +221,11 @@ async function readRepomd(step: Step, repo: RepoInput): Promise<Buffer> {
   const { baseurl } = repo;
   const path = 'repodata/repomd.xml';
   if (baseurl.startsWith('file://')) return readFile(new URL(`${baseurl.replace(/\/?$/, '/')}${path}`));
-  const content = await fetchPublished(step, { url: baseurl }, path, await headersOf(repo)).catch(
-    (error: unknown) => {
-      if (!(error instanceof Failure)) throw error;
-      throw new Failure(error.code === 'PublishRefused' ? 'RepoRefused' : 'RepoUnreachable', error.message);
-    },
-  );
+  const ask = { headers: await headersOf(repo), refused: 'RepoRefused' } as const;
+  const content = await fetchPublished(step, { url: baseurl }, path, ask).catch((error: unknown) => {
+    if (!(error instanceof Failure) || error.code === 'RepoRefused') throw error;
+    throw new Failure('RepoUnreachable', error.message);
+  });
   if (content === undefined) throw new Failure('RepoUnreachable', `${baseurl}/${path}: HTTP status 404`);
   return content;
 }

@@ -1,6 +1,6 @@
 /** Publish targets: one way to write to all of them, rsync, be it a folder, a daemon or a host by ssh. */
 import { mkdir } from 'node:fs/promises';
-import { Failure } from '../domain/failures.js';
+import { Failure, type FailureCode } from '../domain/failures.js';
 import type { Target } from '../domain/stream.js';
 import { causeOf } from '../steps/cause.js';
 import { tailOf } from '../steps/ending.js';
@@ -94,12 +94,15 @@ export async function reachTarget(step: Step, target: Target): Promise<void> {
     throw rsyncFailure(target, result);
 }
 
-/** Reads a file by the target's reader address; undefined for 404. Fails with TargetUnreachable, PublishRefused. */
+/** Reads a file by the target's reader address; undefined for 404. Fails with TargetUnreachable; with `refused` for 401 and 403. */
 export async function fetchPublished(
   step: Pick<Step, 'signal'>,
   target: Pick<Target, 'url'>,
   path: string,
-  headers: Readonly<Record<string, string>> = {},
+  {
+    headers = {},
+    refused = 'TargetUnreachable',
+  }: { headers?: Readonly<Record<string, string>>; refused?: FailureCode } = {},
 ): Promise<Buffer | undefined> {
   const url = `${target.url.replace(/\/+$/, '')}/${path}`;
   const away = (why: string) => new Failure('TargetUnreachable', `${url}: ${why}`);
@@ -114,7 +117,7 @@ export async function fetchPublished(
   });
   if (response.status === 404) return undefined;
   if ([401, 403].includes(response.status))
-    throw new Failure('PublishRefused', `${url}: HTTP status ${response.status}`);
+    throw new Failure(refused, `${url}: HTTP status ${response.status}`);
   if (!response.ok) throw away(`HTTP status ${response.status}`);
   return Buffer.from(await response.arrayBuffer());
 }
