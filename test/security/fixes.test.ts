@@ -212,11 +212,11 @@ describe('a fix that was released', function () {
     );
     await build('20261125_01', 'tiny', {});
     await assert.rejects(
-      record('x', '20261125_01'),
+      record('20261124-9', '20261125_01'),
       fails('BuildNotReleasable', /20261125_01: is not the build of a security case/),
     );
     await assert.rejects(
-      record('x', '20991125_01'),
+      record('20261124-9', '20991125_01'),
       fails('BuildNotReleasable', /is not the build of a security case/),
     );
   });
