@@ -31,6 +31,8 @@ function fail(error: unknown): number {
   return exitCodes.failed;
 }
 
+// What is published, and what trees are made of, is for all to read: whatever the umask of whoever started this.
+process.umask(0o022);
 try {
   const settings = readSettings();
   for (const add of commands) add(program, settings);

@@ -13,13 +13,25 @@ describe('rsyncCommand', () => {
   it('names folder, daemon and ssh host, and ends options before the paths', () => {
     const command = (location: string, more: Partial<Target> = {}) =>
       rsyncCommand({ location, url, ...more }, ['-r'], ['/a/', '-b'], 'repo/');
-    assert.deepEqual(command('/srv/x/'), ['rsync', '--mkpath', '-r', '--', '/a/', '-b', '/srv/x/repo/']);
+    assert.deepEqual(command('/srv/x/'), [
+      'rsync',
+      '--mkpath',
+      '--keep-dirlinks',
+      '--chmod=D0755,F0644',
+      '-r',
+      '--',
+      '/a/',
+      '-b',
+      '/srv/x/repo/',
+    ]);
     assert.equal(command('rsync://h:8730/m/p').at(-1), 'rsync://h:8730/m/p/repo/');
     assert.deepEqual(command('ssh://u@h:2222/srv', { identityFile: '/k', knownHostsFile: '/h' }), [
       'rsync',
       '-e',
       'ssh -oBatchMode=yes -p2222 -i/k -oUserKnownHostsFile=/h',
       '--mkpath',
+      '--keep-dirlinks',
+      '--chmod=D0755,F0644',
       '-r',
       '--',
       '/a/',
