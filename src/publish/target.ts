@@ -117,10 +117,12 @@ export function rsyncFailure(target: Target, { exitCode, stderr }: RunResult): F
     )
   )
     return new Failure('PublishRefused', text, tail);
-  if (/Too many levels of symbolic links/.test(stderr))
+  // The other side may hang up over it, which says less.
+  const link = /^.*Too many levels of symbolic links.*$/m.exec(stderr)?.[0];
+  if (link !== undefined)
     return new Failure(
       'PublishRefused',
-      `${text}. This rsync follows no links within a transfer: mount the disk there instead`,
+      `${target.location}: ${link}. The rsync there follows no such link: mount the disk there instead`,
       tail,
     );
   // A file where a folder must be, or the other way round.
