@@ -452,7 +452,10 @@ describe('release workflow', function () {
       step.open();
       await until('readers are back', 60, async () => (await world.view()).current === first);
       assert.equal(world.count('announce', second), 0);
-      assert.match(world.records.find(({ build }) => build === second)?.note ?? '', /a rollback was approved/);
+      assert.match(
+        world.records.find(({ build }) => build === second)?.note ?? '',
+        /a rollback was approved/,
+      );
       // It was approved on what was taken back.
       assert.equal((await world.becomes(third, 'proposed')).onto, first);
     },
