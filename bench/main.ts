@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { z } from 'zod';
-import { workingAccelerator, type Accelerator } from '../src/images/qemu.js';
+import type { Accelerator } from '../src/domain/metadata.js';
+import { chooseAccelerator, virtualizationOf } from '../src/images/virtualization.js';
 import { signingHome } from '../src/keys/gpg.js';
 import { packageRoot, readSettings } from '../src/settings.js';
 import type { RunTimes } from './history.js';
@@ -45,7 +46,7 @@ async function bench(folder: string, bootTests: boolean, count: number): Promise
   Object.assign(process.env, environment);
   const settings = readSettings(environment);
   const step = await benchStep(settings);
-  const accelerator = await workingAccelerator(step, folder);
+  const { accelerator } = await chooseAccelerator(step, virtualizationOf(settings));
   const machine = {
     cores: cpus().length,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',

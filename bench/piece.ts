@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { toOstreeLayout } from '../src/composers/dnf/layout.js';
 import { refOf } from '../src/domain/stream.js';
 import { bootTest } from '../src/images/boot.js';
+import { virtualizationOf } from '../src/images/virtualization.js';
 import { imageKinds } from '../src/images/index.js';
 import { readSettings } from '../src/settings.js';
 import { createStep } from '../src/steps/run.js';
@@ -41,24 +42,23 @@ async function image(kind: string, repo: string, commit: string, work: string, o
 }
 
 async function boot(kind: string, commit: string, work: string, out: string): Promise<void> {
-  const { bootTest: wanted } = await loadStream(settings, streamName);
+  const { bootTest: test } = await loadStream(settings, streamName);
   const file = (await readdir(out)).find((name) => name.startsWith(`${streamName}-${kind}.`));
   const builder = imageKinds[kind];
   if (file === undefined || !builder) throw new Error(`there is no image ${kind}`);
   await mkdir(work, { recursive: true });
   const disk = await builder.bootDisk(step, join(out, file), work);
-  await bootTest(step, {
+  const { passed, reason } = await bootTest(step, {
     disk: disk.path,
     format: disk.format,
     arch,
     commit,
-    timeoutSeconds: wanted.timeout,
-    memoryMiB: wanted.memory / 2 ** 20,
-    cpus: wanted.cpus,
-    probe: wanted.probe,
+    test,
     console: join(work, 'console.log'),
+    virtualization: virtualizationOf(settings),
     work,
   });
+  if (!passed) throw new Error(`${kind}: ${reason ?? 'did not boot'}`);
 }
 
 const [action = '', ...args] = process.argv.slice(2);

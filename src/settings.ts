@@ -28,9 +28,16 @@ export interface Settings {
   readonly metrics: string | undefined;
   /** PATH of every shell step (`TREELINE_PATH`, default the system's folders only: a user's own tools never leak in). */
   readonly path: string;
+  /**
+   * What boots are accelerated by (`TREELINE_ACCELERATOR`): `kvm` or `tcg` alone, or (the default) `auto`: KVM where it works on this
+   * host, otherwise QEMU's own emulation, TCG.
+   */
+  readonly accelerator: (typeof accelerators)[number];
   /** Name of this host in the queues of pinned steps (`TREELINE_HOST`, default the host name). */
   readonly host: string;
 }
+
+const accelerators = ['auto', 'kvm', 'tcg'] as const;
 
 export const systemPath = '/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin';
 
@@ -44,6 +51,10 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
       throw new Error(`${name}=${text}: not a port. Give a number from 1 to 65535, or unset it.`);
     return value;
   };
+  const wanted = get('TREELINE_ACCELERATOR') ?? 'auto';
+  const accelerator = accelerators.find((name) => name === wanted);
+  if (!accelerator)
+    throw new Error(`TREELINE_ACCELERATOR=${wanted}: write ${accelerators.join(', ')}, or unset it.`);
   return {
     state: resolve(get('TREELINE_STATE') ?? join(packageRoot, '.treeline')),
     streams: resolve(get('TREELINE_STREAMS') ?? join(packageRoot, 'streams')),
@@ -57,6 +68,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
       .map((folder) => resolve(folder)),
     metrics: get('TREELINE_METRICS'),
     path: get('TREELINE_PATH') ?? systemPath,
+    accelerator,
     host: (get('TREELINE_HOST') ?? hostname()).replace(/[^A-Za-z0-9.-]/g, '-'),
   };
 }

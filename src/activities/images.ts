@@ -1,13 +1,13 @@
 /** Images from the commit, and their boot tests. */
-import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { bootAttempt, imageMeta, type BootAttempt, type ImageMeta } from '../domain/metadata.js';
 import { refOf } from '../domain/stream.js';
 import { bootTest } from '../images/boot.js';
-import { workingAccelerator } from '../images/qemu.js';
 import { imageKinds } from '../images/index.js';
+import { virtualizationOf } from '../images/virtualization.js';
 import { needJson, readJson, writeJson } from '../store/store.js';
 import { asStep, frozenStream, type Host } from './host.js';
 import { imageArgs, type ImageArgs } from './inputs.js';
@@ -70,41 +70,19 @@ export const imageActivities = (host: Host) => {
       await mkdir(work, { recursive: true });
       const log = `${args.step}.console.log`;
       const console = join(store.logs(args), log);
-      const started = Date.now();
       const meta = await needJson(recordOf(args), imageMeta);
       const disk = await kind.bootDisk(step, join(out(args), meta.path), work);
-      const verdict: BootAttempt = await bootTest(step, {
+      const result = await bootTest(step, {
         disk: disk.path,
         format: disk.format,
         arch: args.arch,
         commit: args.commit,
-        timeoutSeconds: stream.bootTest.timeout,
-        memoryMiB: stream.bootTest.memory / 2 ** 20,
-        cpus: stream.bootTest.cpus,
-        probe: stream.bootTest.probe,
+        test: stream.bootTest,
+        virtualization: virtualizationOf(host.settings),
         console,
         work,
-      }).then(
-        (result) => ({
-          passed: true,
-          seconds: result.seconds,
-          accelerator: result.accelerator,
-          commit: result.commit,
-          log,
-        }),
-        async (error: unknown) => {
-          if (!(error instanceof Failure) || error.code !== 'BootTestFailed') throw error;
-          // A guest that never spoke has a console log too: why the attempt failed stands in it.
-          await appendFile(console, `\ntreeline: ${error.message}\n`);
-          return {
-            passed: false,
-            seconds: (Date.now() - started) / 1000,
-            accelerator: await workingAccelerator(step, work),
-            reason: error.message,
-            log,
-          };
-        },
-      );
+      });
+      const verdict: BootAttempt = { ...result, log };
       const file = join(store.archDir(args, args.arch), `boot-${args.kind}.json`);
       const attempts = (await readJson(file, z.array(bootAttempt))) ?? [];
       await writeJson(file, [...attempts.filter((attempt) => attempt.log !== log), verdict]);

@@ -21,8 +21,6 @@ export interface ChainPlan {
   readonly architectures: readonly Architecture[];
   readonly images: readonly { kind: string; bootTest: boolean }[];
   readonly bootAttempts: number;
-  /** Longest time of a boot test, in seconds. */
-  readonly bootTimeout: number;
 }
 
 /** Seconds from a run's beginning to its last signature, on a slow machine that tries again. */
@@ -124,7 +122,6 @@ export const planOf = ({ architectures, images, bootTest }: Stream): ChainPlan =
   architectures,
   images: images.map(({ kind, bootTest: boots }) => ({ kind, bootTest: boots })),
   bootAttempts: bootTest.attempts,
-  bootTimeout: bootTest.timeout,
 });
 
 async function requireSpace(folder: string, needed: number): Promise<void> {

@@ -172,7 +172,8 @@ function imageCommandsOf(
       return kind.commands(image, kind.options.parse(options));
     },
     boot: (_arch, { kind: name }) => [
-      machineArgv('tcg', {
+      machineArgv({
+        accelerator: settings.accelerator === 'tcg' ? 'tcg' : 'kvm',
         disk: join(store.work(own, `boot-${name}`), 'boot-overlay.qcow2'),
         ...{ network: 'restrict=on', work: '', seed: undefined },
         ...{ memoryMiB: stream.bootTest.memory / 2 ** 20, cpus: stream.bootTest.cpus },

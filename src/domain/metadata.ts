@@ -29,15 +29,22 @@ export const imageMeta = z.object({
 });
 export type ImageMeta = z.infer<typeof imageMeta>;
 
+/** What ran the guest: the processor's own virtualization, or QEMU's emulation. */
+export const accelerator = z.enum(['kvm', 'tcg']);
+export type Accelerator = z.infer<typeof accelerator>;
+
 export const bootAttempt = z.object({
   passed: z.boolean(),
-  /** Seconds from power-on to the verdict. */
+  /** Seconds from the last power-on to the verdict. */
   seconds: z.number(),
-  accelerator: z.enum(['kvm', 'tcg']),
+  accelerator,
+  /** What people should know about how it was booted: why KVM was not used, what the emulator did, which units may fail and did. */
+  remarks: z.array(z.string()).optional(),
   /** The commit that the guest said it booted. */
   commit: z.string().optional(),
-  /** Why it failed. */
+  /** Why it failed, and the console's lines that show it. */
   reason: z.string().optional(),
+  lines: z.array(z.string()).optional(),
   /** File name of the console log, in the build's `logs/`. */
   log: z.string(),
 });

@@ -71,7 +71,11 @@ const image = z.strictObject({
 });
 
 const bootTest = z.strictObject({
-  timeout: duration.prefault('10m').describe('Time from power-on to the login prompt.'),
+  timeout: duration
+    .prefault('5m')
+    .describe(
+      'Time from power-on to the login prompt on an idle machine with KVM; it is longer where the guest is emulated or the machine busy.',
+    ),
   memory: size.prefault('1GiB').describe('Memory of the guest.'),
   cpus: z.int().min(1).max(64).default(2).describe('CPUs of the guest.'),
   attempts: z
@@ -80,6 +84,10 @@ const bootTest = z.strictObject({
     .max(5)
     .default(2)
     .describe('Bounded retry; a build that needed more than one is shown as flaky.'),
+  mayFail: z
+    .array(z.string().regex(/^[\w@:.\\-]+\.[a-z]+$/, { error: 'write a unit, such as `kdump.service`' }))
+    .default([])
+    .describe('Units that may fail in the boot test, such as `kdump.service`; others fail it.'),
   probe: z
     .enum(['console', 'cloud-init'])
     .default('console')

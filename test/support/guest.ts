@@ -1,11 +1,12 @@
 /** A guest to work in: boots a disk, keeps what it writes between boots, and runs commands in it by ssh. */
-import { access } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../../src/domain/failures.js';
 import type { RunOptions, RunResult, Step } from '../../src/steps/step.js';
-import { startMachine, type Accelerator } from '../../src/images/qemu.js';
+import { startMachine } from '../../src/images/qemu.js';
 import { makeSeed } from '../../src/images/seed.js';
+import { chooseAccelerator, markKvmUnusable } from '../../src/images/virtualization.js';
 import { freePort } from './ports.js';
 
 export interface GuestOptions {
@@ -24,7 +25,6 @@ export interface GuestOptions {
 }
 
 export interface Guest {
-  readonly accelerator: Accelerator;
   /** Path of the console log of this boot. */
   readonly console: string;
   /** Until ssh answered. */
@@ -63,7 +63,17 @@ export async function startGuest(step: Step, options: GuestOptions): Promise<Gue
   const seed = options.login ? undefined : await seedFor(step, work, login);
   const port = await freePort();
   const network = `hostfwd=tcp:127.0.0.1:${port}-:22`;
-  const machine = await startMachine(step, { ...options, disk: overlay, console, seed, network });
+  const kvm = { wanted: 'auto', record: join(work, 'kvm.json'), cpuinfo: '/proc/cpuinfo' } as const;
+  await rm(console, { force: true });
+  const { accelerator } = await chooseAccelerator(step, kvm);
+  const machine = await startMachine(step, {
+    ...options,
+    accelerator,
+    disk: overlay,
+    console,
+    seed,
+    network,
+  });
   const started = Date.now();
   const seconds = () => (Date.now() - started) / 1000;
 
@@ -93,14 +103,19 @@ export async function startGuest(step: Step, options: GuestOptions): Promise<Gue
   };
   // 255 is ssh's own code: no connection yet, or no user yet.
   while ((await ssh(['true'], { okCodes: [0, 255] })).exitCode !== 0) {
-    if (machine.over || seconds() > timeoutSeconds) {
+    const { end } = machine;
+    if (end || seconds() > timeoutSeconds) {
       await machine.quit();
-      const why = machine.over ? 'the guest ended' : `no ssh in ${timeoutSeconds} s`;
+      if (end?.how === 'kvm') {
+        await markKvmUnusable(step, kvm, end.reason);
+        return startGuest(step, options);
+      }
+      const why = end ? `the guest ended (${end.how})` : `no ssh in ${timeoutSeconds} s`;
       throw new Failure('BootTestFailed', `${why}; its console is in ${console}`);
     }
     await sleep(1000);
   }
-  return { accelerator: machine.accelerator, console, seconds: seconds(), ssh, stop };
+  return { console, seconds: seconds(), ssh, stop };
 }
 
 const connectAttempts = 10;

@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Parent } from '../../activities/compose.js';
 import type { ChainPlan } from '../../activities/prepare.js';
 import { contentResult } from '../../domain/content.js';
+import { describeBoot } from '../../domain/boot.js';
 import { buildSteps as steps } from '../../domain/build-steps.js';
 import type { RunRecord } from '../../domain/run.js';
 import { compose, composeOn, control, images, publish, signing } from '../activities.js';
@@ -112,14 +113,14 @@ export async function makeImages(
         steps.boot.title(kind),
         boot,
         { ...image, attempt },
-        ({ passed, seconds, reason = '' }) =>
-          passed ? `${Math.round(seconds)} s to login${again && ', flaky'}` : `failed: ${reason}`,
+        (value) => `${value.passed && again ? 'flaky: ' : ''}${describeBoot(value)}`,
       );
       if (verdict.passed) break;
       if (attempt >= plan.bootAttempts)
         throw ApplicationFailure.nonRetryable(
           `${kind}: ${verdict.reason ?? 'did not boot'}`,
           'BootTestFailed',
+          { tail: verdict.lines ?? [] },
         );
     }
   });

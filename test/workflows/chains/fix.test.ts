@@ -23,7 +23,7 @@ const fixes = [{ name: 'zlib', evr: '2-1', advisories: ['A-1'] }];
 const srpms = { 'zlib-2-1.src.rpm': 'c'.repeat(64) };
 
 const loaded = (rebuilds: boolean, architectures = ['x86_64']) => ({
-  ...{ architectures, images: [{ kind: 'qcow2', bootTest: true }], bootAttempts: 2, bootTimeout: 60 },
+  ...{ architectures, images: [{ kind: 'qcow2', bootTest: true }], bootAttempts: 2 },
   ...{ base, commits: { x86_64: baseCommit }, rebuilds },
 });
 const planned = {

@@ -29,7 +29,6 @@ function goodChain(): { calls: string[]; records: RunRecord[]; script: Script } 
         { kind: 'vagrant-libvirt', bootTest: false },
       ],
       bootAttempts: 2,
-      bootTimeout: 60,
     }),
     preflight: () => ({ hostQueue: 'compose-x86_64@test' }),
     parent: () => ({ commit: 'a'.repeat(64), version: '20261122_01', inputHash: 'old' }),

@@ -22,7 +22,7 @@ const signed = '20261124_02';
 
 /** A rebuild in which everything goes well. */
 const good: Script = {
-  loadSigned: () => ({ architectures: ['x86_64'], images: [{ kind: 'qcow2', bootTest: true }], bootAttempts: 2, bootTimeout: 60 }), // prettier-ignore
+  loadSigned: () => ({ architectures: ['x86_64'], images: [{ kind: 'qcow2', bootTest: true }], bootAttempts: 2 }), // prettier-ignore
   authorize: () => ({ approvers: ['Ann', 'Bob'] }),
   checkKeys: () => ({ warnings: [] }),
   preflight: () => ({ hostQueue: 'compose-x86_64@test' }),
