@@ -54,7 +54,14 @@ const Attempt = ({ attempt, number }: { attempt: BootAttempt; number: number }) 
       {attempt.reason && <div class="quiet">{attempt.reason}</div>}
     </td>
     <td class="number">{formatSeconds(attempt.seconds)}</td>
-    <td>{accelerators[attempt.accelerator]}</td>
+    <td class="reason">
+      {accelerators[attempt.accelerator]}
+      {attempt.remarks?.map((remark) => (
+        <div class="quiet" key={remark}>
+          {remark}
+        </div>
+      ))}
+    </td>
     <td>
       <a href={logLink(attempt.log)}>{attempt.log.replace(/^logs\//, '')}</a>
     </td>

@@ -7,8 +7,10 @@ import { execa } from 'execa';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { commandStep } from '../../src/cli/step.js';
 import { buildIndex, type BuildMeta } from '../../src/domain/metadata.js';
-import { systemPath } from '../../src/settings.js';
+import { chooseAccelerator, virtualizationOf } from '../../src/images/virtualization.js';
+import { makeHalfKvm } from '../support/half-kvm.js';
 import { TestInstance } from '../support/instance.js';
 import { until } from '../support/ports.js';
 import { replayRun } from '../support/histories.js';
@@ -17,18 +19,21 @@ describe('the nightly chain', function () {
   this.timeout('20m');
   let instance: TestInstance;
   let tools: string;
+  let guests: () => Promise<string[]>;
   let first: BuildMeta;
 
   before(async () => {
     tools = await mkdtemp(join(tmpdir(), 'treeline-tools-'));
-    // The first power-on of the qcow2 image fails, as on a bad night; everything else is the real QEMU.
-    const qemu = join(tools, 'qemu-system-x86_64');
-    await writeFile(
-      qemu,
-      `#!/bin/sh\ncase "$*" in */boot-qcow2/boot-overlay.qcow2*) mkdir ${tools}/failed-once 2>/dev/null && { echo 'no boot tonight' >&2; exit 1; };; esac\nexec /usr/bin/qemu-system-x86_64 "$@"\n`,
+    // The first power-on of the qcow2 image fails, as on a bad night; everything else is the real QEMU, whose KVM passes a probe and
+    // stops what is larger.
+    const half = await makeHalfKvm(
+      tools,
+      `case "$*" in */boot-qcow2/boot-overlay.qcow2*) mkdir ${tools}/failed-once 2>/dev/null && { echo 'no boot tonight' >&2; exit 1; };; esac`,
     );
-    await chmod(qemu, 0o755);
-    instance = await TestInstance.create({ TREELINE_PATH: `${tools}:${systemPath}` });
+    guests = half.guests;
+    instance = await TestInstance.create({ TREELINE_PATH: half.path });
+    const step = await commandStep(instance.settings, 'probe');
+    await chooseAccelerator(step, { ...virtualizationOf(instance.settings), cpuinfo: half.cpuinfo });
     await instance.withSample();
     await instance.declare('sample');
     await instance.start();
@@ -110,6 +115,19 @@ describe('the nightly chain', function () {
     for (const { log } of boot.qcow2.attempts) assert.ok(first.treeline.logs.includes(log), log);
     const text = await instance.cli('show', build!.id);
     assert.match(text.stdout, /flaky/);
+  });
+
+  it('says that it emulated, and why: KVM stopped a guest, and was not tried again', async () => {
+    const { boot } = first.treeline.tests;
+    const attempts = Object.values(boot).flatMap((test) => test.attempts);
+    for (const { accelerator, passed } of attempts) if (passed) assert.equal(accelerator, 'tcg');
+    const remarks = attempts.flatMap((attempt) => attempt.remarks ?? []);
+    assert.ok(remarks.includes('KVM stopped the guest: KVM internal error. Suberror: 1'), remarks.join('\n'));
+    const { stdout } = await instance.cli('show', first.buildid);
+    assert.match(stdout, /boot test of [a-z0-9-]+: KVM stopped the guest: KVM internal error\. Suberror: 1/);
+    assert.equal((await guests())[0], 'kvm probe');
+    const last = (await guests()).lastIndexOf('kvm');
+    assert.ok(last > 0 && (await guests()).slice(last).filter((guest) => guest === 'tcg').length >= 2);
   });
 
   it('publishes what gpg, sha256sum and a strange ostree client accept', async () => {

@@ -116,8 +116,9 @@ describe('treeline command', function () {
     const checks = JSON.parse(stdout) as { role: string; what: string; ok: boolean; detail: string }[];
     assert.ok(checks.every(({ role }) => role === 'images'));
     assert.match(checks.find(({ what }) => what === 'qemu-img')?.detail ?? '', /install qemu/);
-    const here = await instance.cli('doctor', '--roles', 'images');
+    const here = await instance.with({ TREELINE_ACCELERATOR: 'tcg' }).cli('doctor', '--roles', 'images');
     assert.equal(here.exitCode, 0, here.stderr);
+    assert.match(here.stdout, /virtualization +TCG, by TREELINE_ACCELERATOR/);
   });
 
   it('validates stream files and names each mistake with its line', async () => {

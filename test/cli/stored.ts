@@ -1,6 +1,6 @@
 /** Published builds as the command line finds them in the build store: metadata and lockfiles, no content. */
 import { join } from 'node:path';
-import { emptyIndex, type BuildMeta } from '../../src/domain/metadata.js';
+import { emptyIndex, type BootAttempt, type BuildMeta } from '../../src/domain/metadata.js';
 import { writeJson, writeWhole, type Store } from '../../src/store/store.js';
 
 export const commits = { x86_64: 'ab'.repeat(32) };
@@ -10,6 +10,12 @@ export const packagesOf = (id: string) => ({
   base: { evra: '1-1.noarch', digest: `sha256:${'1'.repeat(64)}` },
   netbase: { evra: `${id.startsWith('20261123') ? 2 : 1}-1.noarch`, digest: `sha256:${'2'.repeat(64)}` },
 });
+
+/** A boot test on a machine without KVM. */
+const emulated: BootAttempt = {
+  ...{ passed: true, seconds: 31, accelerator: 'tcg', commit: commits.x86_64, log: 'boot-qcow2.console.log' },
+  remarks: ['no KVM: the processor shows neither vmx nor svm'],
+};
 
 /** Newest first. */
 export async function storeBuilds(store: Store, stream: string, ids: readonly string[]): Promise<void> {
@@ -21,7 +27,7 @@ export async function storeBuilds(store: Store, stream: string, ids: readonly st
       images: { qcow2: { path: 'a.qcow2', sha256: 'cd'.repeat(32), size: 2 ** 30 } },
       treeline: {
         ...{ 'input-hash': 'ef'.repeat(32), composer: 'dnf', key: 'K', packages: 2, steps: [], logs: [] },
-        tests: { boot: { qcow2: { outcome: 'passed', attempts: [] } } },
+        tests: { boot: { qcow2: { outcome: 'passed', attempts: [emulated] } } },
         lockfile: 'lockfile.json',
       },
     };

@@ -67,6 +67,7 @@ describe('build pages', () => {
   it('show a flaky boot test as flaky, with every attempt', () => {
     assert.match(streamPage, /class="badge flaky"/);
     assert.match(buildPage, /No login prompt within 10 min 00 s/);
+    assert.match(buildPage, /TCG \(emulated\)<div class="quiet">KVM stopped the guest: KVM internal error/);
     assert.equal(outcomeOf(newest.meta), 'flaky');
     assert.equal(outcomeOf(first.meta), 'passed');
     assert.equal(outcomeOf(first.meta, newest.meta), 'flaky');

@@ -102,6 +102,7 @@ function metaOf(id: string): BuildMeta {
                     passed: true,
                     seconds: 83.4,
                     accelerator: 'tcg',
+                    remarks: ['KVM stopped the guest: KVM internal error. Suberror: 1'],
                     commit: hash(id),
                     log: 'boot-qcow2-2.log',
                   },

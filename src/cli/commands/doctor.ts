@@ -7,6 +7,7 @@ import { composerNames, composerTools } from '../../composers/index.js';
 import { formatBytes } from '../../domain/units.js';
 import { imageKinds } from '../../images/index.js';
 import { imageTools } from '../../images/tools.js';
+import { chooseAccelerator, virtualizationOf } from '../../images/virtualization.js';
 import {
   expiresWithin,
   instanceKeyFile,
@@ -188,6 +189,27 @@ async function checkMachine(settings: Settings): Promise<Check[]> {
   ];
 }
 
+/** A host without KVM boots its images all the same, only slower. */
+async function checkVirtualization(settings: Settings): Promise<Check> {
+  const check = { role: 'images', what: 'virtualization', optional: true };
+  const step = await commandStep(settings, 'doctor');
+  return chooseAccelerator(step, virtualizationOf(settings)).then(
+    ({ accelerator, why }) => ({
+      ...check,
+      ok: accelerator === 'kvm',
+      detail:
+        why === undefined
+          ? `${accelerator.toUpperCase()}${settings.accelerator === 'auto' ? '' : ', by TREELINE_ACCELERATOR'}`
+          : `boot tests are emulated (TCG), several times slower: ${why}`,
+    }),
+    (error: unknown) => ({
+      ...check,
+      ok: false,
+      detail: error instanceof Error ? error.message : String(error),
+    }),
+  );
+}
+
 async function checkServer(settings: Settings): Promise<Check[]> {
   const cli = await findTemporal();
   const server = await connect(settings).then(
@@ -221,6 +243,7 @@ export function addDoctor(program: Command, settings: Settings): void {
         ...(await checkKeys(settings)),
         ...(await Promise.all(roles.map((role) => checkTools(role, settings)))).flat(),
         ...(await checkComposers(settings)),
+        ...(of.includes('images') ? [await checkVirtualization(settings)] : []),
       ];
       const checks = all
         .filter(({ role }) => (of as string[]).includes(role))

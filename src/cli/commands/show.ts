@@ -42,6 +42,9 @@ export function addShow(program: Command, settings: Settings): void {
             return [kind, image.path, formatBytes(image.size), image.sha256, tested];
           }),
         );
+        for (const [kind, { attempts }] of Object.entries(meta.treeline.tests.boot))
+          for (const remark of attempts.flatMap(({ remarks = [] }) => remarks))
+            console.log(`  boot test of ${kind}: ${remark}`);
         for (const [packageName, , { PreviousPackage, NewPackage }] of meta.pkgdiff ?? [])
           console.log(
             `  ${packageName} ${PreviousPackage?.[1] ?? '(none)'} → ${NewPackage?.[1] ?? '(removed)'}`,
