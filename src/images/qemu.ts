@@ -1,8 +1,7 @@
 /** Virtual machines: one QEMU process in a contained command, watched and steered over its machine protocol. */
-import { join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { Failure } from '../domain/failures.js';
 import type { Accelerator } from '../domain/metadata.js';
 import type { Argv, Step } from '../steps/step.js';
 import { acceleratorArgv, isKvmTrouble } from './accelerator.js';
@@ -16,7 +15,7 @@ export interface MachineOptions {
   seed?: string | undefined;
   memoryMiB: number;
   cpus: number;
-  /** Where the serial console goes: it is appended. */
+  /** Where the serial console goes. What is there already is kept. */
   console: string;
   /** Scratch folder; exists. */
   work: string;
@@ -37,6 +36,8 @@ export interface Machine {
   /** Resolves when there is an `end`. Never rejects. */
   readonly ended: Promise<MachineEnd>;
   readonly end: MachineEnd | undefined;
+  /** What this machine has written to its console. */
+  consoleText(): Promise<string>;
   /** Ends QEMU at once; what the guest wrote is kept. Harmless when it is over. */
   quit(): Promise<void>;
   /** Presses the power button. */
@@ -46,6 +47,10 @@ export interface Machine {
 /** Starts a machine; it lives until it is switched off, quit, or the step ends. A reboot in the guest ends it too. */
 export async function startMachine(step: Step, options: MachineOptions): Promise<Machine> {
   const { work } = options;
+  const before = await stat(options.console).then(
+    ({ size }) => size,
+    () => 0,
+  );
   let end: MachineEnd | undefined;
   let resolve: (end: MachineEnd) => void;
   const ended = new Promise<MachineEnd>((resolved) => (resolve = resolved));
@@ -88,11 +93,15 @@ export async function startMachine(step: Step, options: MachineOptions): Promise
     get end() {
       return end;
     },
+    consoleText: async () =>
+      (await readFile(options.console).catch(() => Buffer.alloc(0))).subarray(before).toString('utf8'),
     quit: async () => {
       await qmp.execute('quit');
       await over;
     },
-    powerDown: async () => void (await qmp.execute('system_powerdown')),
+    powerDown: async () => {
+      await qmp.execute('system_powerdown');
+    },
   };
 }
 

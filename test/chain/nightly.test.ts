@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commandStep } from '../../src/cli/step.js';

@@ -43,10 +43,11 @@ describe('the stream schema', () => {
     assert.deepEqual(stream.architectures, ['x86_64']);
     assert.deepEqual(stream.images, [{ kind: 'qcow2', size: 4 * 2 ** 30, options: {}, bootTest: true }]);
     assert.deepEqual(stream.bootTest, {
-      timeout: 600,
+      timeout: 300,
       memory: 2 ** 30,
       cpus: 2,
       attempts: 2,
+      mayFail: [],
       probe: 'console',
     });
     assert.deepEqual(stream.schedule, {
@@ -140,6 +141,9 @@ describe('the stream schema', () => {
   refuses('schedule.timezone', ['Mars/Olympus', '', 'UTC+99'], (timezone) => schedule({ timezone }));
   refuses('schedule.catchUp', ['10', 600], (catchUp) => schedule({ catchUp }));
   refuses('bootTest.attempts', [0, 6, 1.5, '2'], (attempts) => ({ bootTest: { attempts } }));
+  refuses('bootTest.mayFail.0', ['kdump', 'a b.service', '$(x).service'], (unit) => ({
+    bootTest: { mayFail: [unit] },
+  }));
   refuses('bootTest.cpus', [0, 65], (cpus) => ({ bootTest: { cpus } }));
   refuses('retention.builds', [1, 0, -1], (builds) => ({ retention: { builds } }));
   refuses('retention.runs', [1], (runs) => ({ retention: { runs } }));

@@ -20,7 +20,7 @@ export interface HalfKvm {
   /** Description of processors that have virtualization. */
   readonly cpuinfo: string;
   /** The accelerator of each guest that was started, probes too. */
-  guests(): Promise<string[]>;
+  readonly guests: () => Promise<string[]>;
 }
 
 /** Makes it in this folder. `before` is shell code that runs before each QEMU. */
