@@ -5,6 +5,7 @@
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Failure } from './domain/failures.js';
 
 /** The folder of the checkout or installed package (the one with package.json). */
 export const packageRoot = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -41,24 +42,35 @@ const accelerators = ['auto', 'kvm', 'tcg'] as const;
 
 export const systemPath = '/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin';
 
-/** Reads the settings; an empty variable counts as unset. */
+const invalid = (text: string) => new Failure('SettingInvalid', text);
+
+/** Reads the settings; an empty variable counts as unset. Fails with SettingInvalid. */
 export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   const get = (name: string) => env[name]?.trim() || undefined;
   const port = (name: string, fallback: number) => {
     const text = get(name);
     const value = text === undefined ? fallback : Number(text);
     if (!Number.isInteger(value) || value < 1 || value > 65535)
-      throw new Error(`${name}=${text}: not a port. Give a number from 1 to 65535, or unset it.`);
+      throw invalid(`${name}=${text}: not a port. Give a number from 1 to 65535, or unset it.`);
     return value;
   };
   const wanted = get('TREELINE_ACCELERATOR') ?? 'auto';
   const accelerator = accelerators.find((name) => name === wanted);
   if (!accelerator)
-    throw new Error(`TREELINE_ACCELERATOR=${wanted}: write ${accelerators.join(', ')}, or unset it.`);
+    throw invalid(`TREELINE_ACCELERATOR=${wanted}: write ${accelerators.join(', ')}, or unset it.`);
+  const address = (name: string) => {
+    const text = get(name);
+    const [, port = ''] = /^(?:[\w.-]+|\[[\da-fA-F:]+\]):(\d{1,5})$/.exec(text ?? '') ?? [];
+    if (text !== undefined && (Number(port) < 1 || Number(port) > 65535))
+      throw invalid(
+        `${name}=${text}: not an address. Give \`host:port\`, such as \`127.0.0.1:7233\`, or unset it.`,
+      );
+    return text;
+  };
   return {
     state: resolve(get('TREELINE_STATE') ?? join(packageRoot, '.treeline')),
     streams: resolve(get('TREELINE_STREAMS') ?? join(packageRoot, 'streams')),
-    temporalAddress: get('TEMPORAL_ADDRESS') ?? '127.0.0.1:7233',
+    temporalAddress: address('TEMPORAL_ADDRESS') ?? '127.0.0.1:7233',
     temporalNamespace: get('TEMPORAL_NAMESPACE') ?? 'default',
     temporalUiPort: port('TREELINE_TEMPORAL_UI_PORT', 8233),
     webPort: port('TREELINE_WEB_PORT', 8470),
@@ -66,7 +78,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
       .split(':')
       .filter(Boolean)
       .map((folder) => resolve(folder)),
-    metrics: get('TREELINE_METRICS'),
+    metrics: address('TREELINE_METRICS'),
     path: get('TREELINE_PATH') ?? systemPath,
     accelerator,
     host: (get('TREELINE_HOST') ?? hostname()).replace(/[^A-Za-z0-9.-]/g, '-'),

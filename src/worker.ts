@@ -1,5 +1,6 @@
 /** The worker: serves the task queues of its roles. One process serves all of them unless told otherwise. */
 import { DefaultLogger, NativeConnection, Runtime, Worker, type LogLevel } from '@temporalio/worker';
+import { Client } from '@temporalio/client';
 import { access } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
@@ -8,7 +9,10 @@ import type { Host } from './activities/host.js';
 import { urgentLane } from './domain/lines.js';
 import type { Architecture } from './domain/stream.js';
 import type { Settings } from './settings.js';
+import { InstanceError, type Part } from './keep.js';
+import { keepHouse } from './housekeeping.js';
 import { Store } from './store/store.js';
+import { ServerAway } from './temporal/connect.js';
 import { workflowBundle } from './workflows/bundle.js';
 
 /**
@@ -62,19 +66,19 @@ export function installRuntime(settings: Settings, destination: string | number)
   });
 }
 
-export interface RunningWorkers {
-  /** Ends when the workers have ended; rejects if one fails. */
-  readonly ended: Promise<void>;
-  /** Stops taking steps, cancels those that run (they are tried again by the next worker) and ends. */
-  close(): Promise<void>;
-}
-
-/** Starts the workers of these roles. Call `installRuntime` before. */
-export async function startWorkers(settings: Settings, of: readonly Role[] = roles): Promise<RunningWorkers> {
+/**
+ * Starts the workers of these roles; all have ended when one fails. `close` takes no more steps and cancels those that run: they are
+ * tried again by the next worker. Call `installRuntime` before. Throws `ServerAway`.
+ */
+export async function startWorkers(settings: Settings, of: readonly Role[] = roles): Promise<Part> {
   await access(workflowBundle).catch(() => {
-    throw new Error(`${workflowBundle}: missing. Build first: \`npm run build\`.`);
+    throw new InstanceError(`${workflowBundle}: missing. Build first: \`npm run build\`.`);
   });
-  const connection = await NativeConnection.connect({ address: settings.temporalAddress });
+  const connection = await NativeConnection.connect({ address: settings.temporalAddress }).catch(
+    (error: unknown) => {
+      throw new ServerAway(settings, error);
+    },
+  );
   const host: Host = { settings, store: new Store(settings.state) };
   const workers: Worker[] = [];
   for (const role of of)
@@ -95,18 +99,29 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
         }),
       );
   const runs = workers.map((worker) => worker.run());
-  const ended = Promise.all(runs).then(() => connection.close());
-  ended.catch(() => undefined);
+  const client = new Client({ connection, namespace: settings.temporalNamespace });
+  const closing = new AbortController();
+  void everyHour(() => keepHouse(host, client, Runtime.instance().logger), closing.signal);
+  const done = Promise.allSettled(runs).then(() => connection.close());
   return {
-    ended,
+    ended: Promise.all(runs).then(
+      () => new Error('it was stopped'),
+      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+    ),
     async close() {
+      closing.abort();
       const busy = workers.some((worker) => worker.getStatus().numInFlightActivities > 0);
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       // An idle worker's poll is only answered after some seconds: there is nothing to wait for.
-      await Promise.race([
-        ended.catch(() => undefined),
-        ...(busy ? [] : [sleep(500, undefined, { ref: false })]),
-      ]);
+      await Promise.race([done, ...(busy ? [] : [sleep(500, undefined, { ref: false })])]);
     },
   };
+}
+
+/** At once, and then an hour after the end of the last time. */
+async function everyHour(task: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await task();
+    await sleep(3_600_000, undefined, { signal, ref: false }).catch(() => undefined);
+  }
 }

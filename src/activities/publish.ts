@@ -10,7 +10,7 @@ import { acceptedKeys, refOf, signedLine, type Architecture } from '../domain/st
 import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
 import { assembleMeta, putMeta, putRecords } from '../publish/meta.js';
 import { publishIndex, pruneBuilds, readIndex, removeBuilds } from '../publish/build-index.js';
-import { writeBuildPages } from '../publish/pages.js';
+import { writeBuildPages, writeInstancePage } from '../publish/pages.js';
 import {
   buildlogsPlace,
   headOf,
@@ -157,12 +157,13 @@ export const publishActivities = (host: Host) => {
         );
         // Whole or not at all: others read it at any time.
         await writeJson(join(published, 'builds.json'), index);
+        await writeInstancePage(host);
         await keepSwitched(buildlogsPlace(host, stream), args.run);
       },
     ),
 
-    /** Removes what is older than the stream's retention: builds at the target, runs in the store. */
-    prune: asStep(host, stepArgs, async (step, args): Promise<{ builds: string[]; runs: number }> => {
+    /** Removes builds that are older than the stream's retention from the target; answers their ids. */
+    prune: asStep(host, stepArgs, async (step, args): Promise<string[]> => {
       // What a security case's build looks at is the release location: nothing is pruned there.
       const isFix = (await readFix(store, args)) !== undefined;
       const stream = isFix ? await loadStream(host.settings, args.stream) : await frozenStream(host, args);

@@ -5,14 +5,23 @@ import { buildId } from '../domain/build-id.js';
 import { baseOf, signedName } from '../domain/lines.js';
 import { runRecord, type RunRecord } from '../domain/run.js';
 import { storedBuilds, type StoredBuild } from '../publish/stored-builds.js';
-import { exists, readJson, type Run, type Store } from '../store/store.js';
-import { CliError, exitCodes } from './output.js';
+import { exists, readJson, unlessDamaged, type OnDamaged, type Run, type Store } from '../store/store.js';
+import { clean, CliError, exitCodes } from './output.js';
 
-/** Records of a stream's runs, newest first. */
-export async function runRecords(store: Store, stream: string): Promise<RunRecord[]> {
+/** For commands that show the rest. */
+export const sayDamaged: OnDamaged = (problem) => console.error(`⚠ ${clean(problem)}`);
+
+/** Records of a stream's runs, newest first. Damaged ones are told and passed over. */
+export async function runRecords(
+  store: Store,
+  stream: string,
+  onDamaged: OnDamaged = sayDamaged,
+): Promise<RunRecord[]> {
   const runs = await readdir(store.runsDir(stream)).catch(() => []);
   const records = await Promise.all(
-    runs.map((run) => readJson(join(store.runDir({ stream, run }), 'run.json'), runRecord)),
+    runs.map((run) =>
+      readJson(join(store.runDir({ stream, run }), 'run.json'), runRecord).catch(unlessDamaged(onDamaged)),
+    ),
   );
   return records.filter((record) => record !== undefined).sort((a, b) => b.started.localeCompare(a.started));
 }
@@ -63,7 +72,7 @@ export async function findRun(
 /** A published build by name. Throws `CliError`. */
 export async function findBuild(store: Store, name: string): Promise<StoredBuild> {
   const { stream, build } = await findRun(store, name);
-  const found = (await storedBuilds(store, stream)).find(({ id }) => id === build);
+  const found = (await storedBuilds(store, stream, { onDamaged: sayDamaged })).find(({ id }) => id === build);
   if (!found)
     throw new CliError(
       `${name}: was not published, or is pruned. See \`treeline logs ${name}\`.`,

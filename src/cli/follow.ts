@@ -8,8 +8,13 @@ import type { ChainProgress, StepRecord } from '../domain/run.js';
 import { formatBytes, formatSeconds } from '../domain/units.js';
 import type { Progress } from '../steps/step.js';
 import { clean, paint } from './output.js';
+import { isAway } from './report.js';
 
 const pollMs = 400;
+/** A call that the server has not answered by then is made again. */
+const callMs = 15_000;
+/** A server that is started again is back sooner. */
+const awayMs = 120_000;
 
 /** What the view shows of one running step beside its record. */
 interface Live {
@@ -20,7 +25,7 @@ interface Live {
 
 /**
  * Shows a run until it ends (also one that has ended already) or `signal` is aborted. Answers false if it was aborted:
- * the run itself goes on.
+ * the run itself goes on. A server that is away for a moment is waited for.
  */
 export async function watch(
   client: Client,
@@ -30,13 +35,24 @@ export async function watch(
 ): Promise<boolean> {
   const handle = client.workflow.getHandle(workflowId, runId);
   const view = process.stdout.isTTY ? new TerminalView() : new PlainView();
+  let answered = Date.now();
+  const look = () =>
+    client.withDeadline(Date.now() + callMs, async () => {
+      const description = await handle.describe();
+      return { description, progress: await queryProgress(handle) };
+    });
   try {
     for (;;) {
-      const description = await handle.describe();
-      const progress = await queryProgress(handle);
-      if (progress) view.show(progress, liveSteps(description));
-      else view.waiting();
-      if (description.status.name !== 'RUNNING') return true;
+      try {
+        const { description, progress } = await look();
+        answered = Date.now();
+        if (progress) view.show(progress, liveSteps(description));
+        else view.waiting('waiting for a worker');
+        if (description.status.name !== 'RUNNING') return true;
+      } catch (error) {
+        if (!isAway(error) || Date.now() - answered > awayMs) throw error;
+        view.waiting('waiting for the Temporal server, which does not answer');
+      }
       await sleep(pollMs, undefined, { signal });
     }
   } catch (error) {
@@ -55,13 +71,14 @@ async function queryProgress(handle: WorkflowHandle): Promise<ChainProgress | un
 /** The steps' heartbeats, by step. */
 function liveSteps({ raw }: WorkflowExecutionDescription): Map<string, Live> {
   const live = new Map<string, Live>();
-  for (const { activityId, attempt, heartbeatDetails } of raw.pendingActivities ?? []) {
+  for (const { activityId, attempt, heartbeatDetails, lastFailure } of raw.pendingActivities ?? []) {
     const payload = heartbeatDetails?.payloads?.[0];
     const beat = payload ? defaultPayloadConverter.fromPayload<Beat>(payload) : undefined;
+    const status = beat?.status ?? lastFailure?.message?.split('\n')[0];
     live.set(activityId ?? '', {
       attempt: attempt ?? 1,
       ...(beat?.progress ? { progress: beat.progress } : {}),
-      ...(beat?.status === undefined ? {} : { status: beat.status }),
+      ...(status === undefined ? {} : { status }),
     });
   }
   return live;
@@ -69,7 +86,8 @@ function liveSteps({ raw }: WorkflowExecutionDescription): Map<string, Live> {
 
 interface View {
   show(progress: ChainProgress, live: Map<string, Live>): void;
-  waiting(): void;
+  /** Nothing is known of the run for now: says why. */
+  waiting(what: string): void;
   close(): void;
 }
 
@@ -88,27 +106,65 @@ function counted({ done, total, unit }: Progress): string {
   return unit === 'bytes' ? `${formatBytes(done)} of ${formatBytes(total)}` : `${done} of ${total} ${unit}`;
 }
 
-/** For pipes and logs: a line when a step begins to be tried again, and one when it ends. */
-class PlainView implements View {
+/** What a running step is at. */
+function doing({ attempt, progress, status }: Live): string {
+  const parts = [
+    attempt > 1 ? `attempt ${attempt}` : undefined,
+    progress && counted(progress),
+    status === undefined ? undefined : clean(status),
+  ];
+  return parts.filter((part) => part !== undefined).join(', ');
+}
+
+/** A step that runs for longer is told of, and again whenever so much more time has passed. */
+const [slowMs, againMs] = [30_000, 60_000];
+
+/** For pipes and logs: a line for each step that ends, and for one that takes long a line a minute, so that it is never silent for long. */
+export class PlainView implements View {
   #printed = 0;
   #trouble: string | undefined;
-  #waited = false;
-  show({ steps, trouble }: ChainProgress): void {
-    if (trouble !== undefined && trouble !== this.#trouble) console.log(`⚠ ${clean(trouble)}`);
+  /** When what goes on was last told of: by step, and of the run as a whole. */
+  readonly #told = new Map<string, number>();
+
+  show({ steps, trouble, phase }: ChainProgress, live: ReadonlyMap<string, Live>): void {
+    if (trouble !== undefined && trouble !== this.#trouble) this.#say(`⚠ ${clean(trouble)}`);
     this.#trouble = trouble;
     // Steps that run side by side end in any order: print in the order in which they end.
     const ended = steps
       .filter((step) => step.ended !== undefined)
       .sort((a, b) => (a.ended ?? '').localeCompare(b.ended ?? ''));
-    for (const step of ended.slice(this.#printed)) console.log(stepLine(step));
+    for (const step of ended.slice(this.#printed)) this.#say(stepLine(step));
     this.#printed = Math.max(this.#printed, ended.length);
+    for (const step of steps) {
+      if (step.ended !== undefined) continue;
+      const due = (this.#told.get(step.id) ?? Date.parse(step.started) + slowMs - againMs) + againMs;
+      if (Date.now() < due) continue;
+      const at = live.get(step.id);
+      this.#say(`${stepLine(step)}  ${at ? doing(at) : ''}`.trimEnd());
+      this.#told.set(step.id, Date.now());
+    }
+    this.#unlessTold(`… ${phase}`);
   }
-  waiting(): void {
-    if (!this.#waited) console.log('waiting for a worker');
-    this.#waited = true;
+
+  waiting(what: string): void {
+    if (!this.#told.has(what)) this.#say(what);
+    this.#told.set(what, Date.now());
+    this.#unlessTold(`still ${what}`);
   }
+
   close(): void {
     // Nothing is open.
+  }
+
+  #say(line: string): void {
+    console.log(line);
+    this.#told.set('', Date.now());
+  }
+
+  #unlessTold(line: string): void {
+    const told = this.#told.get('');
+    if (told === undefined) this.#told.set('', Date.now());
+    else if (Date.now() - told >= againMs) this.#say(line);
   }
 }
 
@@ -142,8 +198,8 @@ class TerminalView implements View {
     this.#multi.update();
   }
 
-  waiting(): void {
-    this.#line('', 'waiting for a worker …');
+  waiting(what: string): void {
+    this.#line('', `${what} …`);
     this.#multi.update();
   }
 

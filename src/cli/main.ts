@@ -1,42 +1,21 @@
 /** The `treeline` command. Each sub-command is a file in `commands/`. */
-import { Command, CommanderError } from 'commander';
-import { Failure, failureKinds } from '../domain/failures.js';
-import { readSettings } from '../settings.js';
-import { ServerAway } from '../temporal/connect.js';
-import { commands } from './commands/index.js';
-import { CliError, exitCodes, paint } from './output.js';
+import { runCli, sayFailure } from './run.js';
 
-const program = new Command('treeline')
-  .description('Builds and releases ostree-based operating systems as durable Temporal workflows.')
-  .showSuggestionAfterError()
-  .showHelpAfterError('(see `treeline help COMMAND`)')
-  .exitOverride();
+/** What a shell shows of a command that a closed pipe has ended, such as by `| head`. */
+const pipeClosed = 141;
 
-function fail(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  const say = (text: string) => console.error(`${paint('red', 'treeline:')} ${text}`);
-  if (error instanceof CliError) {
-    say(error.message);
-    return error.exitCode;
-  }
-  if (error instanceof ServerAway) {
-    say(error.message);
-    return exitCodes.serverAway;
-  }
-  if (error instanceof Failure) {
-    say(`${error.message}\n${failureKinds[error.code].remedy}`);
-    return failureKinds[error.code].family === 'input' ? exitCodes.usage : exitCodes.failed;
-  }
-  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return exitCodes.failed;
-}
+// Nobody reads on: as for Ctrl-C, where the command has something to end in order.
+let closed = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  if (closed) return;
+  closed = true;
+  if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM');
+  else process.exit(pipeClosed);
+});
+process.stderr.on('error', () => undefined);
+process.on('uncaughtException', (error) => void sayFailure(error).then((code) => process.exit(code)));
 
-try {
-  const settings = readSettings();
-  for (const add of commands) add(program, settings);
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = fail(error);
-}
+process.exitCode = await runCli(process.argv.slice(2));
 // Idle connections to the server would hold the process for some seconds more.
 process.exit();

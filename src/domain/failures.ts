@@ -333,6 +333,18 @@ export const failureKinds = {
     'A command failed in a way that Treeline does not know.',
     "Read the step's log.",
   ),
+  StoreDamaged: kind(
+    'machine',
+    false,
+    'A file of the state folder is damaged or missing.',
+    'Restore the file that the message names: docs/operating.md (“A damaged file”) says from where.',
+  ),
+  SettingInvalid: kind(
+    'input',
+    false,
+    'A setting of the environment is not valid, or what it names is not there or taken.',
+    'Correct the variable that the message names; docs/cli.md lists them all.',
+  ),
   Busy: kind('machine', true, 'Another process holds a lock.', 'Wait; the step goes on by itself.'),
 } as const satisfies Record<string, FailureKind>;
 

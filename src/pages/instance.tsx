@@ -1,6 +1,6 @@
 /** The page of an instance: its streams. */
 import { Badge } from './badges.js';
-import { Page, toHtml, When } from './layout.js';
+import { Page, Problems, toHtml, When } from './layout.js';
 import type { InstanceInput, StreamEntry } from './types.js';
 
 /** Renders the instance page, `index.html` at the web root. */
@@ -29,7 +29,7 @@ export const renderInstance = ({ generated, streams }: InstanceInput): string =>
     </Page>,
   );
 
-const Entry = ({ name, title, description, url, latest }: StreamEntry) => (
+const Entry = ({ name, title, description, url, latest, problems }: StreamEntry) => (
   <li>
     <h2>
       <a href={url}>{title}</a> <code>{name}</code>
@@ -41,9 +41,12 @@ const Entry = ({ name, title, description, url, latest }: StreamEntry) => (
           Latest build <b>{latest.id}</b>, <When at={latest.timestamp} />, boot test{' '}
           <Badge outcome={latest.outcome} />
         </>
+      ) : problems?.length ? (
+        'Builds unknown'
       ) : (
         'No build yet'
       )}
     </p>
+    <Problems problems={problems} />
   </li>
 );

@@ -2,6 +2,7 @@
 import type { ComponentChildren, VNode } from 'preact';
 import { render } from 'preact-render-to-string';
 import { formatDate } from './facts.js';
+import type { Damaged } from './types.js';
 
 export interface Crumb {
   readonly label: string;
@@ -75,6 +76,19 @@ export function Page({ title, base, crumbs, feed, script, footer, children }: Pa
     </html>
   );
 }
+
+/** What this instance finds damaged: nothing where all is well. */
+export const Problems = ({ problems = [] }: Damaged) =>
+  problems.length === 0 ? null : (
+    <div class="problems" role="note">
+      <p>Files of this stream are damaged. What they say is missing here until they are restored.</p>
+      <ul>
+        {problems.map((problem) => (
+          <li key={problem}>{problem}</li>
+        ))}
+      </ul>
+    </div>
+  );
 
 /** A page as the text of its file. */
 export const toHtml = (page: VNode) => `<!doctype html>\n${render(page)}\n`;

@@ -3,13 +3,13 @@ import type { BuildMeta } from '../domain/metadata.js';
 import { Badge, ChangeCounts, Short } from './badges.js';
 import { nightlyRemote } from './commands.js';
 import { buildLink, outcomeOf } from './facts.js';
-import { Columns, Page, Table, toHtml, When } from './layout.js';
+import { Columns, Page, Problems, Table, toHtml, When } from './layout.js';
 import { pageLink } from './links.js';
 import type { StreamInput } from './types.js';
 import { Follow } from './usage.js';
 
 /** Renders a stream's page, `index.html` at the stream's root. */
-export const renderStream = ({ stream, generated, builds }: StreamInput): string =>
+export const renderStream = ({ stream, generated, builds, problems }: StreamInput): string =>
   toHtml(
     <Page
       title={`${stream.title}: builds`}
@@ -24,6 +24,7 @@ export const renderStream = ({ stream, generated, builds }: StreamInput): string
       <h1>{stream.title}</h1>
       {stream.description && <p class="lead">{stream.description}</p>}
       <Releases link={pageLink(stream.releases)} />
+      <Problems problems={problems} />
       <h2>Builds</h2>
       {builds.length === 0 ? <p>No build is published yet.</p> : <Builds builds={builds} />}
       <h2>How to use</h2>

@@ -44,6 +44,7 @@ pre { margin: .5rem 0; padding: .75rem 1rem; overflow-x: auto; background: var(-
 pre code { overflow-wrap: normal; }
 .lead { font-size: 1.0625rem; }
 .quiet { color: var(--quiet); }
+.problems { margin: 1rem 0; padding: .25rem 1rem; background: var(--bad-ground); color: var(--bad); border-radius: 6px; }
 .unseen, .skip:not(:focus) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .skip:focus { position: absolute; top: .5rem; left: .5rem; z-index: 1; padding: .5rem 1rem; background: var(--ground); }
 [hidden] { display: none !important; }

@@ -22,7 +22,7 @@ export interface StreamFacts extends Pick<Stream, 'name' | 'title' | 'descriptio
   readonly releases?: string | undefined;
 }
 
-export interface StreamEntry {
+export interface StreamEntry extends Damaged {
   readonly name: string;
   readonly title: string;
   readonly description: string;
@@ -32,13 +32,18 @@ export interface StreamEntry {
     { readonly id: string; readonly timestamp: string; readonly outcome: Outcome } | undefined;
 }
 
+/** Files of a stream that this instance finds damaged: which, and what is wrong. */
+export interface Damaged {
+  readonly problems?: readonly string[] | undefined;
+}
+
 export interface InstanceInput {
   /** ISO 8601, UTC. */
   readonly generated: string;
   readonly streams: readonly StreamEntry[];
 }
 
-export interface StreamInput {
+export interface StreamInput extends Damaged {
   /** ISO 8601, UTC. */
   readonly generated: string;
   readonly stream: StreamFacts;

@@ -45,22 +45,17 @@ export async function publishIndex(
 }
 
 /**
- * Removes builds beyond `retention.builds` from the target, the index first, so that no reader is led to what is going,
- * and runs beyond `retention.runs` from the store. Objects of the ostree repo stay: their removal is a pass of its own.
+ * Removes builds beyond `retention.builds` from the target, the index first, so that no reader is led to what is going. Answers their
+ * ids. Objects of the ostree repo stay: their removal is a pass of its own.
  */
-export async function pruneBuilds(
-  host: Host,
-  step: Step,
-  stream: Stream,
-): Promise<{ builds: string[]; runs: number }> {
+export async function pruneBuilds(host: Host, step: Step, stream: Stream): Promise<string[]> {
   const index = await readIndex(host, stream, step.signal);
   const needed = await neededBuilds(host, stream);
   const old = index.builds
     .filter(({ id }, place) => place >= stream.retention.builds && !needed.has(id))
     .map(({ id }) => id);
-  const builds = await removeBuilds(host, step, stream, old, index);
-  const kept = new Set([...needed, ...builds.map(({ id }) => id)]);
-  return { builds: old, runs: await pruneRuns(host, stream, kept) };
+  await removeBuilds(host, step, stream, old, index);
+  return old;
 }
 
 /**
@@ -109,18 +104,22 @@ export async function removeBuilds(
   return builds;
 }
 
-async function pruneRuns(host: Host, stream: Stream, kept: ReadonlySet<string>): Promise<number> {
-  const keep = new Set<string | undefined>([streamRun]);
-  for (const id of kept) keep.add(await host.store.runOf(stream.name, id));
+/**
+ * Removes runs beyond `retention.runs` from the store, but those that are `alive` (by their ids) and those of builds that are published
+ * or needed. Answers their ids.
+ */
+export async function pruneRuns(host: Host, stream: Stream, alive: ReadonlySet<string>): Promise<string[]> {
+  const { builds = [] } = (await storedIndex(host.store, stream.name)) ?? {};
+  const needed = new Set([...(await neededBuilds(host, stream)), ...builds.map(({ id }) => id)]);
+  const kept = new Set<string | undefined>([streamRun, ...alive]);
+  for (const id of needed) kept.add(await host.store.runOf(stream.name, id));
   const folder = host.store.runsDir(stream.name);
-  const old = (await newestFirst(folder)).slice(stream.retention.runs).map(({ name }) => name);
-  let removed = 0;
-  for (const run of old) {
-    if (keep.has(run) || (await isOfOpenCase(host, { stream: stream.name, run }))) continue;
+  const removed: string[] = [];
+  for (const run of (await newestFirst(folder)).slice(stream.retention.runs)) {
+    if (kept.has(run) || (await isOfOpenCase(host, { stream: stream.name, run }))) continue;
     await rm(join(folder, run), { recursive: true, force: true });
-    removed++;
+    removed.push(run);
   }
-  await sweepScratch(join(host.settings.state, 'work'));
   return removed;
 }
 
@@ -132,17 +131,10 @@ async function isOfOpenCase({ store }: Host, run: Run): Promise<boolean> {
   return security.some(({ id, phase }) => id === fix.case && isOpenCase(phase));
 }
 
-/** A run removes its own scratch folder; one that was terminated cannot. No run lasts for a week. */
-async function sweepScratch(work: string): Promise<void> {
-  const week = 7 * 86_400_000;
-  for (const { name, time } of await newestFirst(work))
-    if (Date.now() - time > week) await rm(join(work, name), { recursive: true, force: true });
-}
-
-async function newestFirst(folder: string): Promise<{ name: string; time: number }[]> {
+async function newestFirst(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((): string[] => []);
   const entries = await Promise.all(
     names.map(async (name) => ({ name, time: (await stat(join(folder, name))).mtimeMs })),
   );
-  return entries.sort((a, b) => b.time - a.time);
+  return entries.sort((a, b) => b.time - a.time).map(({ name }) => name);
 }

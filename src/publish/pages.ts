@@ -10,13 +10,13 @@ import type { BuildInput, StreamFacts } from '../pages/types.js';
 import { writeInstance, writePages } from '../pages/write.js';
 import { lackingIn, releasedFixes } from '../security/ledger.js';
 import type { Step } from '../steps/step.js';
-import { needJson } from '../store/store.js';
+import { needJson, unlessDamaged } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
 import { storedBuilds } from './stored-builds.js';
 
 const newest = 2;
 
-/** Fills `published/pages`, which is then pushed to the stream's root, and the instance's own page. */
+/** Fills `published/pages`, which is then pushed to the stream's root. */
 export async function writeBuildPages(
   step: Step,
   host: Host,
@@ -27,7 +27,8 @@ export async function writeBuildPages(
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await copyFile(stream.signingKey, join(folder, 'signing-key.asc'));
-  const builds = await readMetas(host, stream.name, index);
+  const problems: string[] = [];
+  const builds = await readMetas(host, stream.name, problems, index);
   const fixes = await releasedFixes(host.store, baseOf(stream.name));
   const pages: Omit<BuildInput, 'stream'>[] = [];
   for (const [place, metas] of builds.slice(0, newest).entries())
@@ -48,15 +49,23 @@ export async function writeBuildPages(
       });
     }
   const generated = new Date().toISOString();
-  await writePages(folder, { generated, stream: facts(host, stream), builds, pages });
-  await writeInstancePage(host, generated, stream.name, builds);
+  await writePages(folder, { generated, stream: facts(host, stream), builds, pages, problems });
 }
 
-/** Metadata of the published builds that this store has, newest first. */
-const readMetas = async (host: Host, stream: string, index?: BuildIndex) =>
-  (await storedBuilds(host.store, stream, index))
-    .map(({ metas }) => metas)
-    .filter(({ length }) => length > 0);
+/**
+ * Metadata of the published builds that this store has, newest first. What is damaged goes to `problems`, with paths below the state
+ * folder: readers need not know where that is.
+ */
+async function readMetas(
+  { store }: Host,
+  stream: string,
+  problems: string[],
+  index?: BuildIndex,
+): Promise<BuildMeta[][]> {
+  const onDamaged = (problem: string) => void problems.push(problem.replaceAll(`${store.state}/`, ''));
+  const builds = await storedBuilds(store, stream, { index, onDamaged }).catch(unlessDamaged(onDamaged));
+  return (builds ?? []).map(({ metas }) => [...metas]).filter(({ length }) => length > 0);
+}
 
 function facts(host: Host, stream: Stream): StreamFacts {
   const { name, title, description, ref, osname, publish } = stream;
@@ -74,20 +83,16 @@ export function homeLink(host: Host, target: Target): string | undefined {
   return `${up.join('/')}/index.html`;
 }
 
-/** The list of this instance's streams; the stream that is being published counts as it is going to be. */
-async function writeInstancePage(
-  host: Host,
-  generated: string,
-  current: string,
-  builds: readonly (readonly BuildMeta[])[],
-): Promise<void> {
+/** Writes the instance page: its streams, as the store has them now. */
+export async function writeInstancePage(host: Host): Promise<void> {
   const streams = [];
   for (const name of await listStreams(host.settings)) {
     const stream = await loadStream(host.settings, name).catch(() => undefined);
     if (!stream) continue;
-    const [latest] = name === current ? builds : await readMetas(host, name);
+    const problems: string[] = [];
+    const [latest] = await readMetas(host, name, problems);
     const first = latest?.[0];
-    if (!latest || !first) continue;
+    if (!first && problems.length === 0) continue;
     const inside = relative(host.store.www(), stream.publish.buildlogs.location);
     const url = inside.startsWith('..')
       ? `${stream.publish.buildlogs.url}/index.html`
@@ -98,8 +103,17 @@ async function writeInstancePage(
       title,
       description,
       url,
-      latest: { id: first.buildid, timestamp: first['ostree-timestamp'], outcome: outcomeOf(...latest) },
+      problems,
+      ...(latest && first
+        ? {
+            latest: {
+              id: first.buildid,
+              timestamp: first['ostree-timestamp'],
+              outcome: outcomeOf(...latest),
+            },
+          }
+        : {}),
     });
   }
-  await writeInstance(host.store.www(), { generated, streams });
+  await writeInstance(host.store.www(), { generated: new Date().toISOString(), streams });
 }

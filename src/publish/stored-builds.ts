@@ -1,12 +1,12 @@
 /** What the build store has of the published builds. The target is not asked. */
 import { join } from 'node:path';
 import { buildIndex, buildMeta, type BuildIndex, type BuildMeta } from '../domain/metadata.js';
-import { readJson, writeJson, type Run, type Store } from '../store/store.js';
+import { readJson, unlessDamaged, writeJson, type OnDamaged, type Run, type Store } from '../store/store.js';
 
 export interface StoredBuild {
   readonly id: string;
   readonly run: Run;
-  /** One for each architecture whose metadata is there. */
+  /** One for each architecture whose metadata is there and not damaged. */
   readonly metas: readonly BuildMeta[];
 }
 
@@ -34,24 +34,36 @@ export async function keptBuild(
   return kept?.id === id ? kept : undefined;
 }
 
-/** A build of the index; undefined where its run is not known here. */
+/** A build of the index; undefined where its run is not known here. Damaged metadata are passed over. */
 export async function storedBuild(
   store: Store,
   stream: string,
   { id, arches }: BuildIndex['builds'][number],
+  onDamaged: OnDamaged = () => undefined,
 ): Promise<StoredBuild | undefined> {
   const run = await store.runOf(stream, id);
   if (run === undefined) return undefined;
   const own = { stream, run };
   const metas = await Promise.all(
-    arches.map((arch) => readJson(join(store.archDir(own, arch), 'build', 'meta.json'), buildMeta)),
+    arches.map((arch) =>
+      readJson(join(store.archDir(own, arch), 'build', 'meta.json'), buildMeta).catch(
+        unlessDamaged(onDamaged),
+      ),
+    ),
   );
   return { id, run: own, metas: metas.filter((meta) => meta !== undefined) };
 }
 
-/** The builds of an index that are known here, newest first. Default: of the stored index. */
-export async function storedBuilds(store: Store, stream: string, index?: BuildIndex): Promise<StoredBuild[]> {
+/**
+ * The builds of an index that are known here, newest first. Default: of the stored index. Metadata that are damaged are told and passed
+ * over; a damaged index is StoreDamaged.
+ */
+export async function storedBuilds(
+  store: Store,
+  stream: string,
+  { index, onDamaged }: { index?: BuildIndex | undefined; onDamaged?: OnDamaged } = {},
+): Promise<StoredBuild[]> {
   const { builds = [] } = index ?? (await storedIndex(store, stream)) ?? {};
-  const found = await Promise.all(builds.map((entry) => storedBuild(store, stream, entry)));
+  const found = await Promise.all(builds.map((entry) => storedBuild(store, stream, entry, onDamaged)));
   return found.filter((build) => build !== undefined);
 }

@@ -5,6 +5,7 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Step } from '../steps/step.js';
+import { exists } from '../store/store.js';
 import { addAdvisory, type SampleAdvisory } from './advisories.js';
 import { downloadDebs } from './debs.js';
 import { evrText } from './deb.js';
@@ -140,6 +141,15 @@ async function bumped(
   if (debsWithSource.includes(source.name)) await buildFromSource(step, debContent(changed), work, built);
   else await buildRpm(step, changed, work, built.rpms);
   return `${source.name}-${evrText(changed.spec.evr)}.${changed.spec.arch}`;
+}
+
+/** Names of the sample's packages, sorted; none before it is made. */
+export async function samplePackages(dir: string): Promise<string[]> {
+  const { debs, stamp } = layout(dir);
+  if (!(await exists(stamp))) return [];
+  return sourcesOf(await debNames(debs), debs)
+    .map(({ name }) => name)
+    .sort();
 }
 
 const debNames = async (debs: string) => (await readdir(debs)).filter((name) => name.endsWith('.deb'));

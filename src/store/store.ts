@@ -24,6 +24,7 @@ import { link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'nod
 import { basename, dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { buildId } from '../domain/build-id.js';
+import { Failure } from '../domain/failures.js';
 import { baseOf, type Architecture } from '../domain/stream.js';
 
 /** A run of a chain: the stream and the id of the Temporal run that it began as. */
@@ -90,24 +91,46 @@ export async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-/** Reads and checks a JSON file; undefined if there is none. Throws on one that does not fit its schema, naming the file. */
+/** Reads and checks a JSON file; undefined if there is none. Fails with StoreDamaged, naming the file and what is wrong with it. */
 export async function readJson<T extends z.ZodType>(
   file: string,
   schema: T,
 ): Promise<z.infer<T> | undefined> {
   const text = await readText(file);
   if (text === undefined) return undefined;
+  let data: unknown;
   try {
-    return schema.parse(JSON.parse(text));
+    data = JSON.parse(text);
   } catch (error) {
-    throw new Error(`${file}: not what it should be: ${String(error).slice(0, 300)}`, { cause: error });
+    const why = text.trim() === '' ? 'it is empty' : (error as Error).message;
+    throw damaged(file, `is not JSON: ${why}`);
   }
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw damaged(
+    file,
+    `does not match its schema: ${issue?.path.join('.') || 'file'}: ${issue?.message ?? ''}`,
+  );
 }
 
-/** Like `readJson`, for a file that an earlier step has written. */
+const damaged = (file: string, what: string) => new Failure('StoreDamaged', `${file}: ${what}`.slice(0, 500));
+
+/** What to do with a damaged file that only concerns a part of what is read: gets the message of its failure. */
+export type OnDamaged = (problem: string) => void;
+
+/** For `.catch` of a reader that can go on without the file. */
+export const unlessDamaged =
+  (onDamaged: OnDamaged) =>
+  (error: unknown): undefined => {
+    if (!(error instanceof Failure) || error.code !== 'StoreDamaged') throw error;
+    onDamaged(error.message);
+  };
+
+/** Like `readJson`, for a file that an earlier step has written: StoreDamaged also where there is none. */
 export async function needJson<T extends z.ZodType>(file: string, schema: T): Promise<z.infer<T>> {
   const value = await readJson(file, schema);
-  if (value === undefined) throw new Error(`${file}: missing, although an earlier step wrote it`);
+  if (value === undefined) throw damaged(file, 'missing, although an earlier step wrote it');
   return value;
 }
 

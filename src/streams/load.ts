@@ -14,9 +14,16 @@ import { checkRelease, releaseWithPaths } from './release.js';
 /** Thrown for a stream file that is not valid; the message has a line per mistake. */
 const invalid = (problems: readonly string[]) => new Failure('StreamInvalid', problems.join('\n'));
 
-/** Names of the streams that are declared, sorted. A folder without `stream.yaml` is none. */
+/** Names of the streams that are declared, sorted. A folder without `stream.yaml` is none. Fails with SettingInvalid. */
 export async function listStreams(settings: Settings): Promise<string[]> {
-  const entries = await readdir(settings.streams, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(settings.streams, { withFileTypes: true }).catch((error: unknown) => {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'no such folder' : `cannot be read (${code})`;
+    throw new Failure(
+      'SettingInvalid',
+      `${settings.streams}: ${why}. Set TREELINE_STREAMS to the folder of the stream declarations.`,
+    );
+  });
   const found = await Promise.all(
     entries
       .filter((entry) => entry.isDirectory())

@@ -27,12 +27,24 @@ export async function connect(settings: Settings): Promise<Client> {
   }
 }
 
+/** Does anything listen there? */
+export const answers = ({ temporalAddress }: Settings): Promise<boolean> =>
+  listens(temporalAddress).then(
+    () => true,
+    () => false,
+  );
+
+/** `host:port`, `[host]:port`; the settings are checked. */
+export function hostAndPort(address: string): { host: string; port: number } {
+  const [, bracketed, plain = '127.0.0.1', port] = /^(?:\[(.*)\]|(.*)):(\d+)$/.exec(address) ?? [];
+  return { host: bracketed ?? plain, port: Number(port) };
+}
+
 /** gRPC would go on trying a refused connection until its time is up. */
 async function listens(address: string): Promise<void> {
-  const [, host = '127.0.0.1', port = '7233'] = /^(.*):(\d+)$/.exec(address) ?? [];
-  const socket = createConnection({ host, port: Number(port), timeout: 5000 });
+  const socket = createConnection(hostAndPort(address));
   try {
-    await once(socket, 'connect');
+    await once(socket, 'connect', { signal: AbortSignal.timeout(5000) });
   } finally {
     socket.destroy();
   }

@@ -4,6 +4,8 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
+import { Failure } from '../domain/failures.js';
+import type { Part } from '../keep.js';
 import { answer, type Served } from './files.js';
 
 /** Folders of the sample distribution that are package repos; its private key lies beside them. */
@@ -20,11 +22,9 @@ export interface ServeOptions {
   readonly host?: string;
 }
 
-export interface WebServer {
+export interface WebServer extends Part {
   /** Address without a slash at its end, such as `http://127.0.0.1:8470`. */
   readonly url: string;
-  /** Ends the server and its open connections. */
-  close(): Promise<void>;
 }
 
 /**
@@ -70,13 +70,18 @@ export async function serve({
   }).catch((error: unknown) => {
     throw cannotListen(error, host, port);
   });
+  const ended = new Promise<Error>((resolve) => {
+    server.on('error', resolve).once('close', () => resolve(new Error('it was closed')));
+  });
   const address = server.address();
   const actual = typeof address === 'object' && address ? address.port : port;
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${actual}`,
+    ended,
+    // Its open connections end with it.
     close: () =>
-      new Promise((closed, failed) => {
-        server.close((error) => (error ? failed(error) : closed()));
+      new Promise((closed) => {
+        server.close(() => closed());
         server.closeAllConnections();
       }),
   };
@@ -95,12 +100,15 @@ export async function servedFolders(root: string, linked: readonly string[] = []
   return { root: await realpath(root), linked: real.filter((folder) => folder !== undefined) };
 }
 
+/** The usual reasons, as a SettingInvalid that names the setting. */
 function cannotListen(error: unknown, host: string, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE')
-    return new Error(
-      `Port ${port} on ${host} is in use. End the program that uses it, or set TREELINE_WEB_PORT to a free port.`,
-      { cause: error },
+  const failure = (what: string) =>
+    new Failure(
+      'SettingInvalid',
+      `Port ${port} on ${host} ${what}, or set TREELINE_WEB_PORT to a free port.`,
     );
+  if (code === 'EADDRINUSE') return failure('is in use. End the program that uses it');
+  if (code === 'EACCES') return failure('is privileged. Run as root');
   return error;
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pruneBuilds, publishIndex, readIndex } from '../../src/publish/build-index.js';
+import { pruneBuilds, pruneRuns, publishIndex, readIndex } from '../../src/publish/build-index.js';
 import { buildIndex, emptyIndex } from '../../src/domain/metadata.js';
 import type { Promotion } from '../../src/domain/promotion.js';
 import type { SecurityCase } from '../../src/domain/security.js';
@@ -39,7 +39,12 @@ describe('retention', function () {
   });
   afterEach(() => tiny.remove());
 
-  const prune = () => pruneBuilds(tiny.host, tiny.s.step, tiny.stream);
+  const alive = new Set<string>();
+  /** Both parts: the target's after a publication, the store's by the worker's housekeeping. */
+  const prune = async () => ({
+    builds: await pruneBuilds(tiny.host, tiny.s.step, tiny.stream),
+    runs: (await pruneRuns(tiny.host, tiny.stream, alive)).sort(),
+  });
   const target = () => needJson(tiny.target('builds.json'), buildIndex);
 
   it('keeps a build whose promotion is open, whatever its age', async () => {
@@ -114,7 +119,13 @@ describe('retention', function () {
   it('removes the oldest builds, leaves a tombstone of each, and nothing else', async () => {
     const { builds, runs } = await prune();
     assert.deepEqual(builds, ids.slice(2));
-    assert.equal(runs, 3);
+    assert.deepEqual(
+      runs,
+      ids
+        .slice(2)
+        .map((id) => `run-of-${id}`)
+        .sort(),
+    );
     assert.deepEqual((await readdir(tiny.target('builds'))).sort(), ['20261123_04', '20261123_05', 'README']);
     assert.equal(await exists(tiny.target('repo/objects/aa/b.filez')), true);
     const index = await target();
@@ -133,7 +144,7 @@ describe('retention', function () {
     ]);
     // The ids stay: none is given a second time.
     assert.equal((await readdir(tiny.s.at('store/tiny/ids'))).length, 5);
-    assert.deepEqual(await prune(), { builds: [], runs: 0 });
+    assert.deepEqual(await prune(), { builds: [], runs: [] });
   });
 
   it('is done in full by the next try after one that broke off', async () => {
@@ -149,10 +160,24 @@ describe('retention', function () {
 
   it('keeps the runs of kept builds, however old', async () => {
     for (let n = 0; n < 3; n++) await tiny.s.write(`store/tiny/runs/later-${n}/run.json`, '{}');
-    assert.equal((await prune()).runs, 4);
+    assert.equal((await prune()).runs.length, 4);
     const kept = await readdir(tiny.s.at('store/tiny/runs'));
     assert.equal(kept.length, 4);
     for (const id of ids.slice(0, 2)) assert.ok(kept.includes(`run-of-${id}`), id);
+  });
+
+  it('keeps a run that goes on, and where the index is damaged all of them', async () => {
+    const [, , , , oldest = ''] = ids;
+    alive.add(`run-of-${oldest}`);
+    try {
+      assert.equal((await prune()).runs.length, 2);
+      assert.ok((await readdir(tiny.s.at('store/tiny/runs'))).includes(`run-of-${oldest}`));
+    } finally {
+      alive.clear();
+    }
+    await tiny.s.write('store/tiny/published/builds.json', '{"schema-version"');
+    await assert.rejects(pruneRuns(tiny.host, tiny.stream, alive), /builds\.json: is not JSON/);
+    assert.equal((await readdir(tiny.s.at('store/tiny/runs'))).length, 3);
   });
 
   it('of an index: a build is added once, newest first', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { Failure } from '../../src/domain/failures.js';
 import {
   createExclusive,
   exists,
@@ -126,14 +127,21 @@ describe('the build store', function () {
     assert.equal(stdout, 'ENOSPC old file\n'.repeat(2));
   });
 
-  it('names the file that is not what it should be', async () => {
+  it('names the file that is damaged, and what is wrong with it', async () => {
     const schema = z.object({ n: z.int() });
-    const file = await s.write('x.json', '{"n": ');
-    const named = (error: unknown) =>
-      error instanceof Error && error.message.startsWith(`${file}: not what it should be: `);
-    await assert.rejects(readJson(file, schema), named);
-    await s.write('x.json', '{"n": "1"}');
-    await assert.rejects(readJson(file, schema), named);
+    const file = s.at('x.json');
+    for (const [content, what] of [
+      ['', 'is not JSON: it is empty'],
+      ['{"n": ', 'is not JSON: Unexpected end of JSON input'],
+      ['{"n": "1"}', 'does not match its schema: n: Invalid input: expected number, received string'],
+    ] as const) {
+      await s.write('x.json', content);
+      await assert.rejects(
+        readJson(file, schema),
+        (error: unknown) =>
+          error instanceof Failure && error.code === 'StoreDamaged' && error.message === `${file}: ${what}`,
+      );
+    }
     await writeJson(file, { n: 1 });
     assert.deepEqual(await readJson(file, schema), { n: 1 });
   });

@@ -81,7 +81,10 @@ describe('stream files', () => {
       /^Failure: tinny: no such stream\. There are: another, tiny\. Did you mean `tiny`\?$/,
     );
     await assert.rejects(loadStream(settingsOf(s), '../tiny'), /no such stream/);
-    assert.deepEqual(await listStreams({ ...settingsOf(s), streams: s.at('nowhere') }), []);
+    await assert.rejects(
+      listStreams({ ...settingsOf(s), streams: s.at('nowhere') }),
+      /nowhere: no such folder\. Set TREELINE_STREAMS to the folder of the stream declarations\.$/,
+    );
   });
 });
 

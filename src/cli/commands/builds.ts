@@ -6,7 +6,7 @@ import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
 import { loadStream } from '../../streams/load.js';
 import { storedBuilds } from '../../publish/stored-builds.js';
-import { runRecords } from '../builds.js';
+import { runRecords, sayDamaged } from '../builds.js';
 import { printJson, printTable } from '../output.js';
 
 /** `+2 −1 ↑3`: a package difference in short. */
@@ -59,7 +59,7 @@ export function addBuilds(program: Command, settings: Settings): void {
           ]),
         );
       }
-      const builds = await storedBuilds(store, stream);
+      const builds = await storedBuilds(store, stream, { onDamaged: sayDamaged });
       if (json)
         return printJson(
           builds.map(({ id, metas }) => ({

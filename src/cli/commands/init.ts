@@ -9,7 +9,7 @@ import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
 import { sampleRepos } from '../../web/serve.js';
 import { formatSeconds } from '../../domain/units.js';
-import { commandStep } from '../step.js';
+import { commandStep, sayMinutely } from '../step.js';
 
 /** Folder of the sample distribution. */
 export const sampleDir = (settings: Settings) => join(settings.state, 'sample');
@@ -20,16 +20,23 @@ export function addInit(program: Command, settings: Settings): void {
     .description('make the instance’s signing key and the sample distribution, where they are missing')
     .action(async () => {
       const started = Date.now();
+      let made = '';
       const step = await commandStep(settings, 'init', ({ done, total, unit }) => {
-        if (process.stdout.isTTY) process.stdout.write(`\r  ${done} of ${total} ${unit}  `);
+        made = `${done} of ${total} ${unit}`;
+        if (process.stdout.isTTY) process.stdout.write(`\r  ${made}  `);
       });
-      await mkdir(settings.state, { recursive: true });
-      await makeInstanceKey(step, settings.state);
-      await makeApprovers(step, settings.state);
-      await makeSample(step, sampleDir(settings), { commitKey: instanceKeyFile(settings.state) });
-      await serveSample(settings);
+      const said = process.stdout.isTTY
+        ? () => void process.stdout.write('\r\x1b[K')
+        : sayMinutely(() => `still making the sample distribution: ${made}`);
+      try {
+        await makeInstanceKey(step, settings.state);
+        await makeApprovers(step, settings.state);
+        await makeSample(step, sampleDir(settings), { commitKey: instanceKeyFile(settings.state) });
+        await serveSample(settings);
+      } finally {
+        said();
+      }
       const seconds = (Date.now() - started) / 1000;
-      if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
       if (seconds > 3)
         console.log(`made the signing key and the sample distribution in ${formatSeconds(seconds)}`);
     });

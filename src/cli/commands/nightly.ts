@@ -2,7 +2,8 @@
 import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import type { ChainResult } from '../../domain/run.js';
-import { startInstance } from '../../instance.js';
+import { StateHeld } from '../../hold.js';
+import { startInstance, type Instance } from '../../instance.js';
 import { webUrl, type Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
@@ -35,23 +36,31 @@ export function addNightly(program: Command, settings: Settings): void {
       const declared = await loadStream(settings, stream);
       if (options.dryRun) return printPlan(settings, declared, options.json ?? false);
       const signal = onInterrupt();
-      if (!options.here) {
-        const client = await connect(settings);
-        return run(client, settings, { stream, force: options.force ?? false }, options, signal).finally(() =>
-          client.connection.close(),
-        );
-      }
-      const instance = await startInstance(settings);
-      if (!options.json) for (const line of instance.started) console.log(line);
+      const input = { stream, force: options.force ?? false };
+      const say = (line: string) => (options.json ? undefined : console.log(line));
+      const instance = options.here ? await startHere(settings, say) : undefined;
+      const client = instance?.client ?? (await connect(settings));
       try {
+        const own = { ...options, here: instance !== undefined };
         await Promise.race([
-          run(instance.client, settings, { stream, force: options.force ?? false }, options, signal),
-          instance.workers.ended,
+          run(client, settings, input, own, signal),
+          ...(instance ? [instance.failed] : []),
         ]);
       } finally {
-        await instance.close();
+        await (instance ?? client.connection).close();
       }
     });
+}
+
+/** Undefined where an instance is up already: the run is that one's. */
+async function startHere(settings: Settings, say: (line: string) => void): Promise<Instance | undefined> {
+  try {
+    return await startInstance(settings, say);
+  } catch (error) {
+    if (!(error instanceof StateHeld)) throw error;
+    say(`The instance is up: ${error.holder}. It runs the nightly.`);
+    return undefined;
+  }
 }
 
 async function run(

@@ -14,6 +14,7 @@ import { webUrl, type Settings } from '../../settings.js';
 import { missingTools } from '../../steps/tools.js';
 import { Store } from '../../store/store.js';
 import { onInterrupt } from '../interrupt.js';
+import { CliError } from '../output.js';
 
 /** Folders and addresses of an instance that has a builder of its own; all but `work` is served. */
 export const embeddedReimzul = (settings: Settings) => ({
@@ -77,7 +78,7 @@ export function addReimzulBuilder(program: Command, settings: Settings): void {
     .option('--file-size <size>', 'size of the largest file that it may write', by(size), usualLimits.file)
     .action(async (options: Options) => {
       if (process.getuid?.() !== 0)
-        throw new Error('The builder needs root, to make sandboxes for its builds.');
+        throw new CliError('The builder needs root, to make sandboxes for its builds. Run it as root.');
       const missing = await missingTools(settings.path, builderTools);
       if (missing.length > 0)
         throw new Failure(

@@ -11,6 +11,7 @@ import { failureOf } from '../failure.js';
 import { onInterrupt } from '../interrupt.js';
 import { CliError, exitCodes } from '../output.js';
 import { watch } from '../follow.js';
+import { sayMinutely } from '../step.js';
 import { sayDetached } from './nightly.js';
 
 const noRun = (stream: string, build?: string) => (error: unknown) => {
@@ -77,7 +78,11 @@ export function addRuns(program: Command, settings: Settings): void {
         if (status.name !== 'RUNNING')
           throw new CliError(`${stream}: no nightly is running`, exitCodes.notFound);
         await handle.cancel();
-        await handle.result().catch(() => undefined);
+        const said = sayMinutely(() => `${stream}: waiting until all that it started has ended`);
+        await handle
+          .result()
+          .catch(() => undefined)
+          .finally(said);
         const after = await handle.describe();
         if (after.status.name === 'COMPLETED')
           return console.log(`${stream}: was being published already and is complete`);

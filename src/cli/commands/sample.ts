@@ -2,9 +2,9 @@
 import { Option, type Command } from 'commander';
 import { severities } from '../../domain/security.js';
 import { sampleAdvisory, type SampleAdvisory } from '../../sample/advisories.js';
-import { bumpPackage } from '../../sample/make.js';
+import { bumpPackage, samplePackages } from '../../sample/make.js';
 import type { Settings } from '../../settings.js';
-import { CliError, exitCodes } from '../output.js';
+import { clean, CliError, exitCodes } from '../output.js';
 import { commandStep } from '../step.js';
 import { sampleDir } from './init.js';
 
@@ -32,8 +32,21 @@ export function addSample(program: Command, settings: Settings): void {
     )
     .description('publish a new version of a package in the sample’s repo')
     .action(async (name: string, options: BumpOptions) => {
+      const advisory = advisoryOf(options);
+      const dir = sampleDir(settings);
+      const names = await samplePackages(dir);
+      if (names.length === 0)
+        throw new CliError(
+          'the sample distribution is not there yet: `treeline init` makes it',
+          exitCodes.notFound,
+        );
+      if (!names.includes(name))
+        throw new CliError(
+          clean(`${name}: the sample has no such package. It has: ${names.join(', ')}.`),
+          exitCodes.notFound,
+        );
       const step = await commandStep(settings, 'sample');
-      console.log(`published ${await bumpPackage(step, sampleDir(settings), name, advisoryOf(options))}`);
+      console.log(`published ${await bumpPackage(step, dir, name, advisory)}`);
     });
 }
 

@@ -3,6 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { once } from 'node:events';
 import { roles, type Role } from '../../activities/index.js';
 import { startInstance } from '../../instance.js';
+import { keep } from '../../keep.js';
 import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
 import { serveInstance } from '../../web/serve.js';
@@ -28,11 +29,10 @@ export function addServers(program: Command, settings: Settings): void {
     .description('run Temporal server (SQLite file), worker and web pages on this machine until Ctrl-C')
     .action(async () => {
       const signal = onInterrupt();
-      const instance = await startInstance(settings);
-      for (const line of instance.started) console.log(line);
+      const instance = await startInstance(settings, (line) => console.log(line));
       console.log('Ctrl-C stops it; running builds go on where they were at the next start.');
       try {
-        await Promise.race([interrupted(signal), instance.workers.ended]);
+        await Promise.race([interrupted(signal), instance.failed]);
       } finally {
         await instance.close();
       }
@@ -45,10 +45,14 @@ export function addServers(program: Command, settings: Settings): void {
     .action(async ({ roles: of }: { roles: Role[] }) => {
       const signal = onInterrupt();
       installRuntime(settings, 2);
-      const workers = await startWorkers(settings, of);
+      const workers = await keep(
+        'worker',
+        () => startWorkers(settings, of),
+        (line) => console.error(line),
+      );
       console.log(`serving ${of.flatMap((role) => queuesOf(role, settings)).join(', ')}`);
       try {
-        await Promise.race([interrupted(signal), workers.ended]);
+        await Promise.race([interrupted(signal), workers.failed]);
       } finally {
         await workers.close();
       }

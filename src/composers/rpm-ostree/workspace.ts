@@ -96,6 +96,8 @@ async function copyTreefile(input: ComposeInput, fresh: boolean): Promise<string
   return copy;
 }
 
+const cacheName = /^rpm-ostree-[0-9a-f]{16}$/;
+
 /** The key set's cache folder, marked as used; others that nobody used for long are removed. */
 async function openCache({ cache, repos }: ComposeInput): Promise<string> {
   const own = `rpm-ostree-${await keySet(repos)}`;
@@ -104,7 +106,7 @@ async function openCache({ cache, repos }: ComposeInput): Promise<string> {
   const now = new Date();
   await utimes(path, now, now);
   for (const name of await readdir(cache)) {
-    if (name === own || !/^rpm-ostree-[0-9a-f]{16}$/.test(name)) continue;
+    if (name === own || !cacheName.test(name)) continue;
     const { mtimeMs } = await stat(join(cache, name));
     if (now.getTime() - mtimeMs > cacheDays * 86_400_000)
       await rm(join(cache, name), { recursive: true, force: true });
@@ -117,18 +119,30 @@ async function openCache({ cache, repos }: ComposeInput): Promise<string> {
  * itself. Under the lock, so that what is removed belongs to nobody: a run's folder exists only while it has the lock.
  */
 async function sweep(step: Step, cache: string, tmp: string): Promise<void> {
-  const left = (await readdir(cache))
+  const left = await leftIn(cache);
+  if (await exists(tmp)) left.push(tmp);
+  if (!(await removeAlone(step, cache, left)))
+    throw new Failure('Busy', `another rpm-ostree works with ${cache}`);
+  await mkdir(tmp, { recursive: true });
+}
+
+/** The same for every key set's cache below `folder`, whose next run may never come; those that are in use are left alone. */
+export async function sweepCaches(step: Step, folder: string): Promise<void> {
+  for (const name of await readdir(folder))
+    if (cacheName.test(name)) await removeAlone(step, join(folder, name), await leftIn(join(folder, name)));
+}
+
+const leftIn = async (cache: string): Promise<string[]> =>
+  (await readdir(cache))
     .filter((name) => name.startsWith('rpm-ostree-compose.'))
     .map((name) => join(cache, name));
-  if (await exists(tmp)) left.push(tmp);
-  if (left.length > 0) {
-    const argv: commands.Argv = ['rm', '--recursive', '--force', '--one-file-system', '--', ...left];
-    const { exitCode } = await step.run(commands.exclusively(cache, argv), {
-      okCodes: [0, commands.busyCode],
-    });
-    if (exitCode === commands.busyCode) throw new Failure('Busy', `another rpm-ostree works with ${cache}`);
-  }
-  await mkdir(tmp, { recursive: true });
+
+/** False where another process works with the cache: then nothing is removed. */
+async function removeAlone(step: Step, cache: string, paths: readonly string[]): Promise<boolean> {
+  if (paths.length === 0) return true;
+  const argv: commands.Argv = ['rm', '--recursive', '--force', '--one-file-system', '--', ...paths];
+  const { exitCode } = await step.run(commands.exclusively(cache, argv), { okCodes: [0, commands.busyCode] });
+  return exitCode === 0;
 }
 
 /** What rpm-ostree accepts without a word, or what is not its business here. */

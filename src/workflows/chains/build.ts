@@ -194,7 +194,7 @@ async function finish(chain: Chain, record: RunRecord, quiet: boolean): Promise<
       .catch(() => undefined);
     if (record.outcome === 'published')
       await chain
-        .call('prune', 'Remove old builds and runs', publish.prune, {}, { activityId: 'prune' })
+        .call('prune', 'Remove old builds', publish.prune, {}, { activityId: 'prune' })
         .catch(() => undefined);
   });
 }

@@ -1,0 +1,35 @@
+/** Runs one command line. */
+import { Command } from 'commander';
+import { readSettings } from '../settings.js';
+import { commands } from './commands/index.js';
+import { paint } from './output.js';
+import { keepStack, reportOf } from './report.js';
+
+/** Runs `treeline ARGV` and answers its exit code. Whatever fails is said on standard error, in a line or two. */
+export async function runCli(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const program = new Command('treeline')
+    .description('Builds and releases ostree-based operating systems as durable Temporal workflows.')
+    .showSuggestionAfterError()
+    .showHelpAfterError('(see `treeline help COMMAND`)')
+    .exitOverride();
+  try {
+    const settings = readSettings(env);
+    for (const add of commands) add(program, settings);
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    return sayFailure(error, env);
+  }
+}
+
+/** Says what ended the command; answers the exit code. */
+export async function sayFailure(error: unknown, env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const { text, exitCode, unexpected } = reportOf(error);
+  const say = (line: string) => console.error(`${paint('red', 'treeline:')} ${line}`);
+  if (text !== undefined) say(text);
+  if (unexpected) say(await keepStack(stateOf(env), error));
+  return exitCode;
+}
+
+/** The state folder, also where another setting is what is wrong. */
+const stateOf = (env: NodeJS.ProcessEnv) => readSettings({ TREELINE_STATE: env.TREELINE_STATE }).state;
