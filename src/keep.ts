@@ -80,7 +80,7 @@ export async function keep(
   const running = run();
   const failed = new Promise<never>((_, reject) => {
     running.catch((error: unknown) => {
-      if (!signal.aborted) reject(error);
+      if (!signal.aborted) reject(error instanceof Error ? error : new Error(String(error)));
     });
   });
   // Whoever does not wait for it hears of it by `say`.
