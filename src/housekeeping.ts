@@ -14,7 +14,7 @@ import { writeInstancePage } from './publish/pages.js';
 import { createStep } from './steps/run.js';
 import { removeLeftovers } from './store/leftovers.js';
 import { listStreams, loadStream } from './streams/load.js';
-import { streamRun } from './workflows/stream-messages.js';
+import { streamRun } from './workflows/decisions/stream-messages.js';
 
 /** Tells of what was removed, and of what could not be done; the rest is done all the same. */
 export interface HousekeepingLog {

@@ -157,7 +157,8 @@ export const publishActivities = (host: Host) => {
         );
         // Whole or not at all: others read it at any time.
         await writeJson(join(published, 'builds.json'), index);
-        await writeInstancePage(host);
+        // The build is published by now. Housekeeping writes this page again within the hour.
+        await writeInstancePage(host).catch((error: unknown) => step.note(`instance page: ${String(error)}`));
         await keepSwitched(buildlogsPlace(host, stream), args.run);
       },
     ),

@@ -4,7 +4,7 @@ import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporal
 import { z } from 'zod';
 import { failureKinds, type FailureCode } from '../domain/failures.js';
 import { describeFailure } from '../workflows/describe.js';
-import { CliError, clean, exitCodes } from './output.js';
+import { CliError, exitCodes } from './output.js';
 
 const details = z.object({ tail: z.array(z.string()) });
 
@@ -30,7 +30,7 @@ export function failureOf(error: unknown, stream: string): unknown {
     ...[...tail, ...more].map((line) => `    ${line}`),
     `${stream}: ${code}${inStep}: ${what.replace(/\.$/, '')}. ${remedy}`.trimEnd(),
   ];
-  return new CliError(clean(lines.join('\n')), exitCodes.failed);
+  return new CliError(lines.join('\n'), exitCodes.failed);
 }
 
 /** An error and its causes, the outermost first. */

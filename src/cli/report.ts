@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Failure, failureKinds } from '../domain/failures.js';
 import { InstanceError } from '../keep.js';
 import { ServerAway } from '../temporal/connect.js';
-import { CliError, clean, exitCodes } from './output.js';
+import { CliError, exitCodes } from './output.js';
 
 export interface Report {
   /** Undefined where it has been said already. */
@@ -26,7 +26,7 @@ export function reportOf(error: unknown): Report {
   if (error instanceof Failure) {
     const { family, remedy } = failureKinds[error.code];
     return {
-      text: clean(`${error.message}\n${remedy}`),
+      text: `${error.message}\n${remedy}`,
       exitCode: family === 'input' ? exitCodes.usage : exitCodes.failed,
     };
   }
@@ -53,8 +53,8 @@ function ofServer(error: unknown): Report | undefined {
   const said = serverError(error);
   if (!said) return undefined;
   if (!isAway(error))
-    return { text: `the Temporal server refuses: ${clean(said.details)}`, exitCode: exitCodes.failed };
-  const text = `the Temporal server does not answer any more: ${clean(said.details)}. Start it with \`treeline up\`.`;
+    return { text: `the Temporal server refuses: ${said.details}`, exitCode: exitCodes.failed };
+  const text = `the Temporal server does not answer any more: ${said.details}. Start it with \`treeline up\`.`;
   return { text, exitCode: exitCodes.serverAway };
 }
 
@@ -79,11 +79,11 @@ function ofSystem(error: unknown): Report | undefined {
   const { code = '', path, syscall } = error as NodeJS.ErrnoException;
   const means = error instanceof Error && Object.hasOwn(refusals, code) ? refusals[code] : undefined;
   if (means === undefined) return undefined;
-  return { text: clean(`${path ?? syscall ?? 'system'}: ${means} (${code})`), exitCode: exitCodes.failed };
+  return { text: `${path ?? syscall ?? 'system'}: ${means} (${code})`, exitCode: exitCodes.failed };
 }
 
 const unexpected = (error: unknown) => ({
-  text: clean((error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''),
+  text: (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '',
   exitCode: exitCodes.failed,
 });
 

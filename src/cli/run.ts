@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { readSettings } from '../settings.js';
 import { commands } from './commands/index.js';
-import { paint } from './output.js';
+import { clean, paint } from './output.js';
 import { keepStack, reportOf } from './report.js';
 
 /** Runs `treeline ARGV` and answers its exit code. Whatever fails is said on standard error, in a line or two. */
@@ -11,6 +11,8 @@ export async function runCli(argv: readonly string[], env: NodeJS.ProcessEnv = p
     .description('Builds and releases ostree-based operating systems as durable Temporal workflows.')
     .showSuggestionAfterError()
     .showHelpAfterError('(see `treeline help COMMAND`)')
+    // What is quoted may come from anywhere.
+    .configureOutput({ writeErr: (text) => process.stderr.write(clean(text)) })
     .exitOverride();
   try {
     const settings = readSettings(env);
@@ -25,7 +27,7 @@ export async function runCli(argv: readonly string[], env: NodeJS.ProcessEnv = p
 /** Says what ended the command; answers the exit code. */
 export async function sayFailure(error: unknown, env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const { text, exitCode, unexpected } = reportOf(error);
-  const say = (line: string) => console.error(`${paint('red', 'treeline:')} ${line}`);
+  const say = (line: string) => console.error(`${paint('red', 'treeline:')} ${clean(line)}`);
   if (text !== undefined) say(text);
   if (unexpected) say(await keepStack(stateOf(env), error));
   return exitCode;

@@ -1,7 +1,7 @@
 /** `bin/setup` where it cannot install: it lists what is missing and leaves nothing half-done. */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
-import { appendFile, chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { appendFile, chmod, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/settings.js';
@@ -58,5 +58,22 @@ describe('bin/setup', () => {
     const { exitCode } = await execa(join(folder, 'bin/setup'), { reject: false });
     assert.notEqual(exitCode, 0);
     assert.deepEqual((await readdir(folder)).sort(), ['bin', 'debian-packages', 'path']);
+  });
+
+  it('says that a long command still runs, and holds no output open after its end', async () => {
+    const bin = join(folder, 'tools');
+    await mkdir(bin);
+    // The package manager takes its time, and fails.
+    await writeFile(join(bin, 'apt-get'), '#!/bin/sh\nsleep 3\necho "E: no network" >&2\nexit 100\n');
+    await chmod(join(bin, 'apt-get'), 0o755);
+    const began = Date.now();
+    const { exitCode, stdout, stderr } = await execa(join(folder, 'bin/setup'), {
+      env: { PATH: `${bin}:${process.env.PATH ?? ''}`, TREELINE_SETUP_TICK: '1' },
+      reject: false,
+    });
+    assert.equal(exitCode, 100);
+    assert.match(stdout, /(?: {4}still running: apt-get -qq update \(\d s\)(\n|$)){2}/);
+    assert.equal(stderr, 'E: no network');
+    assert.ok(Date.now() - began < 30_000);
   });
 });

@@ -12,7 +12,7 @@ import { connect } from '../../temporal/connect.js';
 import { nightlyId } from '../../workflows/chains/nightly-messages.js';
 import { storedBuilds } from '../../publish/stored-builds.js';
 import { runRecords } from '../builds.js';
-import { clean, CliError, printJson, printTable } from '../output.js';
+import { CliError, printJson, printTable } from '../output.js';
 
 const minute = (time: string | Date | undefined) =>
   time === undefined
@@ -87,7 +87,7 @@ export function addStatus(program: Command, settings: Settings): void {
       }
       if (json) printJson(rows);
       else printStatus(rows);
-      if (problems.length > 0) throw new CliError(clean(damagedText(problems)));
+      if (problems.length > 0) throw new CliError(damagedText(problems));
     });
 }
 
