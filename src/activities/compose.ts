@@ -10,9 +10,11 @@ import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import { acceptedKeys, refOf, releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
 import { signatureFailure } from '../keys/ostree-trouble.js';
-import { fetchPublished } from '../publish/target.js';
+import { asReader, awaitReaders, fetchPublished, readPlaced, urlOf } from '../publish/readers.js';
+import { movingFiles } from '../publish/repo.js';
 import { packageDifference } from '../rpm/difference.js';
 import { causeOf } from '../steps/cause.js';
+import { fetchBytes } from '../steps/http.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Run } from '../store/store.js';
 import { asStep, frozenStream, type Host } from './host.js';
@@ -55,7 +57,7 @@ export const composeActivities = (host: Host) => {
   return {
     /**
      * Pulls the last published commit into the staging repo, verifying summary and commit signatures. Answers nothing if there
-     * is none yet. Fails with ParentInvalid, TargetUnreachable.
+     * is none yet. Fails with ParentInvalid, ReadersBehind, TargetUnreachable.
      */
     parent: asStep(host, archArgs, async (step, args): Promise<Parent | undefined> => {
       const stream = await frozenStream(host, args);
@@ -63,6 +65,10 @@ export const composeActivities = (host: Host) => {
       await mkdir(store.streamDir(stream.name), { recursive: true });
       await initRepo(step, repo);
       const target = stream.publish.buildlogs;
+      const ref = refOf(stream, args.arch);
+      // A stale cache would give an older head, on which nothing may be published. On this host a folder may be another one, and empty.
+      for (const path of movingFiles([ref]))
+        if (await readPlaced(step, target, path)) await awaitReaders(step, target, [path]);
       if ((await fetchPublished(step, target, 'repo/summary')) === undefined) {
         if (await exists(join(store.published(stream.name), 'builds.json')))
           throw new Failure(
@@ -72,7 +78,6 @@ export const composeActivities = (host: Host) => {
         return undefined;
       }
       const remote = remoteOf(args.arch, target);
-      const ref = refOf(stream, args.arch);
       for (const command of remoteCommands(repo, remote, `${target.url}/repo`, acceptedKeys(stream)))
         await step.run(command);
       if (!(await pullVerified(step, ostree(repo, 'pull', remote, ref)))) return undefined;
@@ -221,10 +226,9 @@ async function readRepomd(step: Step, repo: RepoInput): Promise<Buffer> {
   const { baseurl } = repo;
   const path = 'repodata/repomd.xml';
   if (baseurl.startsWith('file://')) return readFile(new URL(`${baseurl.replace(/\/?$/, '/')}${path}`));
-  const ask = { headers: await headersOf(repo), refused: 'RepoRefused' } as const;
-  const content = await fetchPublished(step, { url: baseurl }, path, ask).catch((error: unknown) => {
-    if (!(error instanceof Failure) || error.code === 'RepoRefused') throw error;
-    throw new Failure('RepoUnreachable', error.message);
+  const content = await fetchBytes(urlOf({ url: baseurl }, path), {
+    ...{ ...asReader(step), away: 'RepoUnreachable', refused: 'RepoRefused' },
+    headers: await headersOf(repo),
   });
   if (content === undefined) throw new Failure('RepoUnreachable', `${baseurl}/${path}: HTTP status 404`);
   return content;

@@ -128,6 +128,7 @@ async function toApplicationFailure(
     type: failure.code,
     message: failure.message.slice(0, 2000),
     nonRetryable: !retryable,
+    ...(failure.retryAfter === undefined ? {} : { nextRetryDelay: failure.retryAfter }),
     details: [{ step, remedy: kind.remedy, tail: failure.tail }],
   });
 }

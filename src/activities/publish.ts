@@ -5,11 +5,20 @@
 import { join } from 'node:path';
 import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
+import { buildIndex } from '../domain/metadata.js';
 import { stepRecord } from '../domain/run.js';
 import { acceptedKeys, refOf, signedLine, type Architecture } from '../domain/stream.js';
-import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
+import { addPushed, nothingPushed, pushed, pushOptions, type Pushed } from '../publish/push.js';
+import { compareFiles, publishedBelow, verifyFiles } from '../publish/readers.js';
 import { assembleMeta, putMeta, putRecords } from '../publish/meta.js';
-import { publishIndex, pruneBuilds, readIndex, removeBuilds } from '../publish/build-index.js';
+import {
+  publishIndex,
+  pruneBuilds,
+  pushIndex,
+  readIndex,
+  removeBuilds,
+  withdrawBuild,
+} from '../publish/build-index.js';
 import { writeBuildPages, writeInstancePage } from '../publish/pages.js';
 import {
   buildlogsPlace,
@@ -21,9 +30,9 @@ import {
   switchRefs,
   takeCommit,
 } from '../publish/repo.js';
-import { rsync } from '../publish/target.js';
+import { pushTree, rsync } from '../publish/target.js';
 import { readFix } from '../rebuild/fix-run.js';
-import { writeJson } from '../store/store.js';
+import { needJson, writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, frozenStream, type Host } from './host.js';
 import { commitFacts, ostree } from './ostree.js';
@@ -97,10 +106,12 @@ export const publishActivities = (host: Host) => {
       switchRefs(step, buildlogsPlace(host, await frozenStream(host, args)), args.run),
     ),
 
-    /** Returns readers to the refs and summary of the former publication, or to none if there was none. */
-    restoreRefs: asStep(host, publishArgs, async (step, args): Promise<void> =>
-      restoreRefs(step, buildlogsPlace(host, await frozenStream(host, args))),
-    ),
+    /** Returns readers to refs, summary and list of builds of the former publication, or to none if there was none. */
+    restoreRefs: asStep(host, publishArgs, async (step, args): Promise<void> => {
+      const stream = await frozenStream(host, args);
+      await restoreRefs(step, buildlogsPlace(host, stream));
+      await withdrawBuild(host, step, stream, args.build);
+    }),
 
     /** An independent client: a fresh repo pulls each ref from the readers' address with GPG and summary verification. */
     verify: asStep(host, publishArgs, async (step, args): Promise<void> => {
@@ -116,7 +127,7 @@ export const publishActivities = (host: Host) => {
         );
     }),
 
-    /** Writes and pushes meta.json, the build pages and, last, builds.json. From here on the build is published. */
+    /** Writes and pushes meta.json, the build pages and, last, builds.json, which leads readers to the build. */
     metadata: asStep(
       host,
       publishArgs.extend({ steps: z.array(stepRecord).max(1000).readonly() }),
@@ -141,27 +152,32 @@ export const publishActivities = (host: Host) => {
             `builds/${args.build}/${arch}/`,
           );
         const published = store.published(stream.name);
-        await rsync(
-          step,
-          target,
-          ['--recursive', '--times', '--delay-updates'],
-          [`${join(published, 'pages')}/`],
-          '',
-        );
-        await rsync(
-          step,
-          target,
-          ['--times', '--delay-updates'],
-          [join(published, 'next-builds.json')],
-          'builds.json',
-        );
-        // Whole or not at all: others read it at any time.
-        await writeJson(join(published, 'builds.json'), index);
-        // The build is published by now. Housekeeping writes this page again within the hour.
-        await writeInstancePage(host).catch((error: unknown) => step.note(`instance page: ${String(error)}`));
-        await keepSwitched(buildlogsPlace(host, stream), args.run);
+        await pushTree(step, target, join(published, 'pages'));
+        await pushIndex(step, stream, join(published, 'next-builds.json'));
       },
     ),
+
+    /**
+     * Compares all that readers get of the build, its pages and the list of builds with what was pushed, byte for byte: a later push
+     * may have put an earlier one out of reach. Then this is what a later failure returns readers to. Fails with VerificationFailed.
+     */
+    compare: asStep(host, publishArgs, async (step, args): Promise<void> => {
+      const stream = await frozenStream(host, args);
+      const published = store.published(stream.name);
+      const next = join(published, 'next-builds.json');
+      const files = [
+        { file: next, path: 'builds.json', moves: true },
+        ...(await publishedBelow(join(published, 'pages'), '', true)),
+      ];
+      for (const [arch] of commitsOf(args))
+        files.push(...(await publishedBelow(archBuild(args, arch), `builds/${args.build}/${arch}/`, false)));
+      await compareFiles(step, stream.publish.buildlogs, files);
+      // Whole or not at all: others read it at any time.
+      await writeJson(join(published, 'builds.json'), await needJson(next, buildIndex));
+      // The build is published by now. Housekeeping writes this page again within the hour.
+      await writeInstancePage(host).catch((error: unknown) => step.note(`instance page: ${String(error)}`));
+      await keepSwitched(buildlogsPlace(host, stream), args.run);
+    }),
 
     /** Removes builds that are older than the stream's retention from the target; answers their ids. */
     prune: asStep(host, stepArgs, async (step, args): Promise<string[]> => {

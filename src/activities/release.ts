@@ -16,7 +16,8 @@ import {
   acceptedKeys,
 } from '../domain/stream.js';
 import { verifyDownloads } from '../publish/download.js';
-import { addPushed, nothingPushed, pushed, pushOptions, verifyFiles, type Pushed } from '../publish/push.js';
+import { addPushed, nothingPushed, pushed, pushOptions, type Pushed } from '../publish/push.js';
+import { awaitReaders, fetchPublished, verifyFiles } from '../publish/readers.js';
 import {
   dropStaged,
   forgetPushed,
@@ -32,7 +33,7 @@ import {
   takeCommit,
   type ReleasePlace,
 } from '../publish/repo.js';
-import { differing, fetchPublished, removeAt, rsync } from '../publish/target.js';
+import { differing, removeAt, rsync } from '../publish/target.js';
 import { checkCommit, checkFiles, metasOf, releaseRefs } from '../release/check.js';
 import { writeDocuments } from '../release/documents.js';
 import { refsOf, requireHead } from '../release/head.js';
@@ -282,6 +283,7 @@ export const releaseActivities = (host: Host) => {
         [`releases/${args.build}/index.html`, undefined],
         [`releases/${args.build}/notes.json`, undefined],
       ] as const) {
+        await awaitReaders(step, files, [path]);
         const found = (await fetchPublished(step, files, path))?.toString();
         if (found === undefined) drift.push(`${files.url}/${path}: is missing`);
         else if (wanted !== undefined && found !== wanted)

@@ -40,8 +40,8 @@ export const signedReleaseActivities = (host: Host) => ({
       .flatMap((meta) => Object.values(meta.images))
       .reduce((sum, { size }) => sum + size, 0);
     return {
-      mirror: await requireSpace(step, place.target, objects),
-      cloud: await requireSpace(step, place.files, images),
+      mirror: await requireSpace(step, place.target, 'repo', objects),
+      cloud: await requireSpace(step, place.files, 'builds', images),
     };
   }),
 

@@ -147,6 +147,7 @@ function commandsOf(
       const index = join(published, 'next-builds.json');
       return [rsyncCommand(target, ['--times', '--delay-updates'], [index], 'builds.json')];
     },
+    compare: none,
   };
 }
 

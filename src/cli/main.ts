@@ -16,6 +16,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => undefined);
 process.on('uncaughtException', (error) => void sayFailure(error).then((code) => process.exit(code)));
 
+// What is published, and what trees are made of, is for all to read: whatever the umask of whoever started this.
+process.umask(0o022);
 process.exitCode = await runCli(process.argv.slice(2));
 // Idle connections to the server would hold the process for some seconds more.
 process.exit();

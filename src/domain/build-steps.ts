@@ -37,6 +37,7 @@ export const buildSteps = {
   switch: { role: 'publish', title: 'Switch refs and summary' },
   verify: { role: 'publish', title: 'Pull as an independent client' },
   metadata: { role: 'publish', title: 'Publish metadata and pages' },
+  compare: { role: 'publish', title: 'Compare what readers get with what was published' },
 } as const satisfies Record<string, BuildStep>;
 
 export type BuildStepName = keyof typeof buildSteps;

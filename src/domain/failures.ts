@@ -270,14 +270,20 @@ export const failureKinds = {
   PublishRefused: kind(
     'publish',
     false,
-    'The publish target refuses us.',
-    'Check the account, key or module that `publish` names.',
+    'The publish target refuses us, or its readers’ address refuses everybody.',
+    'The message says which: check account, key, module, folder and `url` of `publish`.',
   ),
   VerificationFailed: kind(
     'publish',
     false,
-    'An independent client could not pull what was pushed.',
-    'Readers were returned to the former build. Read the log of step `verify`.',
+    'Readers do not get what was pushed.',
+    "Readers were returned to the former build. The message names the address; read the step's log.",
+  ),
+  ReadersBehind: kind(
+    'publish',
+    false,
+    'A cache or mirror before the publish target gives readers an older state for longer than Treeline waits.',
+    'Let it ask for `summary`, `summary.sig`, `refs/` and `*.json` every few minutes at most (`max-age`), or clear it; then start again.',
   ),
   DiskFull: kind(
     'machine',
@@ -359,6 +365,8 @@ export class Failure extends Error {
     readonly code: FailureCode,
     message: string,
     tail: readonly string[] = [],
+    /** So long the other side wants to be left alone, in milliseconds. Default: the step's own back-off. */
+    readonly retryAfter?: number,
   ) {
     super(mask(message));
     this.tail = tail.map(mask);

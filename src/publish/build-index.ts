@@ -9,10 +9,11 @@ import { baseOf, type Architecture, type Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { currentRelease, emptyReleases, readView, storedReleases } from '../release/release-index.js';
-import { writeJson, type Run } from '../store/store.js';
+import { readJson, writeJson, type Run } from '../store/store.js';
 import { streamRun } from '../workflows/decisions/stream-messages.js';
 import { storedIndex } from './stored-builds.js';
-import { fetchPublished, removeAt, rsync } from './target.js';
+import { fetchPublished, pastCaches } from './readers.js';
+import { removeAt, rsync } from './target.js';
 
 const published = (host: Host, stream: Stream, name: string) => join(host.store.published(stream.name), name);
 
@@ -24,6 +25,7 @@ export async function readIndex(host: Host, stream: Stream, signal?: AbortSignal
     { signal: signal ?? new AbortController().signal },
     stream.publish.buildlogs,
     'builds.json',
+    pastCaches,
   );
   return content === undefined ? emptyIndex() : buildIndex.parse(JSON.parse(content.toString('utf8')));
 }
@@ -43,6 +45,21 @@ export async function publishIndex(
   await writeJson(published(host, stream, 'next-builds.json'), next);
   return next;
 }
+
+/** Takes a build out of `builds.json` at the target, if this run has put it there and has not come to its end. Idempotent. */
+export async function withdrawBuild(host: Host, step: Step, stream: Stream, id: string): Promise<void> {
+  const file = published(host, stream, 'next-builds.json');
+  const next = await readJson(file, buildIndex);
+  const own = await storedIndex(host.store, stream.name);
+  const names = (index: BuildIndex | undefined) => index?.builds.some((build) => build.id === id) ?? false;
+  if (!next || !names(next) || names(own)) return;
+  await writeJson(file, { ...next, builds: next.builds.filter((build) => build.id !== id) });
+  await pushIndex(step, stream, file);
+}
+
+/** From here on the builds of this index are those that readers are led to. */
+export const pushIndex = (step: Step, { publish }: Stream, file: string) =>
+  rsync(step, publish.buildlogs, ['--times', '--delay-updates'], [file], 'builds.json');
 
 /**
  * Removes builds beyond `retention.builds` from the target, the index first, so that no reader is led to what is going. Answers their
@@ -95,7 +112,7 @@ export async function removeBuilds(
     };
     const file = published(host, stream, 'pruned-builds.json');
     await writeJson(file, next);
-    await rsync(step, target, ['--times', '--delay-updates'], [file], 'builds.json');
+    await pushIndex(step, stream, file);
   }
   await removeAt(step, target, 'builds', [...ids], published(host, stream, 'empty'));
   // Our own record last: a try that broke off above is done again in full.

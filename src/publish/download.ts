@@ -1,13 +1,12 @@
 /** What a reader gets of a build's files: every byte, and the signatures as they are served. */
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import type { BuildMeta } from '../domain/metadata.js';
 import { keyringOf, verifySignature } from '../keys/verify.js';
+import { ask, save, type Request } from '../steps/http.js';
 import type { Step } from '../steps/step.js';
+import { asReader } from './readers.js';
 
 /**
  * Downloads images, signatures and checksums of a build from `url` as anybody would, compares each image's sha256 with its metadata and
@@ -54,37 +53,20 @@ export async function verifyDownloads(
   await rm(work, { recursive: true, force: true });
 }
 
-/** Hex sha256 of what was downloaded to `file`. `size`, in bytes, is for the progress. */
+/** What a signature or a list of checksums has at most, in bytes. */
+const smallBytes = 16 * 2 ** 20;
+
+/** Hex sha256 of what was downloaded to `file`. `size`, in bytes, is that of an image. */
 async function download(step: Step, url: string, file: string, size?: number): Promise<string> {
-  const away = (why: string) => new Failure('TargetUnreachable', `${url}: ${why}`);
-  const lost = (error: unknown): never => {
-    step.signal.throwIfAborted();
-    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC')
-      throw new Failure('DiskFull', `${file}: no space left for the download`);
-    throw away(error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error));
+  const request: Request = {
+    ...asReader(step),
+    refused: 'VerificationFailed',
+    maxBytes: size ?? smallBytes,
   };
-  const response = await fetch(url, { signal: step.signal }).catch(lost);
-  if (response.status >= 500) throw away(`HTTP status ${response.status}`);
-  if (!response.ok || !response.body)
-    throw new Failure('VerificationFailed', `${url}: HTTP status ${response.status}`);
-  await mkdir(dirname(file), { recursive: true });
-  const hash = createHash('sha256');
-  let done = 0;
-  const reader = response.body.getReader();
-  const chunks = async function* () {
-    try {
-      for (;;) {
-        const { done: ended, value } = await reader.read();
-        if (ended) return;
-        hash.update(value);
-        done += value.length;
-        if (size !== undefined) step.progress({ done, total: size, unit: 'bytes' });
-        yield value;
-      }
-    } finally {
-      await reader.cancel().catch(() => undefined);
-    }
-  };
-  await pipeline(chunks, createWriteStream(file)).catch(lost);
-  return hash.digest('hex');
+  const { sha256 } = await ask(url, request, ({ body }) =>
+    save(body, file, (done) => {
+      if (size !== undefined) step.progress({ done, total: size, unit: 'bytes' });
+    }),
+  );
+  return sha256;
 }

@@ -1,8 +1,6 @@
 /** What pushes have in common: rsync's options, the files that they carry, what they moved. */
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { Failure } from '../domain/failures.js';
-import type { BuildMeta } from '../domain/metadata.js';
 
 /** What a push moved. */
 export interface Pushed {
@@ -51,21 +49,4 @@ export function pushed(stats: string): Pushed {
     newBytes: number(/Total transferred file size: ([\d,]+)/),
     sentBytes: number(/Total bytes sent: ([\d,]+)/),
   };
-}
-
-/** Are the images there for readers, whole in length? */
-export async function verifyFiles(
-  step: { signal: AbortSignal },
-  url: string,
-  meta: BuildMeta,
-): Promise<void> {
-  for (const image of Object.values(meta.images)) {
-    const response = await fetch(`${url}/${image.path}`, { method: 'HEAD', signal: step.signal });
-    const length = Number(response.headers.get('content-length'));
-    if (!response.ok || length !== image.size)
-      throw new Failure(
-        'VerificationFailed',
-        `${url}/${image.path}: status ${response.status}, ${length} bytes instead of ${image.size}`,
-      );
-  }
 }

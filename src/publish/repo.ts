@@ -18,7 +18,8 @@ import { releaseTargets, type Stream, type Target } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { exists, readText, writeWhole } from '../store/store.js';
 import { objectFiles, pushed, pushOptions, switchOptions, type Pushed } from './push.js';
-import { fetchPublished, rsync } from './target.js';
+import { awaitReaders, fetchPublished, readPlaced } from './readers.js';
+import { reachTarget, rsync } from './target.js';
 
 /** A repo that readers see, and the folders of this instance that belong to it. */
 export interface Place {
@@ -60,9 +61,13 @@ export const isSplit = ({ target, files }: ReleasePlace): boolean => target !== 
 const objects = (place: Place) => join(place.published, 'objects');
 const next = (place: Place, run: string) => join(place.published, `next-${run}`);
 
-/** What a ref points to at the target; undefined if there is no such ref. Fails with TargetUnreachable. */
+/** What a ref points to at the target itself, past all caches; undefined if there is no such ref. Fails with TargetUnreachable. */
 export const headOf = async (step: Step, place: Place, ref: string): Promise<string | undefined> =>
-  (await fetchPublished(step, place.target, `repo/refs/heads/${ref}`))?.toString().trim();
+  (await readPlaced(step, place.target, `repo/refs/heads/${ref}`))?.content.toString().trim();
+
+/** What readers follow a repo by: the summary, its signature and these refs, as paths below the target. */
+export const movingFiles = (refs: readonly string[]): string[] =>
+  ['summary', 'summary.sig', ...refs.map((ref) => `refs/heads/${ref}`)].map((name) => `repo/${name}`);
 
 /**
  * Copies a commit into the place's repo, whole and signed with the stream's key. Fails with CommitInvalid.
@@ -95,6 +100,7 @@ export async function pushObjects(step: Step, place: Place, run: string): Promis
   const fresh = (await objectFiles(place.repo)).filter((file) => !known.has(file));
   const list = join(place.published, `push-${run}`);
   await writeWhole(list, fresh.join('\n'));
+  await reachTarget(step, place.target);
   const onLine = (line: string) => {
     const left = /to-chk=(\d+)\//.exec(line);
     if (left) step.progress({ done: fresh.length - Number(left[1]), total: fresh.length, unit: 'objects' });
@@ -160,8 +166,8 @@ export async function keepSwitched(place: Place, run: string): Promise<void> {
 
 /**
  * An independent client: a fresh repo pulls from the readers' address with verification of signatures. `refs` are pulled by name
- * and must give these commits; with `unnamed` the commits are pulled by checksum, before any ref or summary names them.
- * Fails with VerificationFailed, TargetUnreachable.
+ * and must give these commits, as soon as caches before it give what the location has; with `unnamed` the commits are pulled by checksum,
+ * before any ref or summary names them. Fails with VerificationFailed, ReadersBehind, TargetUnreachable.
  */
 export async function pullAsClient(
   step: Step,
@@ -176,7 +182,8 @@ export async function pullAsClient(
   await initRepo(step, repo, 'bare-user');
   const url = `${target.url}/repo`;
   // A readers' server that is away for a moment is waited for; one that has something else is not.
-  await fetchPublished(step, target, unnamed ? 'repo/config' : 'repo/summary');
+  if (unnamed) await fetchPublished(step, target, 'repo/config');
+  else await awaitReaders(step, target, movingFiles(Object.keys(refs)));
   for (const command of remoteCommands(repo, 'client', url, keys))
     await step.run(unnamed ? withoutSummary(command) : command);
   for (const [ref, commit] of Object.entries(refs)) {

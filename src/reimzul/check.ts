@@ -1,9 +1,6 @@
 /** Are the results of a build what was asked for? Said by the RPM files themselves, not by the builder's success. */
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import {
   evrFits,
   releaseFits,
@@ -13,8 +10,9 @@ import {
 } from '../domain/rebuild.js';
 import type { Architecture } from '../domain/names.js';
 import type { ReimzulSettings } from '../domain/rebuild-settings.js';
+import { ask, save } from '../steps/http.js';
 import { ownCode, type Argv, type Step } from '../steps/step.js';
-import { request, resultsAway, urlOf, type ListedPackage } from './results.js';
+import { resultsRequest, urlOf, type ListedPackage } from './results.js';
 
 /** Larger than any RPM of CentOS; more is refused unseen. */
 const rpmBytes = 4 * 2 ** 30;
@@ -103,29 +101,14 @@ function sourceFits(srpm: string, said: string, disttag: string): boolean {
 
 async function download({ step, settings, arch }: Wanted, one: ListedPackage, file: string): Promise<void> {
   const url = urlOf(settings, arch, `${one.folder}${one.file}`);
-  const response = await request(step, url, 'large');
-  if (response?.body == null) throw new Wrong(`${one.file} is listed, but not there`);
-  const hash = createHash('sha256');
-  let size = 0;
-  async function* bounded(body: AsyncIterable<Uint8Array>) {
-    for await (const chunk of body) {
-      size += chunk.length;
-      if (size > one.size)
+  const { sha256, size } = await ask(url, resultsRequest(step, rpmBytes), async ({ status, body }) => {
+    if (status !== 200) throw new Wrong(`${one.file} is listed, but not there`);
+    return save(body, file, (done) => {
+      if (done > one.size)
         throw new Wrong(`${one.file} is larger than the ${one.size} bytes of the repo’s metadata`);
-      hash.update(chunk);
-      yield chunk;
-    }
-  }
-  try {
-    await pipeline(bounded(response.body as AsyncIterable<Uint8Array>), createWriteStream(file), {
-      signal: step.signal,
     });
-  } catch (error) {
-    step.signal.throwIfAborted();
-    if (error instanceof Wrong || (error as NodeJS.ErrnoException).code === 'ENOSPC') throw error;
-    throw resultsAway(url, error);
-  }
-  const digest = `sha256:${hash.digest('hex')}`;
+  });
+  const digest = `sha256:${sha256}`;
   if (digest !== one.digest || size !== one.size)
     throw new Wrong(
       `${one.file} has ${size} bytes with ${digest}; the repo says ${one.size} with ${one.digest}`,

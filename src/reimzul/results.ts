@@ -8,11 +8,11 @@ import type { Architecture } from '../domain/names.js';
 import type { ReimzulSettings } from '../domain/rebuild-settings.js';
 import { packageRoot } from '../settings.js';
 import { causeOf } from '../steps/cause.js';
+import { ask, wholeOf } from '../steps/http.js';
 import { ownCode, type Argv, type Step } from '../steps/step.js';
 import type { ReimzulNews } from './job.js';
 import { targetOf } from './submit.js';
 
-const httpSeconds = 30;
 /** Seconds to read a repo's metadata; that of a large one over a slow line. */
 const listSeconds = 600;
 const repomdBytes = 2 ** 20;
@@ -62,48 +62,33 @@ export const urlOf = (
     ...path.split('/').map(encodeURIComponent),
   ].join('/');
 
-/**
- * Asks for a file; undefined where the server has none. The body of a small one must come as quickly as the answer; of another,
- * undici's own limit counts between its parts. Fails with ReimzulAway.
- */
-export async function request(
-  step: Pick<Step, 'signal'>,
-  url: string,
-  kind: 'small' | 'large' = 'small',
-): Promise<Response | undefined> {
-  const limit = kind === 'small' ? [AbortSignal.timeout(httpSeconds * 1000)] : [];
-  const signal = AbortSignal.any([step.signal, ...limit]);
-  const response = await fetch(url, { signal }).catch((error: unknown) => {
-    step.signal.throwIfAborted();
-    throw resultsAway(url, error);
-  });
-  if (response.ok) return response;
-  await response.body?.cancel();
-  if (response.status === 404 || response.status === 410) return undefined;
-  throw new Failure('ReimzulAway', `${url}: HTTP status ${response.status}`);
-}
+/** How a file of the results is asked for. A refusal may be the server's of today, so that it is asked again. */
+export const resultsRequest = ({ signal }: Pick<Step, 'signal'>, maxBytes: number) =>
+  ({ signal, maxBytes, away: 'ReimzulAway', refused: 'ReimzulAway', statuses: gone }) as const;
 
-export function resultsAway(url: string, error: unknown): Failure {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return new Failure('ReimzulAway', `${url}: ${cause instanceof Error ? cause.message : String(cause)}`);
-}
+/** What a server answers that has no such file. */
+const gone = [404, 410];
+
+/** Those of a small file: it must come as quickly as an answer. Milliseconds. */
+const smallFile = { total: 30_000 };
 
 /**
  * Is there the lock of a target's createrepo, left behind or of one that runs? Reimzul drops requests meanwhile. A server that does not
- * show such files is believed to have none.
+ * show such files is believed to have none. Fails with ReimzulAway.
  */
 export async function isLocked(
-  { signal }: Pick<Step, 'signal'>,
+  step: Pick<Step, 'signal'>,
   settings: ReimzulSettings,
   arch: Architecture,
 ): Promise<boolean> {
-  const url = urlOf(settings, arch, '.repolock');
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(httpSeconds * 1000)]);
-  const response = await fetch(url, { method: 'HEAD', signal: limited }).catch((error: unknown) => {
-    signal.throwIfAborted();
-    throw resultsAway(url, error);
-  });
-  return response.ok;
+  const hidden = [401, 403, 405, ...gone];
+  const request = {
+    ...resultsRequest(step, Infinity),
+    method: 'HEAD',
+    statuses: hidden,
+    limits: smallFile,
+  } as const;
+  return ask(urlOf(settings, arch, '.repolock'), request, ({ status }) => !hidden.includes(status));
 }
 
 const listedPackage = z.object({
@@ -151,10 +136,13 @@ export class ResultsRepo {
    */
   async list({ folder, chained }: Place): Promise<Listing> {
     const folders = [folder, ...(chained === undefined ? [] : [chained])];
-    const response = await request(this.step, urlOf(this.settings, this.arch, 'repodata/repomd.xml'));
+    const content = await ask(
+      urlOf(this.settings, this.arch, 'repodata/repomd.xml'),
+      { ...resultsRequest(this.step, repomdBytes), limits: smallFile },
+      async ({ status, body }) => (gone.includes(status) ? undefined : wholeOf(body)),
+    );
     this.repomd = '';
-    if (response === undefined) return { packages: [] };
-    const content = await readBounded(this.step, response, repomdBytes);
+    if (content === undefined) return { packages: [] };
     this.repomd = createHash('sha256').update(content).digest('hex');
     const asked = [this.repomd, ...folders].join('\n');
     if (this.#known?.asked === asked) return this.#known.listing;
@@ -187,20 +175,4 @@ export class ResultsRepo {
     if (exitCode === 0 && last.startsWith('{')) return answer.parse(JSON.parse(last));
     return { failure: `the reader ended with exit code ${exitCode}: ${causeOf(stdout, stderr)}` };
   }
-}
-
-async function readBounded(step: Pick<Step, 'signal'>, response: Response, most: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-      size += chunk.length;
-      if (size > most) throw new Error(`is larger than ${most} bytes`);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    step.signal.throwIfAborted();
-    throw resultsAway(response.url, error);
-  }
-  return Buffer.concat(chunks);
 }

@@ -14,7 +14,7 @@ export const targetOf = (settings: Pick<ReimzulSettings, 'target'>, arch: Archit
 export async function putSource(step: Step, settings: ReimzulSettings, file: string): Promise<void> {
   const incoming = { location: settings.incoming, url: settings.results };
   // Builders fetch it over HTTP as nobody in particular.
-  await rsync(step, incoming, ['--checksum', '--chmod=F644'], [file], '').catch((error: unknown) => {
+  await rsync(step, incoming, ['--checksum'], [file], '').catch((error: unknown) => {
     if (error instanceof Failure && error.code === 'TargetUnreachable')
       throw new Failure('ReimzulAway', error.message, error.tail);
     throw error;

@@ -9,7 +9,7 @@ import { Failure, meaning } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import { releaseRefOf, type Stream } from '../domain/stream.js';
 import { keyringOf, verifySignature } from '../keys/verify.js';
-import { fetchPublished } from '../publish/target.js';
+import { readPlaced } from '../publish/readers.js';
 import { readIndex } from '../publish/build-index.js';
 import { keptBuild, storedBuild, type StoredBuild } from '../publish/stored-builds.js';
 import type { Step } from '../steps/step.js';
@@ -52,8 +52,8 @@ export async function checkFiles(
   const folder = join(host.store.archDir(run, arch), 'build');
   if ((await keptBuild(host.store, run.stream, buildid)) === undefined) {
     const path = `builds/${buildid}/${arch}/meta.json`;
-    const published = await fetchPublished(step, stream.publish.buildlogs, path);
-    if (!published || !isDeepStrictEqual(parsed(published), meta))
+    const published = await readPlaced(step, stream.publish.buildlogs, path);
+    if (!published || !isDeepStrictEqual(parsed(published.content), meta))
       throw damaged(`${path}: at buildlogs is not what this instance has`);
   }
   const keyring = await keyringOf(step, stream.signingKey, join(work, 'keys'));

@@ -6,7 +6,7 @@ import type { Host } from '../activities/host.js';
 import { releaseNotes, streamMetadata, type ReleaseNotes, type StreamMetadata } from '../domain/release.js';
 import type { SecurityRelease } from '../domain/security.js';
 import { releasedLine, releaseTargets, type Stream } from '../domain/stream.js';
-import { fetchPublished } from '../publish/target.js';
+import { fetchPublished } from '../publish/readers.js';
 import type { Step } from '../steps/step.js';
 import { exists, readJson, writeJson, writeWhole, type Run } from '../store/store.js';
 import { upstreamOfToday } from './calendar.js';

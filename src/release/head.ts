@@ -5,7 +5,7 @@ import { Failure } from '../domain/failures.js';
 import { streamMetadata, type StreamMetadata } from '../domain/release.js';
 import { releaseRefOf, type Stream } from '../domain/stream.js';
 import { headOf, isSplit, releasePlace, type ReleasePlace } from '../publish/repo.js';
-import { fetchPublished } from '../publish/target.js';
+import { readPlaced } from '../publish/readers.js';
 import type { Step } from '../steps/step.js';
 import { metasOf, releaseRefs } from './check.js';
 import { releaseOf } from './documents.js';
@@ -32,12 +32,12 @@ export async function refsOf(
   );
 }
 
-/** `stream.json` as readers get it; undefined if there is none. Fails with HeadMoved for one that is none of ours. */
+/** `stream.json` at its location, past all caches; undefined if there is none. Fails with HeadMoved for one that is none of ours. */
 export async function pointerAt(step: Step, { files }: ReleasePlace): Promise<StreamMetadata | undefined> {
-  const content = (await fetchPublished(step, files, 'stream.json'))?.toString('utf8');
-  if (content === undefined) return undefined;
+  const placed = await readPlaced(step, files, 'stream.json');
+  if (placed === undefined) return undefined;
   try {
-    return streamMetadata.parse(JSON.parse(content));
+    return streamMetadata.parse(JSON.parse(placed.content.toString('utf8')));
   } catch {
     throw new Failure('HeadMoved', `${files.url}/stream.json: is no stream metadata`);
   }

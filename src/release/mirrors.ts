@@ -3,7 +3,7 @@ import type { Host } from '../activities/host.js';
 import { Failure } from '../domain/failures.js';
 import type { Stream } from '../domain/stream.js';
 import { releasePlace } from '../publish/repo.js';
-import { fetchPublished } from '../publish/target.js';
+import { fetchPublished, readPlaced } from '../publish/readers.js';
 import type { Step } from '../steps/step.js';
 
 export interface MirrorState {
@@ -17,14 +17,14 @@ export interface MirrorState {
 export async function lookAtMirrors(step: Step, host: Host, stream: Stream): Promise<MirrorState> {
   const { target } = releasePlace(host, stream);
   const names = ['summary', 'summary.sig'] as const;
-  const own = await Promise.all(names.map((name) => fetchPublished(step, target, `repo/${name}`)));
+  const own = await Promise.all(names.map((name) => readPlaced(step, target, `repo/${name}`)));
   const mirrors = stream.release?.rebuild?.mirrors ?? [];
   const found = await Promise.all(
     mirrors.map(async (url) => {
       try {
         const theirs = await Promise.all(names.map((name) => fetchPublished(step, { url }, name)));
         if (theirs.some((content) => content === undefined)) return `${url} (has no summary)`;
-        return theirs.every((content, place) => own[place]?.equals(content ?? Buffer.of()))
+        return theirs.every((content, place) => own[place]?.content.equals(content ?? Buffer.of()))
           ? undefined
           : `${url} (an older summary)`;
       } catch (error) {

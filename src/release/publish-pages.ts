@@ -8,7 +8,7 @@ import { readKey } from '../keys/gpg.js';
 import { writeReleasePages } from '../pages/write.js';
 import { homeLink } from '../publish/pages.js';
 import { isSplit, releasePlace } from '../publish/repo.js';
-import { rsync } from '../publish/target.js';
+import { pushTree } from '../publish/target.js';
 import { releasedFixes } from '../security/ledger.js';
 import { readWatch } from '../security/watch-record.js';
 import type { Step } from '../steps/step.js';
@@ -78,7 +78,7 @@ export async function publishReleasePages(
     // Of two targets it is part of the switch: nothing else may write it.
     const metadata = current && !isSplit(place) && (await releaseOf(step, host, stream, current.version));
     if (metadata) await writeJson(join(folder, 'stream.json'), metadata);
-    await rsync(step, target, ['--recursive', '--times', '--delay-updates'], [`${folder}/`], '');
+    await pushTree(step, target, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -5,7 +5,7 @@ import type { Host } from '../activities/host.js';
 import { isOpen, type Released, type StreamView } from '../domain/promotion.js';
 import { releaseIndex, type ReleaseEntry, type ReleaseIndex } from '../domain/release.js';
 import { releaseTargets, type Stream } from '../domain/stream.js';
-import { fetchPublished } from '../publish/target.js';
+import { fetchPublished, pastCaches } from '../publish/readers.js';
 import { readJson, writeJson, type Store } from '../store/store.js';
 
 /** `releases.json` before the first release. */
@@ -25,7 +25,7 @@ export async function readReleases(host: Host, stream: Stream, signal: AbortSign
   const own = await storedReleases(host.store, name);
   if (own) return own;
   const files = releaseTargets(stream)?.files;
-  const content = files && (await fetchPublished({ signal }, files, 'releases.json'));
+  const content = files && (await fetchPublished({ signal }, files, 'releases.json', pastCaches));
   return content === undefined
     ? emptyReleases(name)
     : releaseIndex.parse(JSON.parse(content.toString('utf8')));

@@ -12,6 +12,7 @@ import { acceptedKeys, releaseRefOf, type Stream } from '../domain/stream.js';
 import {
   headOf,
   moveRefs,
+  movingFiles,
   pullAsClient,
   releasePlace,
   restoreRefs,
@@ -19,7 +20,8 @@ import {
   type ReleasePlace,
 } from '../publish/repo.js';
 import { switchOptions } from '../publish/push.js';
-import { fetchPublished, removeFileAt, rsync } from '../publish/target.js';
+import { awaitReaders, readPlaced } from '../publish/readers.js';
+import { removeFileAt, rsync } from '../publish/target.js';
 import type { Step } from '../steps/step.js';
 import { exists, writeJson, writeWhole } from '../store/store.js';
 import { pointedRefs, pointerAt, pointerOf, type Heads } from './head.js';
@@ -57,8 +59,8 @@ async function keepFormer(
   await rm(making, { recursive: true, force: true });
   await mkdir(join(making, 'repo'), { recursive: true });
   for (const name of ['summary', 'summary.sig']) {
-    const content = await fetchPublished(step, place.target, `repo/${name}`);
-    if (content) await writeWhole(join(making, 'repo', name), content);
+    const placed = await readPlaced(step, place.target, `repo/${name}`);
+    if (placed) await writeWhole(join(making, 'repo', name), placed.content);
   }
   for (const arch of stream.architectures) {
     const ref = releaseRefOf(stream, arch);
@@ -164,7 +166,7 @@ export async function forgetFormer(place: Pick<ReleasePlace, 'published'>, run: 
 
 /**
  * Do readers have the release `to` at both targets, or before a first one nothing? A client pulls its commits by their refs. Fails with
- * VerificationFailed, TargetUnreachable.
+ * VerificationFailed, ReadersBehind, TargetUnreachable.
  */
 export async function verifyReaders(
   step: Step,
@@ -175,6 +177,8 @@ export async function verifyReaders(
 ): Promise<void> {
   const place = releasePlace(host, stream);
   const wrong = (what: string) => new Failure('VerificationFailed', what);
+  // From here on they get what the locations have.
+  await awaitReaders(step, place.files, ['stream.json']);
   const pointer = await pointerAt(step, place);
   const expected = to === null ? undefined : await pointerOf(step, host, stream, to);
   if (!isDeepStrictEqual(pointer, expected))
@@ -183,10 +187,12 @@ export async function verifyReaders(
     await pullAsClient(step, place, pointedRefs(stream, expected), { keys: acceptedKeys(stream), work });
     return;
   }
-  for (const arch of stream.architectures) {
-    const head = await headOf(step, place, releaseRefOf(stream, arch));
+  const refs = stream.architectures.map((arch) => releaseRefOf(stream, arch));
+  await awaitReaders(step, place.target, movingFiles(refs));
+  for (const ref of refs) {
+    const head = await headOf(step, place, ref);
     if (head !== undefined) throw wrong(`${place.target.url}/repo: still has ${head}`);
   }
-  if (await fetchPublished(step, place.target, 'repo/summary'))
+  if (await readPlaced(step, place.target, 'repo/summary'))
     throw wrong(`${place.target.url}/repo/summary: is still there`);
 }

@@ -2,8 +2,9 @@
 import { createReadStream } from 'node:fs';
 import type { z } from 'zod';
 import { Failure, type FailureCode } from '../domain/failures.js';
+import { ask, wholeOf } from './http.js';
 
-const timeoutMs = 30_000;
+const limits = { total: 30_000 };
 
 /** Reads a file or an http(s) URL as text. */
 export type ReadText = (path: string) => Promise<string>;
@@ -21,35 +22,23 @@ export interface ReadTextOptions {
 export const textReader =
   ({ signal, maxBytes, what, invalid }: ReadTextOptions): ReadText =>
   async (path) => {
-    const isUrl = /^https?:\/\//.test(path);
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    if (/^https?:\/\//.test(path)) {
+      // What a server refuses for good is a wrong address in the stream file.
+      const request = { signal, maxBytes, away: 'RepoUnreachable', refused: invalid, limits } as const;
+      return ask(path, request, async ({ body }) => (await wholeOf(body)).toString('utf8'));
+    }
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(limits.total)]);
     try {
-      const source = isUrl
-        ? await fetchBody(path, limited, invalid)
-        : createReadStream(path, { signal: limited });
-      const text = await readBounded(source, maxBytes);
+      const text = await readBounded(createReadStream(path, { signal: limited }), maxBytes);
       if (text !== undefined) return text;
       throw new Failure(invalid, `${path}: is larger than ${maxBytes / 2 ** 20} MiB: no ${what}`);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof Failure) throw error;
-      const why = limited.aborted ? `no answer within ${timeoutMs / 1000} s` : reasonOf(error);
-      throw new Failure(isUrl ? 'RepoUnreachable' : invalid, `${path}: ${why}`);
+      const why = limited.aborted ? `no answer within ${limits.total / 1000} s` : reasonOf(error);
+      throw new Failure(invalid, `${path}: ${why}`);
     }
   };
-
-async function fetchBody(
-  url: string,
-  signal: AbortSignal,
-  invalid: FailureCode,
-): Promise<AsyncIterable<Uint8Array>> {
-  const response = await fetch(url, { signal });
-  if (response.ok && response.body) return response.body;
-  await response.body?.cancel();
-  // What a server refuses for good is a wrong address in the stream file.
-  const gone = response.status >= 400 && response.status < 500 && ![408, 429].includes(response.status);
-  throw new Failure(gone ? invalid : 'RepoUnreachable', `${url}: HTTP status ${response.status}`);
-}
 
 /** Undefined for what is larger. */
 async function readBounded(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string | undefined> {

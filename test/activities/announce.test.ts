@@ -158,6 +158,7 @@ describe('announce', () => {
   it('uses the frozen stream where it is no longer declared', async () => {
     await declare(`${mail()}  announce: { to: [a@b] }\n`);
     await released();
+    await s.write('none/README', 'no stream is declared here');
     host = { ...host, settings: { ...host.settings, streams: s.at('none') } };
     assert.equal((await announce()).mail, 'sent');
   });

@@ -101,6 +101,7 @@ describe('treeline command', function () {
         'switch',
         'verify',
         'metadata',
+        'compare',
       ])
         assert.ok(commands(step).length > 0, step);
       const text = await instance.with(shipped).cli('nightly', stream, '--dry-run');

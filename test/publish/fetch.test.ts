@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Target } from '../../src/domain/stream.js';
-import { fetchPublished } from '../../src/publish/target.js';
+import { fetchPublished } from '../../src/publish/readers.js';
 import { freePort } from '../support/ports.js';
 import { fails } from '../support/servers.js';
 
@@ -29,7 +29,10 @@ describe('fetchPublished', () => {
     for (const status of [403, 410, 500, 503])
       await assert.rejects(
         fetchPublished(step, target, String(status)),
-        fails('TargetUnreachable', new RegExp(`/base/${status}: HTTP status ${status}`)),
+        fails(
+          status < 500 ? 'PublishRefused' : 'TargetUnreachable',
+          new RegExp(`/base/${status}: HTTP status ${status}`),
+        ),
       );
     const away = { location: '/x', url: `http://127.0.0.1:${await freePort()}` };
     await assert.rejects(

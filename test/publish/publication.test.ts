@@ -65,7 +65,7 @@ describe('a publication', function () {
     const [, head] = await state();
     await tiny.do(first, 'snapshot', 'signSummary');
     assert.equal(((await tiny.do(first, 'pushRepo')) as Pushed).files, 0);
-    await tiny.do(first, 'pushImages', 'switchRefs', 'verify', 'metadata');
+    await tiny.do(first, 'pushImages', 'switchRefs', 'verify', 'metadata', 'compare');
     assert.equal((await state())[1], head);
     assert.equal((await needJson(tiny.target('builds.json'), buildIndex)).builds.length, 1);
   });

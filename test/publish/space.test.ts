@@ -21,10 +21,10 @@ describe('free space at a target', function () {
 
   it('of a folder is the file system’s, and too little is said', async () => {
     const target = { location: s.at('target'), url };
-    await near(await freeSpace(s.step, target));
-    assert.match(await requireSpace(s.step, target, 1), /^[\d.]+ \wi?B free$/);
+    await near(await freeSpace(s.step, target, 'builds'));
+    assert.match(await requireSpace(s.step, target, 'builds', 1), /^[\d.]+ \wi?B free$/);
     await assert.rejects(
-      requireSpace(s.step, target, 2 ** 60),
+      requireSpace(s.step, target, 'builds', 2 ** 60),
       fails('DiskFull', /free, but the release needs/),
     );
   });
@@ -37,9 +37,9 @@ describe('free space at a target', function () {
         ...{ location: `ssh://root@127.0.0.1:${port}${path}`, url },
         ...{ identityFile, knownHostsFile },
       });
-      await near(await freeSpace(s.step, at(s.at('target'))));
-      assert.equal(await freeSpace(s.step, at('/nowhere')), undefined);
-      assert.equal(await freeSpace(s.step, at(`${s.at('target')};id`)), undefined);
+      await near(await freeSpace(s.step, at(s.at('target')), 'repo'));
+      assert.equal(await freeSpace(s.step, at('/nowhere'), 'repo'), undefined);
+      assert.equal(await freeSpace(s.step, at(`${s.at('target')};id`), 'repo'), undefined);
     } finally {
       await ssh.close();
     }
@@ -49,7 +49,7 @@ describe('free space at a target', function () {
     const daemon = await startRsyncDaemon(s.folder, `[there]\npath = ${s.at('target')}\n`);
     try {
       const target = { location: `rsync://127.0.0.1:${daemon.port}/there/x`, url };
-      assert.equal(await requireSpace(s.step, target, 2 ** 60), 'free space unknown');
+      assert.equal(await requireSpace(s.step, target, 'builds', 2 ** 60), 'free space unknown');
     } finally {
       await daemon.close();
     }

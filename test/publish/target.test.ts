@@ -1,9 +1,12 @@
 /** Publish targets: a folder, a real rsync daemon, a real sshd. */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { pushed } from '../../src/publish/push.js';
 import type { Target } from '../../src/domain/stream.js';
-import { reachTarget, rsync, rsyncCommand } from '../../src/publish/target.js';
+import { readPlaced } from '../../src/publish/readers.js';
+import { pushTree, reachTarget, removeAt, rsync, rsyncCommand } from '../../src/publish/target.js';
+import { startHttp } from '../support/http.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { freePort } from '../support/ports.js';
 import { fails, startRsyncDaemon, startSshd, type Server, type SshServer } from '../support/servers.js';
@@ -13,13 +16,25 @@ describe('rsyncCommand', () => {
   it('names folder, daemon and ssh host, and ends options before the paths', () => {
     const command = (location: string, more: Partial<Target> = {}) =>
       rsyncCommand({ location, url, ...more }, ['-r'], ['/a/', '-b'], 'repo/');
-    assert.deepEqual(command('/srv/x/'), ['rsync', '--mkpath', '-r', '--', '/a/', '-b', '/srv/x/repo/']);
+    assert.deepEqual(command('/srv/x/'), [
+      'rsync',
+      '--mkpath',
+      '--keep-dirlinks',
+      '--chmod=D0755,F0644',
+      '-r',
+      '--',
+      '/a/',
+      '-b',
+      '/srv/x/repo/',
+    ]);
     assert.equal(command('rsync://h:8730/m/p').at(-1), 'rsync://h:8730/m/p/repo/');
     assert.deepEqual(command('ssh://u@h:2222/srv', { identityFile: '/k', knownHostsFile: '/h' }), [
       'rsync',
       '-e',
       'ssh -oBatchMode=yes -p2222 -i/k -oUserKnownHostsFile=/h',
       '--mkpath',
+      '--keep-dirlinks',
+      '--chmod=D0755,F0644',
       '-r',
       '--',
       '/a/',
@@ -96,6 +111,121 @@ describe('publish targets', function () {
       assert.equal(await there(), 'changed');
       await reachTarget(s.step, target());
     });
+
+  for (const [name, target] of Object.entries(targets)) {
+    const place = (...parts: string[]) => s.at(places[name]!, ...parts);
+    const modeOf = async (...parts: string[]) => ((await stat(place(...parts))).mode & 0o7777).toString(8);
+
+    it(`${name} gets files for all to read, whatever their modes here, and keeps the modes of its own folders`, async () => {
+      const from = await s.write('private/shared/deep/file', 'x').then(() => s.at('private'));
+      for (const path of ['', 'shared', 'shared/deep']) await chmod(join(from, path), 0o700);
+      await chmod(join(from, 'shared/deep/file'), 0o600);
+      // Others of a group write there too.
+      await mkdir(place('shared'), { recursive: true });
+      await chmod(place('shared'), 0o2775);
+      await rsync(s.step, target(), ['--recursive'], [`${from}/`], '');
+      assert.equal(await modeOf('shared'), '2775');
+      assert.match(await modeOf('shared/deep'), /^2?755$/);
+      assert.equal(await modeOf('shared/deep/file'), '644');
+      // A file that replaces another one keeps that one's.
+      await s.write('private/shared/deep/file', 'y');
+      await rsync(s.step, target(), ['--recursive', '--checksum', '--delay-updates'], [`${from}/`], '');
+      assert.equal(await modeOf('shared/deep/file'), '644');
+      await rm(place('shared'), { recursive: true });
+    });
+
+    it(`${name} keeps links to folders, and is refused with one that leads nowhere`, async () => {
+      const disk = s.at(`disk of ${name}`);
+      await mkdir(place(), { recursive: true });
+      await mkdir(disk);
+      await symlink(relative(place(), disk), place('builds'));
+      await s.write('tree/builds/1/index.html', 'page');
+      await s.write('tree/index.html', 'home');
+      const refused = fails('PublishRefused', /symbolic links.*: mount the disk there/);
+      const kept = async () => (await lstat(place('builds'))).isSymbolicLink();
+      // A daemon of rsync 3.5 follows no link at all.
+      const follows = name !== 'an rsync daemon';
+      const pushing = pushTree(s.step, target(), s.at('tree'));
+      if (follows) await pushing;
+      else await assert.rejects(pushing, refused);
+      assert.ok(await kept());
+      if (follows) {
+        await rsync(s.step, target(), ['--recursive'], [`${s.at('tree/builds/1')}/`], 'builds/2/');
+        assert.equal(await readFile(place('index.html'), 'utf8'), 'home');
+        for (const build of ['1', '2'])
+          assert.equal(await readFile(join(disk, build, 'index.html'), 'utf8'), 'page');
+        assert.equal((await readPlaced(s.step, target(), 'builds/1/index.html'))?.content.toString(), 'page');
+        await removeAt(s.step, target(), 'builds', ['1'], s.at('empty'));
+        assert.deepEqual(await readdir(disk), ['2']);
+      }
+      // Within a transfer some rsyncs follow links and some do not; none may replace one.
+      await rsync(s.step, target(), ['--recursive'], [`${s.at('tree')}/`], '').catch(refused);
+      assert.ok(await kept());
+      if (follows) await reachTarget(s.step, target());
+      else await assert.rejects(reachTarget(s.step, target()), refused);
+      await rename(disk, `${disk} away`);
+      await assert.rejects(
+        reachTarget(s.step, target()),
+        follows
+          ? fails('PublishRefused', /\/builds: is a link that leads nowhere: is its disk mounted\?$/)
+          : refused,
+      );
+      await rm(place('builds'));
+    });
+
+    it(`${name} is read past readers' caches: what is there, and that nothing is`, async () => {
+      await s.write('from/where is it', 'content');
+      await rsync(s.step, target(), ['--times'], [s.at('from/where is it')], 'a/');
+      const placed = await readPlaced(s.step, target(), 'a/where is it');
+      assert.equal(placed?.content.toString(), 'content');
+      const age = Date.now() - Number(placed.time);
+      assert.ok(age >= 0 && age < 60_000, String(age));
+      for (const path of ['a/none', 'none/none'])
+        assert.equal(await readPlaced(s.step, target(), path), undefined);
+    });
+  }
+
+  it('that may only be written to are read as readers do, past their caches', async () => {
+    const asked: unknown[] = [];
+    const server = await startHttp((req, res) => {
+      asked.push([req.url, req.headers['cache-control']]);
+      res.writeHead(req.url === '/summary' ? 200 : 404).end('by http');
+    });
+    const target = { location: `rsync://127.0.0.1:${daemon.port}/secret`, url: server.url };
+    assert.equal((await readPlaced(s.step, target, 'summary'))?.content.toString(), 'by http');
+    assert.equal(await readPlaced(s.step, target, 'none'), undefined);
+    assert.deepEqual(asked, [
+      ['/summary', 'no-cache'],
+      ['/none', 'no-cache'],
+    ]);
+    server.close();
+  });
+
+  it('with something else in the way are final, and keep it', async () => {
+    const at = (path: string): Target => ({ location: s.at('ways', path), url });
+    await s.write('ways/file', 'theirs');
+    await symlink('nowhere/at/all', s.at('ways/dangling'));
+    await assert.rejects(
+      reachTarget(s.step, at('file')),
+      fails('PublishRefused', /ways\/file: is not a folder/),
+    );
+    await assert.rejects(
+      reachTarget(s.step, at('file/x')),
+      fails('PublishRefused', /file\/x: is not a folder/),
+    );
+    await assert.rejects(
+      reachTarget(s.step, at('dangling')),
+      fails('PublishRefused', /ways\/dangling: .*leads nowhere/),
+    );
+    // rsync would put a file with the name of a folder into that folder.
+    await s.write('ways/here/repo/summary/theirs', '');
+    await s.write('own/summary', 'ours');
+    await assert.rejects(
+      rsync(s.step, at('here'), ['--recursive'], [`${s.at('own')}/`], 'repo/'),
+      fails('PublishConflict', /here: .*summary/),
+    );
+    assert.equal(await readFile(s.at('ways/file'), 'utf8'), 'theirs');
+  });
 
   it('that do not answer are unreachable, and tried again', async () => {
     const port = await freePort();

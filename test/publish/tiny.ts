@@ -33,11 +33,19 @@ export class Tiny {
   ) {}
   #runs = 0;
 
-  static async make(): Promise<Tiny> {
+  /** `front`: the readers' address, given that of the web server. `linked`: folders that the web server's links may lead to. */
+  static async make({
+    front = (url) => Promise.resolve(url),
+    linked = () => [],
+  }: {
+    front?: (url: string) => Promise<string>;
+    linked?: (s: Scratch) => string[];
+  } = {}): Promise<Tiny> {
     const s = await makeScratch('tiny');
     const settings = readSettings({ TREELINE_STATE: s.folder, TREELINE_STREAMS: s.at('streams') });
     await mkdir(s.at('www'));
-    const web = await serve({ root: s.at('www'), port: 0 });
+    for (const folder of linked(s)) await mkdir(folder);
+    const web = await serve({ root: s.at('www'), linked: linked(s), port: 0 });
     await makeInstanceKey(s.step, s.folder);
     const stream = streamSchema.parse({
       name: 'tiny',
@@ -49,7 +57,7 @@ export class Tiny {
       composer: 'dnf',
       repos: [{ id: 'base', baseurl: 'http://127.0.0.1/', gpgKeys: ['/none'] }],
       signingKey: instanceKeyFile(s.folder),
-      publish: { buildlogs: { location: s.at('www/tiny'), url: `${web.url}/tiny` } },
+      publish: { buildlogs: { location: s.at('www/tiny'), url: `${await front(web.url)}/tiny` } },
       retention: { builds: 2, runs: 2 },
     });
     const tiny = new Tiny(s, { settings, store: new Store(s.folder) }, web, stream);
@@ -143,7 +151,7 @@ export class Tiny {
   readonly before = (made: Build) => this.do(made, 'snapshot', 'signSummary', 'pushRepo', 'pushImages');
   readonly publish = async (made: Build) => {
     await this.before(made);
-    await this.do(made, 'switchRefs', 'verify', 'metadata');
+    await this.do(made, 'switchRefs', 'verify', 'metadata', 'compare');
   };
 
   /** A reader's repo that verifies commits and summary. */

@@ -229,6 +229,7 @@ export class TinyStore {
     await runActivity(publish.pushImages, args);
     await runActivity(publish.switchRefs, args);
     await runActivity(publish.metadata, { ...args, steps: [] });
+    await runActivity(publish.compare, args);
   }
 
   readonly #argsOf = ({ build, run, commit }: TinyBuild): PublishArgs => ({

@@ -1,10 +1,7 @@
 /** The source RPM of a job: fetched, and what its header says. */
-import { createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import { Readable, Transform } from 'node:stream';
-import type { ReadableStream } from 'node:stream/web';
 import { basename } from 'node:path';
 import { z } from 'zod';
+import { ask, save } from '../../steps/http.js';
 import type { Argv, Step } from '../../steps/step.js';
 import { packageName, versionRelease } from '../job.js';
 import { inside, sandboxed, type Limits } from './sandbox.js';
@@ -18,29 +15,11 @@ export function headerOfName(srpm: string): Pick<SourceHeader, 'pkgname' | 'evr'
   return header.pick({ pkgname: true, evr: true }).parse({ pkgname, evr });
 }
 
-/** Fetches a source RPM into `file`. Throws, with the reason, when it is not there or larger than `bytes`. */
-export async function fetchSource(
-  url: string,
-  file: string,
-  bytes: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const response = await fetch(url, { signal, redirect: 'error' }).catch((error: unknown) => {
-    signal.throwIfAborted();
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new Error(`${url}: ${cause instanceof Error ? cause.message : String(cause)}`);
-  });
-  if (!response.ok || !response.body) throw new Error(`${url}: HTTP status ${response.status}`);
-  let size = 0;
-  const bounded = new Transform({
-    transform(chunk: Buffer, _, done) {
-      size += chunk.length;
-      done(size > bytes ? new Error(`${url}: larger than ${bytes} bytes`) : null, chunk);
-    },
-  });
-  const body = Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
-  await pipeline(body, bounded, createWriteStream(file), { signal });
-}
+/** Fetches a source RPM into `file`. Throws, with the reason, when it is not there or larger than `maxBytes`. */
+export const fetchSource = (url: string, file: string, maxBytes: number, signal: AbortSignal) =>
+  ask(url, { signal, maxBytes, away: 'ReimzulAway', refused: 'SourceMissing' }, ({ body }) =>
+    save(body, file),
+  );
 
 /** Reads the header of `work/<srpm>` inside the sandbox: nobody has looked at this file yet. */
 export async function readHeader(

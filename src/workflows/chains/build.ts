@@ -146,11 +146,12 @@ export async function publishBuild(
     await chain.step('switch', steps.switch.title, publish.switchRefs, what);
     try {
       await chain.step('verify', steps.verify.title, publish.verify, what);
+      await chain.step('metadata', steps.metadata.title, publish.metadata, { ...what, steps: chain.steps });
+      await chain.step('compare', steps.compare.title, publish.compare, what);
     } catch (error) {
       await chain.step('restore', 'Return readers to the former build', publish.restoreRefs, what);
       throw error;
     }
-    await chain.step('metadata', steps.metadata.title, publish.metadata, { ...what, steps: chain.steps });
   });
 }
 

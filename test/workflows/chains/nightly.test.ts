@@ -73,6 +73,7 @@ const names = [
   'verify',
   'restoreRefs',
   'metadata',
+  'compare',
   'record',
   'cleanUp',
   'notify',
@@ -171,6 +172,7 @@ describe('nightly workflow', function () {
       'switchRefs',
       'verify',
       'metadata',
+      'compare',
       'record',
       'cleanUp',
     ];
@@ -289,6 +291,19 @@ describe('nightly workflow', function () {
     assert.deepEqual(
       calls.filter((call) => ['switchRefs', 'verify', 'restoreRefs', 'metadata'].includes(call)),
       ['switchRefs', 'verify', 'restoreRefs'],
+    );
+  });
+
+  it('returns them too when they do not get what the metadata names', async () => {
+    const { error, calls } = await run({
+      compare: () => {
+        throw ApplicationFailure.nonRetryable('404', 'VerificationFailed');
+      },
+    });
+    assert.equal(failureType(error), 'VerificationFailed');
+    assert.deepEqual(
+      calls.filter((call) => ['switchRefs', 'metadata', 'compare', 'restoreRefs', 'prune'].includes(call)),
+      ['switchRefs', 'metadata', 'compare', 'restoreRefs'],
     );
   });
 

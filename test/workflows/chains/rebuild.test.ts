@@ -46,7 +46,7 @@ const good: Script = {
 const names = [
   ...Object.keys(good),
   ...['download', 'compose', 'checkTree', 'signImages', 'snapshot', 'signSummary', 'switchRefs', 'verify'],
-  ...['restoreRefs', 'metadata', 'record', 'cleanUp', 'notify', 'prune', 'cleanNews', 'tellSig'],
+  ...['restoreRefs', 'metadata', 'compare', 'record', 'cleanUp', 'notify', 'prune', 'cleanNews', 'tellSig'],
 ];
 
 describe('rebuild workflow', function () {
@@ -135,7 +135,7 @@ describe('rebuild workflow', function () {
         'strict',
       ],
       ...['download', 'compose', 'commit', 'signCommit', 'checkTree', 'equivalence', 'image', 'boot'],
-      ...['signImages', 'snapshot', 'switchRefs', 'verify', 'metadata', 'cleanNews', 'record'],
+      ...['signImages', 'snapshot', 'switchRefs', 'verify', 'metadata', 'compare', 'cleanNews', 'record'],
     ]);
     // Its own line, and the statements on the accepted build.
     assert.equal(of('metadata')[0]?.stream, 'test.signed');
