@@ -7,7 +7,7 @@
  */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { toOstreeLayout } from '../src/composers/dnf/layout.js';
+import { resetMachine, toOstreeLayout } from '../src/composers/dnf/layout.js';
 import { refOf } from '../src/domain/stream.js';
 import { bootTest } from '../src/images/boot.js';
 import { virtualizationOf } from '../src/images/virtualization.js';
@@ -26,6 +26,7 @@ const step = createStep({
 });
 
 async function layout(tree: string): Promise<void> {
+  await resetMachine(tree);
   await toOstreeLayout(step, tree, { tmpIsDir: true });
 }
 

@@ -34,7 +34,7 @@ import { buildId } from '../domain/build-id.js';
 /** Key of a commit's metadata: hash of everything that it was made from. */
 export const inputHashKey = 'treeline.input-hash';
 /** Bumped when the same inputs would give another tree. */
-const composeFormat = '1';
+const composeFormat = '2';
 
 export interface Parent {
   readonly commit: string;
@@ -116,11 +116,13 @@ export const composeActivities = (host: Host) => {
       archArgs.extend({ parent: sha256.optional() }),
       async (step, args): Promise<void> => {
         const stream = await frozenStream(host, args);
-        await composerOf(stream.composer).compose(
+        const composed = await composerOf(stream.composer).compose(
           step,
           await composeInput(host, stream, args),
           await readLockfile(args),
+          args.parent,
         );
+        await writeJson(file(args, args.arch, 'composed.json'), composed);
       },
     ),
 

@@ -50,6 +50,26 @@ export interface CommitInput {
   readonly timestamp: number;
 }
 
+/** What a composer says of its tree, by which the check of the content knows what is meant. Paths are absolute, as packaged. */
+export interface Composed {
+  /** Are files marked as documentation installed? */
+  readonly documentation: boolean;
+  /** Are only files of some languages installed? */
+  readonly languages: boolean;
+  /** What was removed, and by whom: a key of the treefile, `scriptlet`, or `composer`. */
+  readonly removed: Readonly<Record<string, string>>;
+  /** What was changed after the installation, and by whom. */
+  readonly changed: Readonly<Record<string, string>>;
+  /** For a composer that cannot tell: patterns (regular expressions of Python's) of what the treefile removes. */
+  readonly mayRemove: readonly {
+    readonly by: string;
+    readonly package?: string | undefined;
+    readonly patterns: readonly string[];
+  }[];
+  /** For a composer that cannot tell: what all else that is missing or changed is put down to. */
+  readonly presumed: string | null;
+}
+
 /** Commands of each step; what is known only at run time stands in angle brackets. */
 export type ComposeCommands = Readonly<
   Record<'resolve' | 'download' | 'compose' | 'commit', readonly Argv[]>
@@ -65,8 +85,11 @@ export interface Composer {
   resolve(step: Step, input: ComposeInput): Promise<Lockfile>;
   /** Fetches the locked packages and verifies digest and signature of each. Fails with PackageChecksum, PackageSignature, RepoUnreachable. */
   download(step: Step, input: ComposeInput, lockfile: Lockfile): Promise<void>;
-  /** Makes the tree in `work` from the locked packages and from nothing else. */
-  compose(step: Step, input: ComposeInput, lockfile: Lockfile): Promise<void>;
+  /**
+   * Makes the tree in `work` from the locked packages and from nothing else. `parent`: checksum of the parent commit, whose accounts
+   * keep their numbers.
+   */
+  compose(step: Step, input: ComposeInput, lockfile: Lockfile, parent: string | undefined): Promise<Composed>;
   /** Commits the tree, without moving any ref; answers the checksum. */
   commit(step: Step, input: ComposeInput, commit: CommitInput): Promise<string>;
 }

@@ -164,6 +164,12 @@ export const failureKinds = {
     'The commit is not what it must be (version, parent or content).',
     'Nothing was published. Report it with the log of step `commit`.',
   ),
+  ContentMissing: kind(
+    'compose',
+    false,
+    'The commit lacks something of its packages, or has it otherwise than they have it.',
+    'The message names file and package. Drop the file in the treefile if that is meant; else look who removed or changed it in the log of step `compose`.',
+  ),
   ParentInvalid: kind(
     'compose',
     false,

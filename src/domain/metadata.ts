@@ -93,6 +93,16 @@ export const buildMeta = z.object({
     /** Of a security release's build: its case, and the release that it was made from. */
     fix: z.object({ case: z.string(), base: z.string() }).optional(),
     packages: z.int(),
+    /** What the check of the commit against its packages came to: entries as packaged; left out and changed, counted by reason. */
+    content: z
+      .object({
+        entries: z.int(),
+        leftOut: z.record(z.string(), z.int()),
+        changed: z.record(z.string(), z.int()),
+        /** File beside meta.json with each of them. */
+        list: z.string(),
+      })
+      .optional(),
     tests: z.object({ boot: z.record(z.string(), bootTestResult) }),
     /** Wall-clock seconds of each step. */
     steps: z.array(z.object({ name: z.string(), seconds: z.number() })),

@@ -2,6 +2,7 @@
 import { formatSeconds } from '../domain/units.js';
 import { Badge, ChangeCounts } from './badges.js';
 import { BootTests } from './boot-tests.js';
+import { Content } from './content.js';
 import { fileLink, formatFingerprint, logLink, outcomeOf } from './facts.js';
 import { filterScript, filterSource } from './filter.js';
 import { Downloads, Images } from './images.js';
@@ -16,7 +17,7 @@ const root = '../../../';
 /** Renders a build's page, `builds/<id>/<arch>/index.html` below the stream's root. */
 export const renderBuild = (input: BuildInput): string => toHtml(<BuildPage {...input} />);
 
-function BuildPage({ stream, meta, lockfile, previous, next, lacks = [] }: BuildInput) {
+function BuildPage({ stream, meta, lockfile, content, previous, next, lacks = [] }: BuildInput) {
   return (
     <Page
       title={`${stream.title}: build ${meta.buildid}, ${meta.architecture}`}
@@ -49,6 +50,7 @@ function BuildPage({ stream, meta, lockfile, previous, next, lacks = [] }: Build
       <Images meta={meta} />
       <BootTests tests={meta.treeline.tests.boot} />
       <Changes diff={meta.pkgdiff} />
+      <Content meta={meta} content={content} />
       <Steps steps={meta.treeline.steps} />
       <Logs logs={meta.treeline.logs} />
       <Downloads stream={stream} meta={meta} />

@@ -7,6 +7,7 @@ import type { StreamView } from '../domain/promotion.js';
 import type { ReleaseEntry, ReleaseIndex, ReleaseNotes } from '../domain/release.js';
 import type { Lack, ReleasedFix, SecurityCase } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
+import type { ContentRecord } from '../rpm/content.js';
 import type { WatchRecord } from '../security/watch-record.js';
 
 /** What the boot tests of a build came to. */
@@ -59,6 +60,8 @@ export interface BuildInput {
   readonly previous?: string | undefined;
   /** Id of the published build after this one, of the same architecture. */
   readonly next?: string | undefined;
+  /** What is left out or changed; absent for a build that was not checked. */
+  readonly content?: ContentRecord | undefined;
   /** Fixes of released security cases that it lacks. */
   readonly lacks?: readonly Lack[] | undefined;
 }

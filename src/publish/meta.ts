@@ -13,9 +13,11 @@ import {
   type BootTestResult,
   type BuildMeta,
 } from '../domain/metadata.js';
+import { countReasons } from '../domain/content.js';
 import { rebuildPackages } from '../domain/rebuild-packages.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
+import { contentFile, contentRecord, type ContentRecord } from '../rpm/content.js';
 import { packageDifferenceRecord } from '../rpm/difference.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { exists, needJson, readJson, writeWhole, type Run, type Store } from '../store/store.js';
@@ -45,6 +47,7 @@ export async function assembleMeta(
   const signed = await needJson(file('signed.json'), z.object({ key: z.string() }));
   const rebuilt = await readJson(file('rebuild.json'), rebuildRecord);
   const fix = await readFix(host.store, args);
+  const content = await readJson(file(contentFile), contentRecord);
   const images: BuildMeta['images'] = {};
   const boot: BuildMeta['treeline']['tests']['boot'] = {};
   for (const { kind } of stream.images) {
@@ -72,6 +75,7 @@ export async function assembleMeta(
       ...(rebuilt ? { rebuild: { ...rebuilt, ...(await rebuiltPackages(folder)) } } : {}),
       ...(fix ? { fix: { case: fix.case, base: fix.base } } : {}),
       packages: diff.packages,
+      ...(content ? { content: contentMeta(content) } : {}),
       tests: { boot },
       steps: stepTimes(steps),
       lockfile: 'lockfile.json',
@@ -86,7 +90,7 @@ export async function putRecords(store: Store, run: Run, arch: Architecture): Pr
   const folder = store.archDir(run, arch);
   await mkdir(join(folder, 'build'), { recursive: true });
   // Only a signed rebuild has packages.json.
-  for (const name of ['lockfile.json', 'packages.json'])
+  for (const name of ['lockfile.json', 'packages.json', contentFile])
     if (await exists(join(folder, name))) await cp(join(folder, name), join(folder, 'build', name));
 }
 
@@ -105,6 +109,12 @@ async function rebuiltPackages(folder: string) {
   const rebuilt = Object.values(packages).filter(({ origin }) => origin === 'rebuilt').length;
   return { rebuilt, packages: 'packages.json', equivalence: 'equivalence.html' };
 }
+
+const contentMeta = ({ entries, leftOut, changed }: ContentRecord) => ({
+  ...{ entries, list: contentFile },
+  leftOut: countReasons(leftOut),
+  changed: countReasons(changed),
+});
 
 /** Seconds of each step that has ended; of one that was done again, the last time. */
 function stepTimes(steps: readonly StepRecord[]): BuildMeta['treeline']['steps'] {

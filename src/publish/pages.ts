@@ -8,9 +8,10 @@ import { baseOf, releaseTargets, type Stream, type Target } from '../domain/stre
 import { outcomeOf } from '../pages/facts.js';
 import type { BuildInput, StreamFacts } from '../pages/types.js';
 import { writeInstance, writePages } from '../pages/write.js';
+import { contentFile, contentRecord } from '../rpm/content.js';
 import { lackingIn, releasedFixes } from '../security/ledger.js';
 import type { Step } from '../steps/step.js';
-import { needJson, unlessDamaged } from '../store/store.js';
+import { needJson, readJson, unlessDamaged } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
 import { storedBuilds } from './stored-builds.js';
 
@@ -38,11 +39,13 @@ export async function writeBuildPages(
       );
       const run = await host.store.runOf(stream.name, meta.buildid);
       if (run === undefined) continue;
-      const file = join(host.store.archDir({ stream: stream.name, run }, meta.architecture), 'lockfile.json');
-      const packages = await needJson(file, lockfile);
+      const at = (name: string) =>
+        join(host.store.archDir({ stream: stream.name, run }, meta.architecture), name);
+      const packages = await needJson(at('lockfile.json'), lockfile);
       pages.push({
         meta,
         lockfile: packages,
+        content: await readJson(at(contentFile), contentRecord),
         lacks: fixes.length > 0 ? await lackingIn(step, fixes, { [meta.architecture]: packages }) : [],
         previous: ofArch[place + 1],
         next: ofArch[place - 1],

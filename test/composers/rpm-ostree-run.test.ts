@@ -106,7 +106,7 @@ describe('rpm-ostree composer: replayed runs', function () {
   const upToCompose = async () => {
     const lockfile = await composer.resolve(step(), input);
     await composer.download(step(), input, lockfile);
-    await composer.compose(step(), input, lockfile);
+    await composer.compose(step(), input, lockfile, undefined);
     return lockfile;
   };
   const cacheFolder = async () =>

@@ -23,6 +23,29 @@ describe('build pages', () => {
     assert.doesNotMatch(renderBuild({ stream, ...newest, lacks: [] }), /Lacks fixes/);
   });
 
+  it('say what the commit leaves out of its packages, and what was changed', () => {
+    const meta = structuredClone(newest.meta);
+    const counts = { leftOut: { 'at-boot': 2, var: 1 }, changed: { postprocess: 1 } };
+    meta.treeline.content = { entries: 9, ...counts, list: 'content.json' };
+    const entry = { package: 'odd', path: '/var/lib/odd/<b>' };
+    const content = {
+      ...{ packages: 1, entries: 9 },
+      leftOut: [
+        { ...entry, reason: 'var' },
+        { ...entry, path: '/var/lib/odd', reason: 'at-boot' },
+      ],
+      changed: [{ ...entry, path: '/usr/lib/odd', reason: 'postprocess', what: 'content' }],
+    };
+    const html = renderBuild({ stream, ...newest, meta, content });
+    assert.match(html, /3 are left out, 1 were changed.*href="content\.json"/s);
+    assert.match(
+      html,
+      /Left out: 1<.*<code>\/var\/lib\/odd\/&lt;b><\/code> of odd: of the machine: \/var starts empty/s,
+    );
+    assert.match(html, /<code>\/usr\/lib\/odd<\/code> of odd: content, by postprocess/);
+    assert.doesNotMatch(buildPage, /id="content"/);
+  });
+
   it('escape names from packages and stream files', () => {
     const instance = renderInstance({
       generated,

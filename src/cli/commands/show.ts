@@ -1,5 +1,7 @@
 /** `show BUILD`. */
 import type { Command } from 'commander';
+import { contentResult } from '../../domain/content.js';
+import type { BuildMeta } from '../../domain/metadata.js';
 import { formatBytes } from '../../domain/units.js';
 import type { Settings } from '../../settings.js';
 import { Store } from '../../store/store.js';
@@ -27,6 +29,7 @@ export function addShow(program: Command, settings: Settings): void {
           ['source', meta.treeline['source-commit'] ?? 'not in a repository'],
           ['signed by', meta.treeline.key],
           ['packages', `${meta.treeline.packages} (changed: ${summarize(meta.pkgdiff)})`],
+          ['content', contentOf(meta)],
         ];
         printTable([], facts);
         console.log();
@@ -52,3 +55,7 @@ export function addShow(program: Command, settings: Settings): void {
       }
     });
 }
+
+/** What the check of the commit against its packages came to. */
+const contentOf = ({ treeline: { packages, content } }: BuildMeta): string =>
+  content ? `${contentResult({ packages, ...content })}; each is in ${content.list}` : 'not checked';

@@ -32,6 +32,7 @@ const downloaded = z.object({ downloaded: z.record(z.string(), z.string()) });
 
 /** Where the RPMs of a run are, by package name. */
 export const packagesDir = (input: ComposeInput) => join(input.work, 'packages');
+export const packageFile = (input: ComposeInput, name: string) => join(packagesDir(input), `${name}.rpm`);
 
 /** What is depsolved. */
 export interface Wanted {

@@ -25,6 +25,37 @@ const packages = z
     ),
   );
 
+const accountNumber = z.int().min(0).max(4_294_967_294);
+const noCheck = z.strictObject({ type: z.enum(['none', 'previous']) });
+const fileCheck = z.strictObject({ type: z.literal('file'), filename: z.string() });
+/** A user's entry: its number and that of its group; one number is both. */
+const userEntry = z.union([accountNumber, z.array(accountNumber).min(1).max(2)]);
+const userCheck = z.union([
+  noCheck,
+  fileCheck,
+  z.strictObject({ type: z.literal('data'), entries: z.record(z.string(), userEntry) }),
+]);
+const groupCheck = z.union([
+  noCheck,
+  fileCheck,
+  z.strictObject({ type: z.literal('data'), entries: z.record(z.string(), accountNumber) }),
+]);
+
+/** rpm-ostree's place for what other programs keep in a treefile. */
+const metadata = z.looseObject({
+  treeline: z
+    .strictObject({
+      'failing-scriptlets': z
+        .array(
+          z.string().regex(/^[^\s%]+ %[a-z]+$/, {
+            error: 'write the name of the package and the scriptlet, such as `foo %post`',
+          }),
+        )
+        .default([]),
+    })
+    .optional(),
+});
+
 const fileSchema = z.strictObject({
   include: z.union([z.string(), z.array(z.string())]).optional(),
   packages,
@@ -42,6 +73,12 @@ const fileSchema = z.strictObject({
   'remove-files': names,
   'remove-from-packages': z.array(z.array(z.string()).min(2)).default([]),
   'tmp-is-dir': z.boolean().optional(),
+  'preserve-passwd': z.boolean().optional(),
+  'check-passwd': userCheck.optional(),
+  'check-groups': groupCheck.optional(),
+  'ignore-removed-users': names,
+  'ignore-removed-groups': names,
+  metadata: metadata.optional(),
   // What this composer does anyway, or leaves to the stream file; here so that one file serves both composers.
   ref: z.string().optional(),
   osname: z.string().optional(),
@@ -52,9 +89,14 @@ const fileSchema = z.strictObject({
   'boot-location': z.literal('modules').optional(),
   'machineid-compat': z.literal(true).optional(),
   rpmdb: z.enum(['host', 'sqlite']).optional(),
-  'preserve-passwd': z.literal(false).optional(),
 });
 type TreefileFile = z.infer<typeof fileSchema>;
+
+/** What the numbers of users (`uid:gid`) or groups (`gid`) are compared with. */
+export type AccountCheck =
+  | { readonly type: 'none' | 'previous' }
+  | { readonly type: 'file'; readonly text: string }
+  | { readonly type: 'data'; readonly numbers: ReadonlyMap<string, string> };
 
 export interface Treefile {
   /** Ids of the repos, or none if the treefile leaves them to the stream. */
@@ -76,6 +118,15 @@ export interface Treefile {
   readonly removeFromPackages: readonly { readonly name: string; readonly patterns: readonly RegExp[] }[];
   /** Is /tmp a folder of the tree (true) or a link to `sysroot/tmp`? */
   readonly tmpIsDir: boolean;
+  /** Are accounts of the parent commit, or of the files to check against, put into the tree before the first package? */
+  readonly preservePasswd: boolean;
+  readonly checkPasswd: AccountCheck;
+  readonly checkGroups: AccountCheck;
+  /** Names of accounts that may be missing; `*` for all. */
+  readonly ignoreRemovedUsers: readonly string[];
+  readonly ignoreRemovedGroups: readonly string[];
+  /** Scriptlets that may fail: `<package name> %<scriptlet>`. */
+  readonly failingScriptlets: readonly string[];
 }
 
 /**
@@ -108,6 +159,12 @@ export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Pr
       })),
     ),
     tmpIsDir: last('tmp-is-dir') ?? false,
+    preservePasswd: last('preserve-passwd') ?? true,
+    checkPasswd: await accountCheck(files, 'check-passwd'),
+    checkGroups: await accountCheck(files, 'check-groups'),
+    ignoreRemovedUsers: joined((content) => content['ignore-removed-users']),
+    ignoreRemovedGroups: joined((content) => content['ignore-removed-groups']),
+    failingScriptlets: joined((content) => content.metadata?.treeline?.['failing-scriptlets'] ?? []),
   };
 }
 
@@ -183,6 +240,24 @@ async function scriptsOf(path: string, content: TreefileFile): Promise<Treefile[
   if (named === undefined) return inline;
   const script = resolve(dirname(path), named);
   return [...inline, { name: relative(dirname(path), script), text: await read(script) }];
+}
+
+/** The check of the last file that has one; without one the parent commit's accounts are compared, as rpm-ostree does. */
+async function accountCheck(
+  files: readonly ReadFile[],
+  key: 'check-passwd' | 'check-groups',
+): Promise<AccountCheck> {
+  const declared = files.findLast(({ content }) => content[key] !== undefined);
+  const check = declared?.content[key];
+  if (!declared || !check) return { type: 'previous' };
+  if (check.type === 'file')
+    return { type: 'file', text: await read(resolve(dirname(declared.path), check.filename)) };
+  if (check.type !== 'data') return { type: check.type };
+  const numbers = Object.entries<number | number[]>(check.entries).map(([name, entry]) => {
+    const [uid = 0, gid = uid] = typeof entry === 'number' ? [entry] : entry;
+    return [name, key === 'check-passwd' ? `${uid}:${gid}` : `${uid}`] as const;
+  });
+  return { type: 'data', numbers: new Map(numbers) };
 }
 
 const read = (path: string) =>

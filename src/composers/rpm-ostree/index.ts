@@ -15,10 +15,10 @@ import { basename, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import type { Step } from '../../steps/step.js';
 import { exists } from '../../store/store.js';
-import type { CommitInput, ComposeInput, Composer } from '../composer.js';
+import type { CommitInput, Composed, ComposeInput, Composer } from '../composer.js';
 import { commitCommand, downloadCommand, helpCommand, printCommand, resolveCommand } from './commands.js';
 import { readLockfile, writeLockfile } from './lockfile.js';
-import { composeJson, readOutput } from './output.js';
+import { composeJson, readOutput, type ExpandedTreefile } from './output.js';
 import { keepMetadata, openWorkspace, type Workspace } from './workspace.js';
 
 /**
@@ -59,9 +59,18 @@ export const rpmOstreeComposer: Composer = {
   },
 
   async compose(step, input, lockfile) {
-    await openWorkspace(step, input);
+    const { treefile } = await openWorkspace(step, input);
     await putLockfile(input, writeLockfile(lockfile));
     step.note('rpm-ostree makes the tree together with its commit: see step `commit`.');
+    return {
+      documentation: treefile.documentation,
+      languages: treefile['install-langs'].length > 0,
+      removed: {},
+      changed: {},
+      mayRemove: mayRemove(treefile),
+      // It moves accounts, adapts configuration and runs the scripts in one go, and records none of it.
+      presumed: 'rpm-ostree',
+    };
   },
 
   async commit(step, input, commit) {
@@ -76,6 +85,17 @@ export const rpmOstreeComposer: Composer = {
     return (await finishedCommit(input, key)) ?? (await makeCommit(step, input, commit, workspace, key));
   },
 };
+
+/** What the treefile removes, as patterns of absolute paths. */
+function mayRemove(treefile: ExpandedTreefile): Composed['mayRemove'] {
+  const plain = (path: string) => path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/^\/*|\/*$/g, '');
+  const files = treefile['remove-files'].map((path) => `^/${plain(path)}(/|$)`);
+  const packaged = treefile['remove-from-packages'].map(([name, ...patterns]) => ({
+    ...{ by: 'remove-from-packages', package: name },
+    patterns,
+  }));
+  return [{ by: 'remove-files', patterns: files }, ...packaged];
+}
 
 const lockfilePath = ({ work }: ComposeInput) => join(work, 'lockfile.json');
 const made = ({ work }: ComposeInput) => ({

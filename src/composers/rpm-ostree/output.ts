@@ -55,6 +55,10 @@ export const expandedTreefile = z.object({
   basearch: z.string().optional(),
   releasever: z.union([z.string(), z.number()]).transform(String).optional(),
   'gpg-key': z.string().optional(),
+  documentation: z.boolean().default(true),
+  'install-langs': z.array(z.string()).default([]),
+  'remove-files': z.array(z.string()).default([]),
+  'remove-from-packages': z.array(z.array(z.string()).min(1)).default([]),
 });
 export type ExpandedTreefile = z.infer<typeof expandedTreefile>;
 

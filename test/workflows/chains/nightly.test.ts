@@ -37,7 +37,7 @@ function goodChain(): { calls: string[]; records: RunRecord[]; script: Script } 
     lackingInRun: () => [],
     inputs: () => ({ changed: [] }),
     commit: () => ({ commit: 'b'.repeat(64) }),
-    checkContent: () => ({ packages: 2, entries: 9, leftOut: 0, changed: 0 }),
+    checkContent: () => ({ packages: 2, entries: 9, leftOut: {}, changed: {} }),
     diff: () => ({ changes: 1 }),
     image: () => ({ path: 'x', sha256: 'c'.repeat(64), size: 1 }),
     boot: () => ({ passed: true, seconds: 30, accelerator: 'tcg', log: 'boot.console.log' }),
