@@ -123,7 +123,11 @@ describe('a repo with credentials', function () {
       release: undefined,
     };
     const folders = { folder: s.folder, cache: s.at('cache'), work: s.at('work') };
-    assert.deepEqual(await readAdvisories(s.step, stream, ['one'], folders), { advisories: [], failed: [] });
+    assert.deepEqual(await readAdvisories(s.step, stream, ['one'], folders), {
+      advisories: [],
+      failed: [],
+      modules: new Map(),
+    });
     assert.ok(asked.includes('200 /9/os/x86_64/repodata/repomd.xml'));
   });
 

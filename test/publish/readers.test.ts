@@ -295,7 +295,7 @@ describe('a target with folders on other disks', function () {
       runActivity(publishActivities(tiny.host).prune, { stream: 'tiny', run: first.run, step: 'prune' });
     const third = await withImage('20261123_20', first.commit);
     await tiny.publish(third);
-    assert.deepEqual((await prune()), ['20261123_01']);
+    assert.deepEqual(await prune(), ['20261123_01']);
     assert.ok((await lstat(tiny.target('builds'))).isSymbolicLink());
     assert.deepEqual(await listed(), [third.build, first.build]);
   });

@@ -157,7 +157,7 @@ class Transaction:
                 self.scriptlets.append({**failed(said, str(key)), "fatal": total != rpm.RPMRC_NOTFOUND})
 
     def changed(self, root):
-        """Packaged entries that differ from their package by now, in what librpm gave them when it installed them."""
+        """Packaged entries that differ from their package by now, in what librpm gave them when it installed them: times in whole seconds."""
         numbers = {"user": self.numbers(root, "passwd"), "group": self.numbers(root, "group")}
         found = set()
         for h in self.headers:
@@ -172,7 +172,7 @@ class Transaction:
                 if (
                     stat.S_IFMT(info.st_mode) != stat.S_IFMT(one.mode & 0xFFFF)
                     or (not stat.S_ISLNK(info.st_mode) and stat.S_IMODE(info.st_mode) != one.mode & 0o7777)
-                    or (stat.S_ISREG(info.st_mode) and int(info.st_mtime) != one.mtime)
+                    or (stat.S_ISREG(info.st_mode) and info.st_mtime_ns != one.mtime * 10**9)
                     or (stat.S_ISLNK(info.st_mode) and os.readlink(os.path.join(root, one.name.lstrip("/"))) != one.linkto)
                     or any(wanted not in (None, is_) for wanted, is_ in owners)
                 ):
