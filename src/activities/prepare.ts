@@ -1,5 +1,5 @@
 /** Before anything is made: freeze the stream's declaration, look at the machine, take a build id, record runs. */
-import { cp, mkdir, rm, statfs, access } from 'node:fs/promises';
+import { mkdir, rm, statfs, access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { idsOfDay } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
@@ -12,8 +12,10 @@ import { createExclusive, exists, writeJson } from '../store/store.js';
 import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';
 import { asStep, asTask, frozenStream, type Host } from './host.js';
 import { filedRecord, runArgs, archArgs, stepArgs, time } from './inputs.js';
-import { composerTools } from '../composers/index.js';
 import { resolvedRepos } from '../composers/repos.js';
+import { composerProblems, composerTools } from '../composers/index.js';
+import { throwProblems } from '../composers/treefile.js';
+import { freezeStream } from '../streams/freeze.js';
 import { missingTools } from '../steps/tools.js';
 
 /** What the workflow needs to know of the stream; everything else stays in the build store. */
@@ -27,7 +29,7 @@ export interface ChainPlan {
 const longestRun = 86_400;
 
 export const prepareActivities = (host: Host) => ({
-  /** Freezes the stream's files for the run. Fails with StreamInvalid. */
+  /** Freezes the stream's files for the run. Fails with StreamInvalid, TreefileUnsupported. */
   load: asStep(host, stepArgs, async (step, args): Promise<ChainPlan> => {
     const folder = host.store.runDir(args);
     const frozen = join(folder, 'stream.json');
@@ -36,10 +38,9 @@ export const prepareActivities = (host: Host) => ({
       await rm(source, { recursive: true, force: true });
       await mkdir(folder, { recursive: true });
       const original = streamFolder(host.settings, args.stream);
-      await cp(original, source, { recursive: true }).catch(() => {
-        throw new Failure('StreamInvalid', `${args.stream}: no such stream in ${host.settings.streams}`);
-      });
+      await freezeStream(original, source);
       const stream = await readStreamFile(host.settings, join(source, 'stream.yaml'), args.stream);
+      throwProblems(await composerProblems(stream));
       const commit = await sourceCommit(step.run, original);
       await writeJson(join(folder, 'source.json'), commit === undefined ? {} : { commit });
       await writeJson(frozen, stream);

@@ -19,6 +19,7 @@ import {
 } from '../rebuild/collect.js';
 import { rebuildPlan, type PlannedSource } from '../rebuild/plan.js';
 import { exists, needJson, readJson, writeJson, type Run } from '../store/store.js';
+import { freezeStream } from '../streams/freeze.js';
 import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';
 import { asStep, frozenStream, type Host } from './host.js';
 import { archArgs, stepArgs } from './inputs.js';
@@ -60,9 +61,8 @@ export const rebuildActivities = (host: Host) => {
           const [source, own] = [join(folder, 'source'), args.changes?.files === 'current'];
           await rm(source, { recursive: true, force: true });
           await mkdir(folder, { recursive: true });
-          await cp(own ? streamFolder(settings, base) : join(store.runDir(first), 'source'), source, {
-            recursive: true,
-          });
+          if (own) await freezeStream(streamFolder(settings, base), source);
+          else await cp(join(store.runDir(first), 'source'), source, { recursive: true });
           const declared = await readStreamFile(settings, join(source, 'stream.yaml'), base);
           const { treefile, ref, osname, releasever, composer, architectures, images, bootTest } = declared;
           const tree = { treefile, ref, osname, releasever, composer, architectures, images, bootTest };

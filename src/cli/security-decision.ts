@@ -5,7 +5,7 @@ import { cvesOf, type FixPlan, type SecurityCase } from '../domain/security.js';
 import { signedName } from '../domain/stream.js';
 import { oneLine } from '../release/texts/plain.js';
 import { readJson, type Store } from '../store/store.js';
-import { suggestion } from '../streams/load.js';
+import { suggestion } from '../streams/mistakes.js';
 import type { Choice } from './decision.js';
 import { giveSources } from './given-source.js';
 import { CliError, exitCodes, paint, printTable } from './output.js';

@@ -3,6 +3,7 @@
  * (embedded) and `rpm-ostree`. All four steps are idempotent: a second try after a crash gives the same result.
  */
 import type { RepoCredentials } from '../domain/repos.js';
+import type { FailureCode } from '../domain/failures.js';
 import type { Lockfile } from '../domain/lockfile.js';
 import type { Argv, Step } from '../steps/step.js';
 
@@ -34,6 +35,20 @@ export interface ComposeInput {
   readonly cache: string;
   /** The staging ostree repo (archive mode), initialised. */
   readonly repo: string;
+}
+
+/** What is known before a run. */
+export interface CheckInput extends Pick<ComposeInput, 'treefile' | 'arch' | 'releasever' | 'repos'> {
+  readonly ref: string;
+}
+
+/** One mistake in what a stream is composed from. */
+export interface Problem {
+  readonly code: FailureCode;
+  /** Names file, line and field; for a field of the stream file, what is wrong with it. */
+  readonly text: string;
+  /** The field of the stream file that is wrong. */
+  readonly field?: readonly PropertyKey[];
 }
 
 export interface CommitInput {
@@ -78,6 +93,8 @@ export type ComposeCommands = Readonly<
 export interface Composer {
   /** What the steps run, for `--dry-run`. */
   commands(input: ComposeInput, commit: CommitInput): ComposeCommands;
+  /** Everything that can be found wrong without network and tools. */
+  check(input: CheckInput): Promise<readonly Problem[]>;
   /**
    * Depsolves against fresh, verified repo metadata and keeps a copy of that metadata in `work`.
    * Fails with PackageNotFound, DepsolveFailed, PackageSignature, RepoUnreachable, StreamInvalid, TreefileUnsupported.

@@ -1,6 +1,7 @@
 /** The composers by name, and the tools that each needs. */
 import { tool, type Tool } from '../steps/tools.js';
-import type { Composer } from './composer.js';
+import { refOf, type Stream } from '../domain/stream.js';
+import type { Composer, Problem } from './composer.js';
 import { dnfComposer } from './dnf/index.js';
 import { rpmOstreeComposer } from './rpm-ostree/index.js';
 
@@ -11,6 +12,19 @@ const composers: Record<ComposerName, Composer> = { dnf: dnfComposer, 'rpm-ostre
 export const composerNames = Object.keys(composers) as ComposerName[];
 
 export const composerOf = (name: ComposerName): Composer => composers[name];
+
+/** Everything that can be found wrong with what a stream is composed from, without network and tools; each once. */
+export async function composerProblems(stream: Stream): Promise<readonly Problem[]> {
+  const { treefile, releasever, repos, architectures } = stream;
+  const all: Problem[] = [];
+  for (const arch of architectures)
+    all.push(
+      ...(await composerOf(stream.composer).check({
+        ...{ treefile, releasever, repos, arch, ref: refOf(stream, arch) },
+      })),
+    );
+  return [...new Map(all.map((problem) => [`${String(problem.field)} ${problem.text}`, problem])).values()];
+}
 
 const common = [
   tool('ostree', 'ostree'),

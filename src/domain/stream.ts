@@ -6,6 +6,7 @@
  * `${arch}`. A relative path is relative to the stream's folder.
  */
 import { z } from 'zod';
+import { isCron, isTimeZone } from './cron.js';
 import { signedName } from './lines.js';
 import { architecture, httpUrl, name, plain, refTemplate, type Architecture } from './names.js';
 import { repoCredentials, repoUrl } from './repos.js';
@@ -103,7 +104,9 @@ const schedule = z.strictObject({
     .refine(isCron, {
       error: 'write numbers in their range: minute 0-59, hour 0-23, day 1-31, month 1-12, day of week 0-7',
     })
-    .describe('Five cron fields: minute, hour, day of month, month, day of week.'),
+    .describe(
+      'Five cron fields: minute, hour, day of month, month, day of week. A time that daylight saving leaves out on a day starts nothing on that day; `treeline validate` warns of it.',
+    ),
   timezone: z
     .string()
     .refine(isTimeZone, { error: 'write a time zone of the IANA list, such as `UTC` or `Europe/Berlin`' })
@@ -225,43 +228,3 @@ export function releaseTargets({
 
 export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) =>
   stream.ref.replaceAll('${arch}', arch);
-
-const weekDays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
-const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
-/** First and last value of each cron field, and the names that stand for values. */
-const cronFields: readonly [number, number, readonly string[]][] = [
-  [0, 59, []],
-  [0, 23, []],
-  [1, 31, []],
-  [1, 12, months],
-  [0, 7, weekDays],
-];
-
-/** Values, ranges (`1-5`), steps (`*\/15`) and lists of them, each in its field's range. */
-function isCron(text: string): boolean {
-  return text.split(/ +/).every((field, place) => {
-    const [first, last, names] = cronFields[place] ?? [0, 0, []];
-    const valueOf = (word: string) => {
-      const named = names.indexOf(word.toLowerCase());
-      return named >= 0 ? named + first : /^[0-9]{1,2}$/.test(word) ? Number(word) : NaN;
-    };
-    return field.split(',').every((part) => {
-      const [range = '', step, ...more] = part.split('/');
-      if (more.length > 0 || (step !== undefined && !/^[1-9][0-9]?$/.test(step))) return false;
-      if (range === '*') return true;
-      const ends = range.split('-').map(valueOf);
-      return (
-        ends.length <= 2 && ends.every((n) => n >= first && n <= last) && (ends[0] ?? 0) <= (ends[1] ?? last)
-      );
-    });
-  });
-}
-
-function isTimeZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -3,6 +3,7 @@
  * `src/images/index.ts`.
  */
 import type { z } from 'zod';
+import type { Architecture } from '../domain/names.js';
 import type { Argv, Step } from '../steps/step.js';
 
 export interface ImageInput {
@@ -37,6 +38,8 @@ export interface ImageResult {
 
 export interface ImageKind<Options extends z.ZodType = z.ZodType> {
   readonly kind: string;
+  /** The architectures whose images can be made, and booted. */
+  readonly architectures: readonly Architecture[];
   /** One line for people. */
   readonly description: string;
   /** Schema of `images[].options` in the stream file: strict, each key with a default and a description. */

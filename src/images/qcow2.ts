@@ -10,6 +10,7 @@ const options = z.strictObject({ compression });
 
 export const qcow2: ImageKind<typeof options> = {
   kind: 'qcow2',
+  architectures: ['x86_64'],
   description: 'GenericCloud disk for OpenStack, libvirt and the like; provisioned by cloud-init',
   options,
   commands: ({ name, out, work }, { compression }) => [

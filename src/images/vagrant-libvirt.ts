@@ -55,6 +55,7 @@ const gzipCommand = (tar: string): Argv => ['gzip', '-1', '--no-name', '--force'
 
 export const vagrantLibvirt: ImageKind<typeof options> = {
   kind: 'vagrant-libvirt',
+  architectures: ['x86_64'],
   description: 'Vagrant box for libvirt, with the user `vagrant` and cloud-init switched off',
   options,
   commands: ({ work }, { compression }) => [

@@ -2,9 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
+import { readFileBytes } from '../steps/read-file.js';
 import type { Step } from '../steps/step.js';
 import { exists, writeWhole } from '../store/store.js';
-import { dayOf, rowsOf, signs, whyNone } from './rows.js';
+import { dayOf, rowsOf, signs, whyNone, type Row } from './rows.js';
 
 /** GPG home of the signing role. */
 export const signingHome = (state: string) => join(state, 'keys', 'gnupg');
@@ -53,12 +54,10 @@ export const showKeyCommand = (file: string, ...options: string[]): [string, ...
  * Throws `KeyMissing` for one that is absent, no key, revoked or expired, or that cannot sign today.
  */
 export async function readKey(step: Step, file: string): Promise<KeyFacts> {
-  if (!(await exists(file))) throw new Failure('KeyMissing', `${file}: no such key file`);
-  const { stdout, exitCode } = await step.run(showKeyCommand(file), { okCodes: [0, 2] });
-  const rows = rowsOf(stdout);
+  const rows = await showKeys(step, file);
   const primary = rows.find(({ kind }) => kind === 'pub');
   const fingerprint = rows.find(({ kind }) => kind === 'fpr')?.value;
-  if (exitCode !== 0 || !primary || !fingerprint)
+  if (!primary || fingerprint === undefined)
     throw new Failure('KeyMissing', `${file}: not an OpenPGP public key`);
   const no = (why: string) => new Failure('KeyMissing', `${file}: the key ${fingerprint} ${why}`);
   if (primary.expires && primary.expires < new Date()) throw no(`expired on ${dayOf(primary.expires)}`);
@@ -69,6 +68,33 @@ export async function readKey(step: Step, file: string): Promise<KeyFacts> {
   const end = Math.min(primary.expires?.getTime() ?? Infinity, last);
   const user = rows.find(({ kind }) => kind === 'uid')?.value ?? '';
   return { fingerprint, user, ...(Number.isFinite(end) ? { expires: new Date(end) } : {}) };
+}
+
+/** The rows of a file of public keys. Throws `KeyMissing` for one that is absent, no regular file, no key, or secret. */
+export async function showKeys(step: Step, file: string): Promise<Row[]> {
+  if (!(await exists(file))) throw new Failure('KeyMissing', `${file}: no such key file`);
+  await readFileBytes(file, 2 ** 20, 'KeyMissing');
+  const { stdout, exitCode } = await step.run(showKeyCommand(file), { okCodes: [0, 2], capture: 'all' });
+  const rows = rowsOf(stdout);
+  if (rows.some(({ kind }) => kind === 'sec'))
+    throw new Failure(
+      'KeyMissing',
+      `${file}: is a secret key: take it away from here, and put what \`gpg --armor --export\` writes in its place`,
+    );
+  if (exitCode !== 0 || !rows.some(({ kind }) => kind === 'pub'))
+    throw new Failure('KeyMissing', `${file}: not an OpenPGP public key`);
+  return rows;
+}
+
+/** Why keys of a file verify nothing new any more: a sentence for each that is expired or revoked. */
+export async function outdatedKeys(step: Step, file: string): Promise<readonly string[]> {
+  return (await showKeys(step, file))
+    .filter(({ kind, validity }) => kind === 'pub' && /[er]/.test(validity))
+    .map(({ id, validity, expires }) =>
+      validity === 'r'
+        ? `${file}: the key ${id} is revoked`
+        : `${file}: the key ${id} expired${expires ? ` on ${dayOf(expires)}` : ''}`,
+    );
 }
 
 /** Can the signing role sign with this key today? Throws `KeyMissing`, saying why. */

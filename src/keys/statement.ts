@@ -5,7 +5,7 @@ import { parseDocument } from 'yaml';
 import { Failure } from '../domain/failures.js';
 import { maxStatement, statement, type Statement, type Verified } from '../domain/statement.js';
 import type { Step } from '../steps/step.js';
-import { exists } from '../store/store.js';
+import { showKeys } from './gpg.js';
 
 /** As the stream file names them: `key` is the file of the public key. */
 export interface Approver {
@@ -61,20 +61,14 @@ export async function approverKeys(step: Step, approvers: readonly Approver[]): 
 async function showKey(step: Step, name: string, file: string): Promise<Omit<ApproverKey, 'name'>> {
   const missing = (why: string) =>
     new Failure('KeyMissing', `release.approvers: key of \`${name}\`: ${file}: ${why}`);
-  if (!(await exists(file))) throw missing('no such key file');
-  const { stdout } = await step.run(
-    [
-      ...['gpg', '--batch', '--no-tty', '--no-default-keyring', '--keyring', '/dev/null'],
-      ...['--with-colons', '--show-keys', file],
-    ] as [string, ...string[]],
-    { okCodes: [0, 2] },
-  );
-  const rows = stdout.split('\n').map((line) => line.split(':'));
-  const primaries = rows.filter((row) => row[0] === 'pub');
-  const fingerprint = rows.find((row) => row[0] === 'fpr')?.[9];
+  const rows = await showKeys(step, file).catch((error: unknown) => {
+    throw error instanceof Failure ? missing(error.message.slice(file.length + 2)) : error;
+  });
+  const primaries = rows.filter(({ kind }) => kind === 'pub');
+  const fingerprint = rows.find(({ kind }) => kind === 'fpr')?.value;
   if (primaries.length > 1) throw missing(`holds ${primaries.length} keys: export one`);
   if (!primaries[0] || fingerprint === undefined) throw missing('not an OpenPGP public key');
-  return { fingerprint, usable: !['e', 'r', 'i'].includes(primaries[0][1] ?? '') };
+  return { fingerprint, usable: !['e', 'r', 'i'].includes(primaries[0].validity) };
 }
 
 /** Verifies statements with the approvers' keys alone, in a throw-away GnuPG home. `close` removes it. */

@@ -1,15 +1,15 @@
 /** Reads and checks stream files. Every mistake is found in one pass and named with file, line and field. */
-import { distance } from 'fastest-levenshtein';
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { baseOf, signedLine, streamSchema, type Stream } from '../domain/stream.js';
 import { imageKinds } from '../images/index.js';
 import { webUrl, type Settings } from '../settings.js';
 import { exists } from '../store/store.js';
+import { addIssue, Mistakes, suggestion, type Add } from './mistakes.js';
 import { checkRelease, releaseWithPaths } from './release.js';
+import { readYaml } from './yaml.js';
 
 /** Thrown for a stream file that is not valid; the message has a line per mistake. */
 const invalid = (problems: readonly string[]) => new Failure('StreamInvalid', problems.join('\n'));
@@ -51,49 +51,37 @@ export async function loadStream(settings: Settings, name: string): Promise<Stre
       `${base}: release.rebuild and publish.testing: missing: the stream has no signed rebuilds`,
     ]);
   }
-  if (!streams.includes(name))
-    throw invalid([
-      `${name}: no such stream. There are: ${streams.join(', ') || 'none'}.${suggestion(name, streams)}`,
-    ]);
+  if (!streams.includes(name)) throw invalid([unknownStream(name, streams)]);
   return readStreamFile(settings, join(streamFolder(settings, name), 'stream.yaml'), name);
 }
 
-/** Reads one stream file; `name` is what its `name` must be. */
+export const unknownStream = (name: string, streams: readonly string[]): string =>
+  `${name}: no such stream. There are: ${streams.join(', ') || 'none'}.${suggestion(name, streams)}`;
+
+/** Reads one stream file; `name` is what its `name` must be. Throws `StreamInvalid` with a line per mistake. */
 export async function readStreamFile(settings: Settings, file: string, name: string): Promise<Stream> {
-  const shown = relative(process.cwd(), file).startsWith('..') ? file : relative(process.cwd(), file);
-  const lines = new LineCounter();
-  const document = parseDocument(await readFile(file, 'utf8'), { lineCounter: lines });
-  if (document.errors.length > 0)
-    throw invalid(
-      document.errors.map(
-        (e) => `${shown}:${e.linePos?.[0].line ?? 1}: ${e.message.split('\n')[0] ?? 'not YAML'}`,
-      ),
-    );
-  const variables = { web: webUrl(settings), state: settings.state };
-  const problems: { line: number; text: string }[] = [];
-  const add = (path: PropertyKey[], text: string) => {
-    const line = lineOf(document, lines, path);
-    problems.push({ line, text: `${shown}:${line}: ${path.map(String).join('.') || '(file)'}: ${text}` });
-  };
-  const data: unknown = substitute(toJS(document, shown), variables, [], add);
-  const parsed = streamSchema.safeParse(data, { reportInput: true });
-  if (!parsed.success) for (const issue of parsed.error.issues) report(issue, add);
-  const stream = parsed.data;
-  checkMeaning(declared.parse(data), name, add);
-  if (stream) checkRelease(stream, add);
-  if (problems.length > 0 || !stream)
-    throw invalid(problems.sort((a, b) => a.line - b.line).map((problem) => problem.text));
-  return absolute(stream, dirname(file));
+  const { stream, mistakes } = await examineStreamFile(settings, file, name);
+  if (mistakes.lines.length > 0 || !stream) throw invalid(mistakes.lines);
+  return stream;
 }
 
-/** The document's values. An alias to nothing is only found here. */
-function toJS(document: Document, shown: string): unknown {
-  try {
-    return document.toJS();
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw invalid([`${shown}:1: ${why}. A value that starts with \`*\` or \`&\` needs quotes.`]);
-  }
+/** A stream file with all its mistakes; without a stream where these leave none. Throws `StreamInvalid` for what is no YAML. */
+export async function examineStreamFile(
+  settings: Settings,
+  file: string,
+  name: string,
+): Promise<{ stream: Stream | undefined; mistakes: Mistakes }> {
+  const yaml = await readYaml(file);
+  const mistakes = new Mistakes(yaml);
+  const { add } = mistakes;
+  const variables = { web: webUrl(settings), state: settings.state };
+  const data: unknown = substitute(yaml.value, variables, [], add);
+  const parsed = streamSchema.safeParse(data, { reportInput: true });
+  if (!parsed.success) for (const issue of parsed.error.issues) addIssue(streamSchema, issue, add);
+  checkMeaning(declared.parse(data), name, add);
+  if (!parsed.success) return { stream: undefined, mistakes };
+  checkRelease(parsed.data, add);
+  return { stream: absolute(parsed.data, dirname(file), outside(data, add)), mistakes };
 }
 
 /** What `checkMeaning` looks at, as far as it is there: mistakes elsewhere do not hide those that it finds. */
@@ -113,25 +101,6 @@ const declared = z
       .catch([]),
   })
   .catch({ name: undefined, ref: undefined, architectures: [], repos: [], images: [] });
-
-type Add = (path: PropertyKey[], text: string) => void;
-
-function report(issue: z.core.$ZodIssue, add: Add) {
-  if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(issue.path);
-    for (const key of issue.keys)
-      add([...issue.path, key], `unknown field.${suggestion(key, known)} Known here: ${known.join(', ')}.`);
-  } else if (issue.code === 'invalid_value') add(issue.path, `write one of: ${issue.values.join(', ')}`);
-  else if (issue.code === 'invalid_type' && issue.input === undefined)
-    add(issue.path, `missing: add this field (${issue.expected})`);
-  else if (
-    issue.code === 'invalid_type' &&
-    issue.expected === 'string' &&
-    ['number', 'boolean'].includes(typeof issue.input)
-  )
-    add(issue.path, `must be text: put it in quotes, \`'${String(issue.input)}'\``);
-  else add(issue.path, issue.message);
-}
 
 /** What the schema alone cannot say. */
 function checkMeaning(stream: z.infer<typeof declared>, name: string, add: Add) {
@@ -156,6 +125,12 @@ function checkMeaning(stream: z.infer<typeof declared>, name: string, add: Add) 
       );
       return;
     }
+    for (const arch of stream.architectures)
+      if (typeof arch === 'string' && !(kind.architectures as readonly string[]).includes(arch))
+        add(
+          ['images', i, 'kind'],
+          `is made for ${kind.architectures.join(', ')} only: leave it out, or ${arch} out of \`architectures\``,
+        );
     const options = kind.options.safeParse(image.options);
     for (const issue of options.error?.issues ?? [])
       add(['images', i, 'options', ...issue.path], `${issue.message} (option of ${image.kind ?? ''})`);
@@ -166,8 +141,12 @@ function checkMeaning(stream: z.infer<typeof declared>, name: string, add: Add) 
 const repeated = (values: readonly (string | undefined)[]) =>
   values.flatMap((value, index) => (value !== undefined && values.indexOf(value) < index ? [index] : []));
 
-function absolute(stream: Stream, folder: string): Stream {
-  const at = (path: string) => (isAbsolute(path) ? path : resolve(folder, path));
+function absolute(stream: Stream, folder: string, outside: (path: string) => void): Stream {
+  const at = (path: string) => {
+    if (isAbsolute(path)) return path;
+    if (relative(folder, resolve(folder, path)).startsWith('..')) outside(path);
+    return resolve(folder, path);
+  };
   return {
     ...stream,
     treefile: at(stream.treefile),
@@ -176,6 +155,29 @@ function absolute(stream: Stream, folder: string): Stream {
     repos: stream.repos.map((repo) => ({ ...repo, gpgKeys: repo.gpgKeys.map(at) })),
     ...(stream.release ? { release: releaseWithPaths(stream.release, at) } : {}),
   };
+}
+
+/** Names the fields that have a relative path which leaves the stream's folder. */
+const outside =
+  (data: unknown, add: Add) =>
+  (path: string): void => {
+    const field = fieldOf(data, path);
+    if (field)
+      add(
+        field,
+        `\`${path}\` is outside of the stream's folder, which is all that a run keeps: put it there`,
+      );
+  };
+
+/** Where a value is. */
+function fieldOf(data: unknown, value: string): PropertyKey[] | undefined {
+  if (data === value) return [];
+  if (typeof data !== 'object' || data === null) return undefined;
+  for (const [key, item] of Object.entries(data)) {
+    const found = fieldOf(item, value);
+    if (found) return [Array.isArray(data) ? Number(key) : key, ...found];
+  }
+  return undefined;
 }
 
 /** Replaces `${web}` and `${state}` in every string; `${arch}` stays for later. */
@@ -199,41 +201,4 @@ function substitute(
       Object.entries(value).map(([key, item]) => [key, substitute(item, variables, [...path, key], add)]),
     );
   return value;
-}
-
-/** The line of a field; of the nearest enclosing one where it is missing. */
-function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const parent = length > 1 ? document.getIn(path.slice(0, length - 1), true) : document.contents;
-    const last = path[length - 1];
-    const pair = isMap(parent)
-      ? parent.items.find((p) => isPair(p) && isScalar(p.key) && p.key.value === last)
-      : undefined;
-    const node = isScalar(pair?.key) ? pair.key : document.getIn(path.slice(0, length), true);
-    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
-  }
-  return 1;
-}
-
-/** Field names that the schema knows at a path. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = streamSchema;
-  const unwrap = (s: unknown): unknown => {
-    const def = (s as { def?: { type: string; innerType?: unknown; element?: unknown } } | undefined)?.def;
-    return def?.innerType !== undefined ? unwrap(def.innerType) : s;
-  };
-  for (const key of path) {
-    const here = unwrap(schema) as { shape?: Record<string, unknown>; element?: unknown };
-    schema = typeof key === 'number' ? here.element : here.shape?.[String(key)];
-  }
-  const shape = (unwrap(schema) as { shape?: Record<string, unknown> } | undefined)?.shape ?? {};
-  return Object.keys(shape);
-}
-
-/** ` Did you mean …?`, or nothing where no word is near. */
-export function suggestion(word: string, known: readonly string[]): string {
-  const best = known
-    .map((candidate) => ({ candidate, far: distance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.far - b.far)[0];
-  return best && best.far <= Math.max(2, word.length / 3) ? ` Did you mean \`${best.candidate}\`?` : '';
 }

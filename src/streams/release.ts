@@ -5,8 +5,7 @@ import type { ReleaseSettings } from '../domain/release-settings.js';
 import type { SecuritySettings } from '../domain/security-settings.js';
 import { isRebuildDecision, type Decision } from '../domain/statement.js';
 import type { Stream } from '../domain/stream.js';
-
-type Add = (path: PropertyKey[], text: string) => void;
+import type { Add } from './mistakes.js';
 
 /** Mistakes that only the whole shows. */
 export function checkRelease(stream: Stream, add: Add): void {

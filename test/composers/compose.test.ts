@@ -155,14 +155,14 @@ exit 0`,
         new RegExp(`^user oddm has the number ${number}:${number} instead of ${number}:7:`),
       );
       assert.match(message, new RegExp(`\\ngroup oddm has the number ${number} instead of 7:`));
-      await writeFile(join(tiny.folder, 'own-passwd'), 'oddm:x:321:123::/:/bin/false\n');
-      await writeFile(join(tiny.folder, 'own-group'), 'oddm:x:123:\n');
-      const file = `check-passwd: {type: file, filename: ../own-passwd}\ncheck-groups: {type: file, filename: ../own-group}`;
-      const { tree } = await tiny.compose(['odd-user-m'], { parent, treefile: file });
+      const files = { 'own-passwd': 'oddm:x:321:123::/:/bin/false\n', 'own-group': 'oddm:x:123:\n' };
+      const file = `check-passwd: {type: file, filename: own-passwd}\ncheck-groups: {type: file, filename: own-group}`;
+      const { tree } = await tiny.compose(['odd-user-m'], { parent, treefile: file, files });
       const info = await stat(join(tree, 'usr/share/odd-user-m'));
       assert.deepEqual([info.uid, info.gid], [321, 123]);
       assert.equal(
-        (await tiny.refused([], { treefile: 'check-passwd: {type: file, filename: ../own-passwd}' })).code,
+        (await tiny.refused([], { treefile: 'check-passwd: {type: file, filename: own-passwd}', files }))
+          .code,
         'StreamInvalid',
       );
     });

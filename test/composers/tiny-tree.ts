@@ -116,15 +116,16 @@ export class TinyTree {
     await this.step.run(['rpmbuild', '-bb', '--quiet', ...options, spec]);
   }
 
-  /** Composes the base and these packages. */
+  /** Composes the base and these packages; `files` stand beside the treefile. */
   async compose(
     names: readonly string[],
-    { treefile = '', parent }: { treefile?: string; parent?: string } = {},
+    { treefile = '', parent, files = {} }: TinyInput = {},
   ): Promise<TinyComposed> {
     const work = join(this.folder, `run-${this.#runs++}`);
     await mkdir(work);
     const file = join(work, 'treefile.yaml');
     await writeFile(file, `packages: []\n${treefile}\n`);
+    for (const [name, text] of Object.entries(files)) await writeFile(join(work, name), text);
     const input: ComposeInput = {
       ...{ treefile: file, arch: 'x86_64', releasever: '1', repos: [], work, cache: work },
       repo: join(this.folder, 'repo'),
@@ -163,6 +164,13 @@ export class TinyTree {
     const made = { ref: 'tiny', version: '1', parent, metadata: {}, timestamp: 1_700_000_000 };
     return commit(this.step, input, made);
   }
+}
+
+interface TinyInput {
+  /** Keys beside `packages`. */
+  readonly treefile?: string;
+  readonly parent?: string;
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export interface TinyComposed {

@@ -161,11 +161,25 @@ describe('a stream file with', () => {
     'name: huge',
     /^1: name: is `huge`, but the folder is `tiny`/,
   );
+  it('architectures that share a ref', async () => {
+    const noImages = good.replace('images:\n  - kind: qcow2\n    size: 2GiB\n', '');
+    const shared = 'architectures: [x86_64, aarch64]\nref: tiny/standard';
+    assert.match(
+      (await problems(s, noImages.replace('ref: tiny/${arch}/standard', shared))).join('\n'),
+      /^5: ref: several architectures .*`\$\{arch\}` into it$/,
+    );
+  });
   mistake(
-    'architectures that share a ref',
-    'ref: tiny/${arch}/standard',
-    'architectures: [x86_64, aarch64]\nref: tiny/standard',
-    /^5: ref: several architectures .*`\$\{arch\}`/,
+    'an image that its architecture cannot have',
+    'osname: tiny',
+    'osname: tiny\narchitectures: [x86_64, aarch64]',
+    /^14: images\.0\.kind: is made for x86_64 only: leave it out, or aarch64 out of `architectures`$/,
+  );
+  mistake(
+    'a file outside of its folder',
+    'keys/base.asc',
+    '../shared/base.asc',
+    /^11: repos\.0\.gpgKeys\.0: `\.\.\/shared\/base\.asc` is outside of the stream's folder/,
   );
   mistake(
     'a newline in a path',

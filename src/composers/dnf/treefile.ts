@@ -2,11 +2,12 @@
  * The subset of rpm-ostree's treefile that the dnf composer does. A key that it does not know is refused, never
  * ignored: a tree that silently lacks something is worse than none.
  */
-import { readFile } from 'node:fs/promises';
-import { dirname, relative, resolve } from 'node:path';
-import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { Failure } from '../../domain/failures.js';
+import { readFileText } from '../../steps/read-file.js';
+import { addIssue, suggestion } from '../../streams/mistakes.js';
+import { includesIn, readParts, type Part, type Parser } from '../treefile.js';
+import { treefileKeys } from '../rpm-ostree/treefile.js';
 
 const names = z.array(z.string()).default([]);
 /** An entry may hold several names; one in single quotes is one with its spaces, such as `'podman >= 4.1'`: rpm-ostree's rules. */
@@ -71,7 +72,14 @@ const fileSchema = z.strictObject({
   postprocess: names,
   'postprocess-script': z.string().optional(),
   'remove-files': names,
-  'remove-from-packages': z.array(z.array(z.string()).min(2)).default([]),
+  'remove-from-packages': z
+    .array(
+      z.tuple(
+        [z.string(), z.string().refine(isPattern, { error: 'is not a regular expression' })],
+        z.string().refine(isPattern, { error: 'is not a regular expression' }),
+      ),
+    )
+    .default([]),
   'tmp-is-dir': z.boolean().optional(),
   'preserve-passwd': z.boolean().optional(),
   'check-passwd': userCheck.optional(),
@@ -129,13 +137,17 @@ export interface Treefile {
   readonly failingScriptlets: readonly string[];
 }
 
+/** The files of a treefile. Fails with `TreefileUnsupported` (what this composer cannot do) and `StreamInvalid`. */
+export const readTreefileParts = (path: string): Promise<readonly Part<TreefileFile>[]> =>
+  readParts(path, treefileParser);
+
 /**
  * Reads a treefile with its includes (an including file's scalars win, lists are joined).
  * Fails with `TreefileUnsupported` (unknown key, or a value that this composer cannot do) and `StreamInvalid`
  * (not readable, not YAML, a value of the wrong type); the message names file, line and key.
  */
 export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Promise<Treefile> {
-  const files = await readWithIncludes(path, []);
+  const files = await readTreefileParts(path);
   const last = <K extends keyof TreefileFile>(key: K) =>
     files.map(({ content }) => content[key]).findLast((value) => value !== undefined);
   const joined = <T>(pick: (content: TreefileFile) => readonly T[]) =>
@@ -152,12 +164,10 @@ export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Pr
     defaultTarget: last('default-target'),
     postprocess: scripts.flat(),
     removeFiles: joined((content) => content['remove-files']),
-    removeFromPackages: files.flatMap(({ path, content }) =>
-      content['remove-from-packages'].map(([name = '', ...patterns]) => ({
-        name,
-        patterns: patterns.map((pattern) => regularExpression(path, pattern)),
-      })),
-    ),
+    removeFromPackages: joined((content) => content['remove-from-packages']).map(([name, ...patterns]) => ({
+      name,
+      patterns: patterns.map((pattern) => new RegExp(pattern, 'u')),
+    })),
     tmpIsDir: last('tmp-is-dir') ?? false,
     preservePasswd: last('preserve-passwd') ?? true,
     checkPasswd: await accountCheck(files, 'check-passwd'),
@@ -168,90 +178,66 @@ export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Pr
   };
 }
 
-interface ReadFile {
-  readonly path: string;
-  readonly content: TreefileFile;
-}
-
-async function readWithIncludes(path: string, including: readonly string[]): Promise<ReadFile[]> {
-  if (including.includes(path)) throw new Failure('StreamInvalid', `${path}: includes itself`);
-  const content = parseTreefile(path, await read(path));
-  const includes = typeof content.include === 'string' ? [content.include] : (content.include ?? []);
-  const files: ReadFile[] = [];
-  for (const include of includes)
-    files.push(...(await readWithIncludes(resolve(dirname(path), include), [...including, path])));
-  return [...files, { path, content }];
-}
-
-/** Checks one file's text against the subset. All issues are in the one message, in the order of their lines. */
-export function parseTreefile(path: string, text: string): TreefileFile {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false });
-  const [error] = document.errors;
-  if (error)
-    throw new Failure(
-      'StreamInvalid',
-      `${path}:${lines.linePos(error.pos[0]).line}: not YAML: ${error.message.split('\n')[0] ?? ''}`,
+export const treefileParser: Parser<TreefileFile> = {
+  includesOnce: false,
+  includes: (value) => includesIn(value.include, ['include']),
+  files: (content) => [
+    ...(content['postprocess-script'] === undefined
+      ? []
+      : [[content['postprocess-script'], ['postprocess-script'], readFileText] as const]),
+    ...(['check-passwd', 'check-groups'] as const).flatMap((key) => {
+      const check = content[key];
+      return check?.type === 'file' ? [[check.filename, [key, 'filename'], readFileText] as const] : [];
+    }),
+  ],
+  parse(value, add, unsupported) {
+    // Old treefiles write `default_target` and `automatic_version_prefix`.
+    const spelling = new Map(
+      Object.keys(value).map((key) => [key.startsWith('packages-') ? key : key.replaceAll('_', '-'), key]),
     );
-  const lineOf = (key: string) => lines.linePos(keyOffset(document, key)).line;
-  const value: unknown = document.toJS();
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Failure('StreamInvalid', `${path}: a treefile is a map of keys`);
-  // Old treefiles write `default_target` and `automatic_version_prefix`.
-  const spelling = new Map(
-    Object.keys(value).map((key) => [key.startsWith('packages-') ? key : key.replaceAll('_', '-'), key]),
-  );
-  const renamed = Object.fromEntries(
-    [...spelling].map(([key, written]) => [key, (value as Record<string, unknown>)[written]]),
-  );
-  const parsed = fileSchema.safeParse(renamed);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.flatMap((issue) => {
-    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [String(issue.path[0])];
-    return keys.map((key) => {
-      const written = spelling.get(key) ?? key;
-      const unsupported =
-        issue.code === 'unrecognized_keys' || (issue.code === 'invalid_value' && issue.path.length === 1);
-      const what =
-        issue.code === 'unrecognized_keys'
-          ? 'the dnf composer does not do this: remove it, or choose `composer: rpm-ostree`'
-          : unsupported
-            ? `the dnf composer cannot do this value (${issue.message}): change it, or choose \`composer: rpm-ostree\``
-            : issue.message;
-      return { line: lineOf(written), unsupported, text: `\`${written}\`: ${what}` };
-    });
-  });
-  issues.sort((a, b) => a.line - b.line);
-  throw new Failure(
-    issues.some((issue) => issue.unsupported) ? 'TreefileUnsupported' : 'StreamInvalid',
-    issues.map((issue) => `${path}:${issue.line}: ${issue.text}`).join('\n'),
-  );
-}
-
-function keyOffset(document: Document, key: string): number {
-  if (!isMap(document.contents)) return 0;
-  const pair = document.contents.items.find((item) => isScalar(item.key) && item.key.value === key);
-  return pair && isScalar(pair.key) ? (pair.key.range?.[0] ?? 0) : 0;
-}
+    const renamed = Object.fromEntries([...spelling].map(([key, written]) => [key, value[written]]));
+    const parsed = fileSchema.safeParse(renamed, { reportInput: true });
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues)
+      if (issue.code === 'unrecognized_keys')
+        for (const key of issue.keys)
+          if (treefileKeys.has(key) || key.startsWith('packages-'))
+            unsupported([spelling.get(key) ?? key], `the dnf composer does not do this: ${otherwise}`);
+          else
+            add(
+              [spelling.get(key) ?? key],
+              `no treefile has such a key.${suggestion(key, Object.keys(fileSchema.shape))}`,
+            );
+      else {
+        const [key, ...rest] = issue.path;
+        const path = [spelling.get(String(key)) ?? String(key), ...rest];
+        if (issue.code === 'invalid_value' && rest.length === 0)
+          unsupported(path, `the dnf composer cannot do this value (${issue.message}): ${otherwise}`);
+        else addIssue(fileSchema, { ...issue, path }, add);
+      }
+    return undefined;
+  },
+};
+const otherwise = 'remove it, or choose `composer: rpm-ostree`';
 
 async function scriptsOf(path: string, content: TreefileFile): Promise<Treefile['postprocess']> {
   const inline = content.postprocess.map((text, index) => ({ name: `postprocess[${index}]`, text }));
-  const named = content['postprocess-script'];
-  if (named === undefined) return inline;
-  const script = resolve(dirname(path), named);
-  return [...inline, { name: relative(dirname(path), script), text: await read(script) }];
+  const name = content['postprocess-script'];
+  return name === undefined
+    ? inline
+    : [...inline, { name, text: await readFileText(join(dirname(path), name)) }];
 }
 
 /** The check of the last file that has one; without one the parent commit's accounts are compared, as rpm-ostree does. */
 async function accountCheck(
-  files: readonly ReadFile[],
+  files: readonly Part<TreefileFile>[],
   key: 'check-passwd' | 'check-groups',
 ): Promise<AccountCheck> {
   const declared = files.findLast(({ content }) => content[key] !== undefined);
   const check = declared?.content[key];
   if (!declared || !check) return { type: 'previous' };
   if (check.type === 'file')
-    return { type: 'file', text: await read(resolve(dirname(declared.path), check.filename)) };
+    return { type: 'file', text: await readFileText(join(dirname(declared.path), check.filename)) };
   if (check.type !== 'data') return { type: check.type };
   const numbers = Object.entries<number | number[]>(check.entries).map(([name, entry]) => {
     const [uid = 0, gid = uid] = typeof entry === 'number' ? [entry] : entry;
@@ -260,21 +246,11 @@ async function accountCheck(
   return { type: 'data', numbers: new Map(numbers) };
 }
 
-const read = (path: string) =>
-  readFile(path, 'utf8').catch((error: unknown) => {
-    throw new Failure(
-      'StreamInvalid',
-      `${path}: cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  });
-
-function regularExpression(path: string, pattern: string): RegExp {
+function isPattern(pattern: string): boolean {
   try {
-    return new RegExp(pattern, 'u');
+    new RegExp(pattern, 'u');
+    return true;
   } catch {
-    throw new Failure(
-      'StreamInvalid',
-      `${path}: \`remove-from-packages\`: not a regular expression: ${pattern}`,
-    );
+    return false;
   }
 }

@@ -15,10 +15,13 @@ import { basename, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import type { Step } from '../../steps/step.js';
 import { exists } from '../../store/store.js';
-import type { CommitInput, Composed, ComposeInput, Composer } from '../composer.js';
+import type { CommitInput, Composed, ComposeInput, Composer, Problem } from '../composer.js';
+import { examineParts, mismatches } from '../treefile.js';
 import { commitCommand, downloadCommand, helpCommand, printCommand, resolveCommand } from './commands.js';
 import { readLockfile, writeLockfile } from './lockfile.js';
 import { composeJson, readOutput, type ExpandedTreefile } from './output.js';
+import { repoProblem } from './repo-files.js';
+import { treefileParser } from './treefile.js';
 import { keepMetadata, openWorkspace, type Workspace } from './workspace.js';
 
 /**
@@ -28,6 +31,15 @@ import { keepMetadata, openWorkspace, type Workspace } from './workspace.js';
  * PostprocessFailed, CommitInvalid, ComposeFailed.
  */
 export const rpmOstreeComposer: Composer = {
+  async check(input) {
+    const { parts, problems } = await examineParts(input.treefile, treefileParser(input.arch));
+    const repos = input.repos.flatMap((repo, place): Problem[] => {
+      const wrong = repoProblem(repo);
+      return wrong ? [{ code: 'StreamInvalid', field: ['repos', place, wrong.field], text: wrong.why }] : [];
+    });
+    return [...repos, ...problems, ...mismatches(parts, input)];
+  },
+
   commands(input, { parent, metadata, version }) {
     const treefile = join(input.work, 'treefile', basename(input.treefile));
     const place = { repo: input.repo, cache: join(input.cache, '<keys>'), treefile };

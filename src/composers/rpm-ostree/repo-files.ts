@@ -7,34 +7,53 @@ import type { RepoInput } from '../composer.js';
 /** One line without white space or control characters, so that a value can add neither a key nor a section. */
 const oneWord = /^[^\s\p{C}]+$/u;
 
+/** What hinders rpm-ostree from using a repo: the field, and what is wrong with it. */
+export function repoProblem({
+  id,
+  baseurl,
+  gpgKeys,
+}: RepoInput): { field: 'id' | 'baseurl' | 'gpgKeys'; why: string } | undefined {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(id))
+    return {
+      field: 'id',
+      why: `\`${JSON.stringify(id)}\` is no repo id: use letters, digits, \`_\`, \`.\` and \`-\``,
+    };
+  if (!oneWord.test(baseurl)) return { field: 'baseurl', why: 'no spaces, line ends or control characters' };
+  // rpm-ostree never imports the keys of a file:// repo, and then refuses every package of it.
+  if (!/^https?:\/\//.test(baseurl))
+    return {
+      field: 'baseurl',
+      why: 'rpm-ostree verifies packages from `http://` and `https://` only: serve the folder',
+    };
+  if (gpgKeys.length === 0)
+    return { field: 'gpgKeys', why: 'name at least one key: unsigned packages are never used' };
+  const odd = gpgKeys.find((key) => !key.startsWith('/') || !oneWord.test(key) || key.includes(','));
+  return odd === undefined
+    ? undefined
+    : {
+        field: 'gpgKeys',
+        why: `\`${JSON.stringify(odd)}\` is no absolute path without spaces and commas`,
+      };
+}
+
 /**
- * A repo's INI file. Packages are always verified; its name is the id.
- * With credentials it is a secret. Fails with StreamInvalid for a value that does not fit into a line, for `file://` and for a repo without a key.
+ * A repo's INI file. Packages are always verified; its name is the id. With credentials it is a secret. Fails with StreamInvalid for a
+ * repo or password that rpm-ostree cannot use.
  */
 export function repoFile(repo: RepoInput, password?: string): string {
   const { id, baseurl, gpgKeys, metadataSigned, credentials, priority, cost } = repo;
-  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(id))
+  const wrong = repoProblem(repo);
+  if (wrong)
     throw new Failure(
       'StreamInvalid',
-      `repos: \`${JSON.stringify(id)}\` is no repo id: use letters, digits, \`_\`, \`.\` and \`-\``,
-    );
-  const invalid = (field: string, why: string) =>
-    new Failure('StreamInvalid', `repos.${id}.${field}: ${why}`);
-  if (!oneWord.test(baseurl)) throw invalid('baseurl', 'no spaces, line ends or control characters');
-  // rpm-ostree never imports the keys of a file:// repo, and then refuses every package of it.
-  if (!/^https?:\/\//.test(baseurl))
-    throw invalid(
-      'baseurl',
-      'rpm-ostree verifies packages from `http://` and `https://` only: serve the folder',
+      `repos.${wrong.field === 'id' ? '' : `${id}.`}${wrong.field}: ${wrong.why}`,
     );
   // It fills in variables there, and takes `\` away.
   if (password !== undefined && !/^[^\s\\$]+$/.test(password))
-    throw invalid('credentials', 'rpm-ostree reads no password with spaces, `\\` or `$`');
-  if (gpgKeys.length === 0)
-    throw invalid('gpgKeys', 'name at least one key: unsigned packages are never used');
-  for (const key of gpgKeys)
-    if (!key.startsWith('/') || !oneWord.test(key) || key.includes(','))
-      throw invalid('gpgKeys', `\`${JSON.stringify(key)}\` is no absolute path without spaces and commas`);
+    throw new Failure(
+      'StreamInvalid',
+      `repos.${id}.credentials: rpm-ostree reads no password with spaces, \`\\\` or \`$\``,
+    );
   return [
     `[${id}]`,
     `name=${id}`,
