@@ -83,8 +83,8 @@ describe('treeline command', function () {
       assert.equal(commands('resolve')[0]?.[0], program);
       assert.ok(
         commands('commit')
-          .at(-1)
-          ?.some((argument) => argument.includes('<build>')),
+          .flat()
+          .some((argument) => argument.includes('<build>')),
       );
       for (const step of [
         'parent',

@@ -1,7 +1,7 @@
 /** The embedded composer: dnf for the depsolve, rpm for the install, the ostree layout, dracut, `ostree commit`. */
 import type { Composer } from '../composer.js';
 import { examineParts, mismatches } from '../treefile.js';
-import { commit, commitCommand } from './commit.js';
+import { commit, commitCommands } from './commit.js';
 import { compose, composeCommands } from './compose.js';
 import { download, programCommand, resolve, signatureCommands } from './packages.js';
 import { treefileParser } from './treefile.js';
@@ -18,7 +18,7 @@ export const dnfComposer: Composer = {
       ...input.repos.flatMap((repo) => signatureCommands(input, repo, ['<packages>'])),
     ],
     compose: composeCommands(input),
-    commit: [commitCommand(input, committed)],
+    commit: commitCommands(input, committed),
   }),
   resolve,
   download,
