@@ -40,6 +40,8 @@ export interface ComposeInput {
 /** What is known before a run. */
 export interface CheckInput extends Pick<ComposeInput, 'treefile' | 'arch' | 'releasever' | 'repos'> {
   readonly ref: string;
+  /** Are builds also made from the accepted packages alone, without the groups of the repos (signed rebuilds, fixes)? */
+  readonly rebuilt: boolean;
 }
 
 /** One mistake in what a stream is composed from. */

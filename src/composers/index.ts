@@ -15,12 +15,13 @@ export const composerOf = (name: ComposerName): Composer => composers[name];
 
 /** Everything that can be found wrong with what a stream is composed from, without network and tools; each once. */
 export async function composerProblems(stream: Stream): Promise<readonly Problem[]> {
-  const { treefile, releasever, repos, architectures } = stream;
+  const { treefile, releasever, repos, architectures, release } = stream;
+  const rebuilt = release?.rebuild !== undefined || release?.security !== undefined;
   const all: Problem[] = [];
   for (const arch of architectures)
     all.push(
       ...(await composerOf(stream.composer).check({
-        ...{ treefile, releasever, repos, arch, ref: refOf(stream, arch) },
+        ...{ treefile, releasever, repos, arch, rebuilt, ref: refOf(stream, arch) },
       })),
     );
   return [...new Map(all.map((problem) => [`${String(problem.field)} ${problem.text}`, problem])).values()];

@@ -16,6 +16,7 @@ export interface Common {
   readonly releasever?: string | number | undefined;
   readonly repos?: readonly string[] | undefined;
   readonly 'lockfile-repos'?: readonly string[] | undefined;
+  readonly packages?: readonly string[] | undefined;
 }
 
 /** One file of a treefile. */
@@ -118,7 +119,7 @@ export async function examineParts<T>(
 /** Does a treefile fit the stream that it belongs to? */
 export function mismatches(
   parts: readonly Part<Common>[],
-  { arch, releasever, repos, ref }: CheckInput,
+  { arch, releasever, repos, ref, rebuilt }: CheckInput,
 ): readonly Problem[] {
   const declared = repos.map(({ id }) => id);
   const filled = (text: string) =>
@@ -136,6 +137,12 @@ export function mismatches(
             [key, place],
             `the stream declares no repo \`${id}\`. It has: ${declared.join(', ')}.`,
           );
+    const group = content.packages?.find((name) => name.startsWith('@'));
+    if (rebuilt && group !== undefined)
+      mistakes.add(
+        ['packages'],
+        `\`${group}\` is a group: signed rebuilds and fixes are made from accepted packages, without the repos' groups. Name its packages.`,
+      );
     if (part === wholeRef && !filled(content.ref ?? '').includes('${') && filled(content.ref ?? '') !== ref)
       mistakes.add(
         ['ref'],

@@ -1,6 +1,7 @@
 /** The dnf composer's treefile, read from real files. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { composerOf } from '../../src/composers/index.js';
 import { readTreefile } from '../../src/composers/dnf/treefile.js';
 import { Failure } from '../../src/domain/failures.js';
 import { packageRoot } from '../../src/settings.js';
@@ -141,6 +142,20 @@ describe("The dnf composer's treefile", () => {
         /^t\.yaml:1: postprocess-script: .* outside/,
       );
     });
+  });
+
+  it('has no package groups where builds are made from accepted packages', async () => {
+    const file = await s.write('t.yaml', "packages: [one, '@core']\n");
+    const of = async (rebuilt: boolean) => {
+      const problems = await composerOf('dnf').check({
+        ...{ treefile: file, arch: 'x86_64', releasever: '1', repos: [], ref: 'x', rebuilt },
+      });
+      return problems.map(({ text }) => text.replaceAll(`${s.folder}/`, ''));
+    };
+    assert.deepEqual(await of(false), []);
+    const [line = '', ...others] = await of(true);
+    assert.match(line, /^t\.yaml:1: packages: `@core` is a group: .*Name its packages\.$/);
+    assert.deepEqual(others, []);
   });
 
   it('refuses a script that is none', async () => {
