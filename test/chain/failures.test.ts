@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
 import { execa } from 'execa';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists } from '../../src/store/store.js';
 import { nightlyId } from '../../src/workflows/chains/nightly-messages.js';
@@ -149,14 +149,16 @@ describe('the chain on bad nights', function () {
   });
 
   it('returns readers to the former build when clients cannot pull the new one', async () => {
-    // Readers look at a copy of the site that a mirror has not brought up to date.
+    // Readers look at a copy of the site to which a mirror has not brought the objects.
     const www = instance.store().www();
     const stale = join(www, 'stale');
     await instance.declare('stale', {
       ...plain,
       publish: { buildlogs: { location: '${state}/www/fresh', url: '${web}/stale' } },
     });
-    await mkdir(stale);
+    await mkdir(join(stale, 'repo/objects'), { recursive: true });
+    for (const name of ['config', 'refs', 'summary', 'summary.sig'])
+      await symlink(join(www, 'fresh/repo', name), join(stale, 'repo', name));
     await instance.nightly('stale');
     const error = await instance.result('stale').catch((reason: unknown) => reason);
     assert.ok(error instanceof WorkflowFailedError);
