@@ -34,6 +34,9 @@ const heartbeatMs = 3000;
 const fewAttempts = 3;
 const triedAFewTimes: readonly FailureCode[] = ['CommandFailed', 'CommandKilled', 'ResourcesExhausted'];
 
+/** An activity, and what it takes. */
+export type Checked<S extends z.ZodType, R> = ((input: z.input<S>) => Promise<R>) & { readonly schema: S };
+
 /**
  * Makes an activity of a step: its input checked by the schema, log file (appended, one per step of a run), heartbeats with progress,
  * cancellation, and failures by the table of `domain/failures.ts`. An input that does not fit fails with InputRefused, before anything
@@ -43,8 +46,8 @@ export function asStep<S extends z.ZodType<StepArgs>, R>(
   host: Host,
   schema: S,
   body: (step: Step, args: z.output<S>) => Promise<R>,
-): (input: z.input<S>) => Promise<R> {
-  return async (input) => {
+): Checked<S, R> {
+  const run = async (input: z.input<S>) => {
     const args = checked(schema, input);
     const context = Context.current();
     const { attempt } = activityInfo();
@@ -92,16 +95,14 @@ export function asStep<S extends z.ZodType<StepArgs>, R>(
       await finished(log).catch(() => undefined);
     }
   };
+  return Object.assign(run, { schema });
 }
 
 /** Makes an activity that is no step, and has no log: its input is checked as a step's. */
-export const asTask =
-  <S extends z.ZodType, R>(
-    schema: S,
-    body: (input: z.output<S>) => Promise<R>,
-  ): ((input: z.input<S>) => Promise<R>) =>
-  async (input) =>
-    body(checked(schema, input));
+export const asTask = <S extends z.ZodType, R>(
+  schema: S,
+  body: (input: z.output<S>) => Promise<R>,
+): Checked<S, R> => Object.assign(async (input: z.input<S>) => body(checked(schema, input)), { schema });
 
 /** The values of a refused input are not repeated: they may be anybody's. */
 function checked<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {

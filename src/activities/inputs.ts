@@ -56,7 +56,7 @@ export const srpms = z.record(srpmFile, sha256).readonly();
 
 /** See `Fix` of the domain. */
 export const fix = z
-  .strictObject({
+  .object({
     name: packageName,
     evr: packageVersion,
     advisories: z.array(advisoryId).max(1000).readonly(),
@@ -66,7 +66,7 @@ export const fixes = z.array(fix).max(1000).readonly();
 
 /** See `SecurityAdvisory` of the domain. */
 const advisory = z
-  .strictObject({
+  .object({
     id: advisoryId,
     title: prose,
     severity: z.enum(bySeverity),
@@ -86,7 +86,7 @@ export const releaseArgs = stepArgs.extend({
   accepted: buildId.optional(),
   /** Of a security release. */
   security: z
-    .strictObject({ case: caseId, advisories: z.array(advisory).max(1000).readonly() })
+    .object({ case: caseId, advisories: z.array(advisory).max(1000).readonly() })
     .readonly()
     .optional(),
 });
@@ -117,7 +117,7 @@ export type SigArgs = Readonly<z.infer<typeof sigArgs>>;
 
 /** What the security group approves. */
 const fixApproval = z
-  .strictObject({
+  .object({
     case: caseId,
     /** The release that it is made from. */
     base: buildId,
@@ -144,14 +144,12 @@ export type ApprovedArgs = Readonly<z.infer<typeof approvedArgs>>;
 
 /** See `SourcePackage` of the domain. */
 const sourcePackage = z
-  .strictObject({
+  .object({
     srpm: srpmFile,
     digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
     packages: z
       .array(
-        z
-          .strictObject({ name: packageName, evr: packageVersion, arch: z.string().regex(/^\w{1,20}$/) })
-          .readonly(),
+        z.object({ name: packageName, evr: packageVersion, arch: z.string().regex(/^\w{1,20}$/) }).readonly(),
       )
       .max(10_000)
       .readonly(),
@@ -170,7 +168,7 @@ export type RebuildArgs = Readonly<z.infer<typeof rebuildArgs>>;
 export const workflowId = z.string().regex(/^[a-z][\w./-]{0,199}$/);
 
 /** See `Question` of the judgement. */
-export const question = z.strictObject({
+export const question = z.object({
   decision: z.enum([
     ...(['promote', 'rollback', 'announce', ...rebuildDecisions] as const),
     ...(['approve-fix', 'accept-fix', 'dismiss-fix'] as const),

@@ -5,6 +5,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { searchAttributes } from '../../src/search-attributes.js';
 import { findTemporal } from '../../src/temporal/server.js';
+import { checkInput } from '../support/inputs.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 
 export type Args = Record<string, unknown>;
@@ -33,7 +34,13 @@ export class ScriptedChain {
       server: { executable: { type: 'existing-path', path }, searchAttributes },
     });
     const activities = Object.fromEntries(
-      names.map((name) => [name, async (args: Args): Promise<unknown> => await call(name, args)]),
+      names.map((name) => [
+        name,
+        async (args: Args): Promise<unknown> => {
+          checkInput(name, args);
+          return await call(name, args);
+        },
+      ]),
     );
     const workers = await Promise.all(
       queues.map((taskQueue) =>

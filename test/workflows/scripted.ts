@@ -47,6 +47,7 @@ import {
   type Answer,
 } from '../../src/workflows/decisions/stream-messages.js';
 import { saveHistory } from '../support/histories.js';
+import { checkInput } from '../support/inputs.js';
 import { until } from '../support/ports.js';
 
 export type Args = Record<string, unknown> & { stream: string };
@@ -122,7 +123,13 @@ export class Scripted {
       workflows,
     );
     const activities = Object.fromEntries(
-      names.map((name) => [name, (args: Args) => scripted.worlds.get(args.stream)?.step(name, args)]),
+      names.map((name) => [
+        name,
+        (args: Args) => {
+          checkInput(name, args);
+          return scripted.worlds.get(args.stream)?.step(name, args);
+        },
+      ]),
     );
     for (const taskQueue of ['control', 'publish', 'signing'])
       scripted.workers.push(

@@ -12,7 +12,7 @@ import { until } from '../../support/ports.js';
 import { ScriptedChain, type Args, type Script } from '../scripted-chain.js';
 
 const source = (name: string) => ({
-  ...{ srpm: `${name}-2-1.src.rpm`, name, evra: '2-1.src', digest: 'd', repo: 'r' },
+  ...{ srpm: `${name}-2-1.src.rpm`, name, evra: '2-1.src', digest: `sha256:${'d'.repeat(64)}`, repo: 'r' },
   ...{ noarch: false, reused: false, wave: 0, packages: [] },
 });
 const [commit, baseCommit] = ['b'.repeat(64), 'a'.repeat(64)];

@@ -13,7 +13,7 @@ import { until } from '../../support/ports.js';
 import { ScriptedChain, type Args, type Script } from '../scripted-chain.js';
 
 const source = (name: string, more: object = {}) => ({
-  ...{ srpm: `${name}-1-1.src.rpm`, name, evra: '1-1.src', digest: 'd', repo: 'r' },
+  ...{ srpm: `${name}-1-1.src.rpm`, name, evra: '1-1.src', digest: `sha256:${'d'.repeat(64)}`, repo: 'r' },
   ...{ noarch: false, reused: false, wave: 0, packages: [], ...more },
 });
 const commit = 'b'.repeat(64);
