@@ -63,9 +63,7 @@ async function useServer(settings: Settings, say: (line: string) => void): Promi
     if (!(error instanceof ServerAway) || !isHere(settings.temporalAddress)) throw error;
   }
   const server = await startServer(settings);
-  say(
-    `Temporal server at ${settings.temporalAddress}, its pages at http://127.0.0.1:${settings.temporalUiPort}`,
-  );
+  say(`Temporal server at ${settings.temporalAddress}, for this instance alone`);
   return server;
 }
 

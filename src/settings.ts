@@ -2,6 +2,7 @@
  * What an instance of Treeline is told by its environment. Read once at the start of a process and handed on;
  * nothing below the entry points reads `process.env`.
  */
+import { loadClientConfigProfile, type ClientConfigProfile } from '@temporalio/envconfig';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,8 +20,8 @@ export interface Settings {
   readonly temporalAddress: string;
   /** Temporal namespace (`TEMPORAL_NAMESPACE`, default `default`). */
   readonly temporalNamespace: string;
-  /** Port of the embedded server's web UI (`TREELINE_TEMPORAL_UI_PORT`, default `8233`). */
-  readonly temporalUiPort: number;
+  /** TLS and API key for it, as Temporal's environment configuration has them; of neither a word: those of the embedded server. */
+  readonly temporalAccess: Pick<ClientConfigProfile, 'tls' | 'apiKey' | 'grpcMeta'>;
   /** Loopback port of `treeline serve` (`TREELINE_WEB_PORT`, default `8470`). */
   readonly webPort: number;
   /** Folders outside the web root that links in it may lead to, such as another disk with images (`TREELINE_WEB_LINKED`, colon-separated). */
@@ -58,8 +59,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   const accelerator = accelerators.find((name) => name === wanted);
   if (!accelerator)
     throw invalid(`TREELINE_ACCELERATOR=${wanted}: write ${accelerators.join(', ')}, or unset it.`);
-  const address = (name: string) => {
-    const text = get(name);
+  const address = (name: string, text = get(name)) => {
     const [, port = ''] = /^(?:[\w.-]+|\[[\da-fA-F:]+\]):(\d{1,5})$/.exec(text ?? '') ?? [];
     if (text !== undefined && (Number(port) < 1 || Number(port) > 65535))
       throw invalid(
@@ -67,12 +67,13 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
       );
     return text;
   };
+  const { address: temporalAddress, namespace, ...access } = temporalProfile(env);
   return {
     state: resolve(get('TREELINE_STATE') ?? join(packageRoot, '.treeline')),
     streams: resolve(get('TREELINE_STREAMS') ?? join(packageRoot, 'streams')),
-    temporalAddress: address('TEMPORAL_ADDRESS') ?? '127.0.0.1:7233',
-    temporalNamespace: get('TEMPORAL_NAMESPACE') ?? 'default',
-    temporalUiPort: port('TREELINE_TEMPORAL_UI_PORT', 8233),
+    temporalAddress: address('TEMPORAL_ADDRESS', temporalAddress) ?? '127.0.0.1:7233',
+    temporalNamespace: namespace ?? 'default',
+    temporalAccess: access,
     webPort: port('TREELINE_WEB_PORT', 8470),
     webLinked: (get('TREELINE_WEB_LINKED') ?? '')
       .split(':')
@@ -83,6 +84,22 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
     accelerator,
     host: (get('TREELINE_HOST') ?? hostname()).replace(/[^A-Za-z0-9.-]/g, '-'),
   };
+}
+
+/** Temporal's own environment configuration: `TEMPORAL_…`, and profiles in the file that `TEMPORAL_CONFIG_FILE` names. Fails with SettingInvalid. */
+function temporalProfile(env: NodeJS.ProcessEnv): ClientConfigProfile {
+  const set = Object.entries(env).flatMap(([name, value = '']) =>
+    value.trim() === '' ? [] : [[name, value.trim()]],
+  );
+  try {
+    const profile = env.TEMPORAL_PROFILE?.trim();
+    return loadClientConfigProfile({
+      overrideEnvVars: Object.fromEntries(set) as Record<string, string>,
+      ...(profile ? { profile } : {}),
+    });
+  } catch (error) {
+    throw invalid(`TEMPORAL_…: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** The web address under which this instance serves its pages, repos and the sample's packages. */

@@ -12,7 +12,7 @@ import type { Settings } from './settings.js';
 import { InstanceError, type Part } from './keep.js';
 import { keepHouse } from './housekeeping.js';
 import { Store } from './store/store.js';
-import { ServerAway } from './temporal/connect.js';
+import { connectionOptions, ServerAway } from './temporal/connect.js';
 import { workflowBundle } from './workflows/bundle.js';
 
 /**
@@ -74,7 +74,7 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
   await access(workflowBundle).catch(() => {
     throw new InstanceError(`${workflowBundle}: missing. Build first: \`npm run build\`.`);
   });
-  const connection = await NativeConnection.connect({ address: settings.temporalAddress }).catch(
+  const connection = await NativeConnection.connect(await connectionOptions(settings)).catch(
     (error: unknown) => {
       throw new ServerAway(settings, error);
     },

@@ -1,6 +1,6 @@
-/** The embedded Temporal server: the development server with an SQLite file, for one machine. */
+/** The embedded Temporal server: the server of production, with an SQLite file, for one machine and for nobody else on it. */
 import { spawn } from 'node:child_process';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,17 +8,22 @@ import { Failure } from '../domain/failures.js';
 import { InstanceError, type Part } from '../keep.js';
 import type { Settings } from '../settings.js';
 import { findTool } from '../steps/tools.js';
-import { connect, hostAndPort } from './connect.js';
-import { dynamicConfig } from './dynamic-config.js';
+import { ensureCertificates, writeClientConfig } from './certificates.js';
+import { connect } from './connect.js';
+import { registerNamespace } from './namespace.js';
 import { registerSearchAttributes } from './search-attributes.js';
+import { dynamicConfigText, serverConfigText } from './server-config.js';
 
-/** Where `bin/setup` puts the CLI that it builds from `temporal/go.mod`. */
-export const cachedCli = (env: NodeJS.ProcessEnv = process.env) =>
+/** Where `bin/setup` puts what it builds from `temporal/go.mod`. */
+export const cachedPrograms = (env: NodeJS.ProcessEnv = process.env) =>
   join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'treeline', 'bin');
 
-/** The Temporal CLI: `TREELINE_TEMPORAL`, else PATH, else the cached build. */
-export async function findTemporal(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
-  return env.TREELINE_TEMPORAL || (await findTool(`${env.PATH ?? ''}:${cachedCli(env)}`, 'temporal'));
+/** The server's program: `TREELINE_TEMPORAL_SERVER`, else PATH, else the cached build. */
+export async function findServer(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
+  return (
+    env.TREELINE_TEMPORAL_SERVER ||
+    (await findTool(`${env.PATH ?? ''}:${cachedPrograms(env)}`, 'temporal-server'))
+  );
 }
 
 export interface Server extends Part {
@@ -44,32 +49,22 @@ export async function startServer(settings: Settings): Promise<Server> {
 }
 
 async function start(settings: Settings): Promise<Server> {
-  const temporal = await findTemporal();
-  if (!temporal) throw new Failure('ToolMissing', 'temporal: not installed. Run `bin/setup`.');
-  const { host, port } = hostAndPort(settings.temporalAddress);
+  const program = await findServer();
+  if (!program) throw new Failure('ToolMissing', 'temporal-server: not installed. Run `bin/setup`.');
+  await ensureCertificates(settings);
+  await writeClientConfig(settings);
+  const config = join(settings.state, 'temporal', 'config');
+  await mkdir(config, { recursive: true });
+  const dynamic = join(config, 'dynamic.yaml');
+  await writeFile(dynamic, dynamicConfigText());
+  await writeFile(join(config, 'server.yaml'), await serverConfigText(settings, dynamic));
   await mkdir(join(settings.state, 'logs'), { recursive: true });
   const logFile = join(settings.state, 'logs', 'temporal.log');
   const log = await open(logFile, 'a');
   const { size } = await log.stat();
-  const argv = [
-    'server',
-    'start-dev',
-    '--ip',
-    host,
-    '--port',
-    String(port),
-    '--ui-port',
-    String(settings.temporalUiPort),
-    '--namespace',
-    settings.temporalNamespace,
-    '--db-filename',
-    join(settings.state, 'temporal.db'),
-    '--log-level',
-    'warn',
-    ...dynamicConfig,
-  ];
+  const argv = ['--root', config, '--config', '.', '--env', 'server', '--allow-no-auth', 'start'];
   // `detached`: Ctrl-C in the terminal must reach this process alone, which then ends the server in order.
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', temporal, ...argv], {
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', program, ...argv], {
     stdio: ['ignore', log.fd, log.fd],
     detached: true,
   });
@@ -83,10 +78,12 @@ async function start(settings: Settings): Promise<Server> {
     });
   });
   await log.close();
-  // Its data stay in the state folder.
+  // Its data stay in the state folder. It would hand over to other servers for up to 8 s; there are none, and what it has is in transactions.
   const close = async () => {
     child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), 500);
     await ended;
+    clearTimeout(late);
   };
   try {
     await answering(settings, ended);
@@ -124,7 +121,7 @@ async function answering(settings: Settings, ended: Promise<Error>): Promise<voi
 async function ready(settings: Settings): Promise<void> {
   const client = await connect(settings);
   try {
-    await client.workflowService.describeNamespace({ namespace: settings.temporalNamespace });
+    await registerNamespace(client, settings);
     await registerSearchAttributes(client, settings);
   } finally {
     await client.connection.close();

@@ -91,7 +91,7 @@ describe('the command line under hostile conditions', function () {
 
   const table: readonly (readonly [string, Record<string, string>, readonly string[], number, RegExp])[] = [
     ['a port that is none', { TREELINE_WEB_PORT: 'http' }, ['up'], 2, /TREELINE_WEB_PORT=http: not a port\. Give a number/],
-    ['a port out of range', { TREELINE_TEMPORAL_UI_PORT: '70000' }, ['status'], 2, /TREELINE_TEMPORAL_UI_PORT=70000: not a port/],
+    ['a port out of range', { TREELINE_WEB_PORT: '70000' }, ['status'], 2, /TREELINE_WEB_PORT=70000: not a port/],
     ['an address without a port', { TEMPORAL_ADDRESS: 'localhost' }, ['status'], 2, /TEMPORAL_ADDRESS=localhost: not an address\. Give `host:port`/],
     ['an address of nonsense', { TREELINE_METRICS: 'x y:1' }, ['doctor'], 2, /TREELINE_METRICS=x y:1: not an address/],
     ['no stream folder', { TREELINE_STREAMS: '/nowhere/streams' }, ['validate'], 2, /\/nowhere\/streams: no such folder\. Set TREELINE_STREAMS/],

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { keepHouse } from '../../src/housekeeping.js';
 import { packageRoot } from '../../src/settings.js';
 import { exists } from '../../src/store/store.js';
-import { findTemporal } from '../../src/temporal/server.js';
+import { findServer } from '../../src/temporal/server.js';
 import { TestInstance } from '../support/instance.js';
 import { until } from '../support/ports.js';
 
@@ -54,7 +54,7 @@ describe('treeline up', function () {
 
   /** The Temporal server of an instance: the child of `treeline up` that was told its database. */
   async function serverOf(child: ChildProcess): Promise<number | undefined> {
-    const database = join(instance.settings.state, 'temporal.db');
+    const database = join(instance.settings.state, 'temporal', 'config');
     for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
       const [stat, line] = await Promise.all(
         ['stat', 'cmdline'].map((file) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')),
@@ -85,10 +85,10 @@ describe('treeline up', function () {
 
   it('ends, and says why, where the server cannot come back', async () => {
     const wrapper = join(instance.settings.state, '..', 'temporal');
-    const real = (await findTemporal()) ?? assert.fail('no temporal');
+    const real = (await findServer()) ?? assert.fail('no temporal');
     await writeFile(wrapper, `#!/bin/sh\nexec '${real}' "$@"\n`);
     await chmod(wrapper, 0o755);
-    const { child, output } = await up({ TREELINE_TEMPORAL: wrapper });
+    const { child, output } = await up({ TREELINE_TEMPORAL_SERVER: wrapper });
     await rm(wrapper);
     await writeFile(wrapper, '#!/bin/sh\necho the database is locked >&2\nexit 7\n');
     await chmod(wrapper, 0o755);

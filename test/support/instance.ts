@@ -51,7 +51,6 @@ export class TestInstance {
     const env = {
       ...(folder ? { TREELINE_STATE: join(folder, 'state'), TREELINE_STREAMS: join(folder, 'streams') } : {}),
       TREELINE_WEB_PORT: String(await freePort()),
-      TREELINE_TEMPORAL_UI_PORT: String(await freePort()),
       TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
       TREELINE_HOST: 'builder-1',
       ...overrides,

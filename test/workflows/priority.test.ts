@@ -1,25 +1,25 @@
 /** A security case goes before all that waits for the same workers: what its workflow starts has its priority. */
 import assert from 'node:assert/strict';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { dynamicConfig } from '../../src/temporal/dynamic-config.js';
-import { findTemporal } from '../../src/temporal/server.js';
+import { dynamicConfig } from '../../src/temporal/server-config.js';
+import { localEnvironment } from '../support/temporal.js';
 import { until } from '../support/ports.js';
 
 const workflowsPath = fileURLToPath(new URL('./priority-workflows.js', import.meta.url));
 const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error };
 
+const extraArgs = Object.entries(dynamicConfig).flatMap(([key, value]) => [
+  '--dynamic-config-value',
+  `${key}=${JSON.stringify(value)}`,
+]);
+
 describe('priority', function () {
   this.timeout('2m');
 
   it('of a workflow is that of its children’s steps, which overtake a backlog', async () => {
-    const path = await findTemporal();
-    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
-    const environment = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path }, extraArgs: dynamicConfig },
-    });
+    const environment = await localEnvironment({ server: { extraArgs } });
     const { client, nativeConnection: connection } = environment;
     const done: string[] = [];
     let open = () => {};

@@ -1,11 +1,10 @@
 /** A server and workers whose steps are scripted: a chain's own decisions are tested, and each path is quick. */
-import assert from 'node:assert/strict';
 import type { Client } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { searchAttributes } from '../../src/search-attributes.js';
-import { findTemporal } from '../../src/temporal/server.js';
 import { checkInput } from '../support/inputs.js';
+import { localEnvironment } from '../support/temporal.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 
 export type Args = Record<string, unknown>;
@@ -28,11 +27,7 @@ export class ScriptedChain {
     names: readonly string[],
     call: (name: string, args: Args) => unknown,
   ): Promise<ScriptedChain> {
-    const path = await findTemporal();
-    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
-    const environment = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path }, searchAttributes },
-    });
+    const environment = await localEnvironment({ server: { searchAttributes } });
     const activities = Object.fromEntries(
       names.map((name) => [
         name,

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { Context } from '@temporalio/activity';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker, type ReplayWorkerOptions } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import type { Standing } from '../../src/activities/decide.js';
@@ -36,7 +36,7 @@ import {
 } from '../../src/domain/statement.js';
 import { entityOptions } from '../../src/schedules/entities.js';
 import { searchAttributes } from '../../src/search-attributes.js';
-import { findTemporal } from '../../src/temporal/server.js';
+import { localEnvironment } from '../support/temporal.js';
 import { workflowBundle } from '../../src/workflows/bundle.js';
 import {
   promotionId,
@@ -107,8 +107,6 @@ export class Scripted {
   #ended: Promise<unknown> = Promise.resolve();
 
   static async start(options: Options): Promise<Scripted> {
-    const path = await findTemporal();
-    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
     const { longHistory } = options;
     const limits =
       longHistory === undefined
@@ -116,8 +114,8 @@ export class Scripted {
         : ['--dynamic-config-value', `limit.historyCount.suggestContinueAsNew=${longHistory}`];
     const workflows = await replayOptions(options);
     const scripted = new Scripted(
-      await TestWorkflowEnvironment.createLocal({
-        server: { executable: { type: 'existing-path', path }, searchAttributes, extraArgs: limits },
+      await localEnvironment({
+        server: { searchAttributes, extraArgs: limits },
         client: { identity: 'test' },
       }),
       workflows,

@@ -22,7 +22,7 @@ import type { Step } from '../../steps/step.js';
 import { findTool, tool, type Tool } from '../../steps/tools.js';
 import { listStreams, loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
-import { findTemporal } from '../../temporal/server.js';
+import { findServer } from '../../temporal/server.js';
 import { CliError, exitCodes, paint, printJson, printTable } from '../output.js';
 import { commandStep } from '../step.js';
 import { parseRoles } from './servers.js';
@@ -211,13 +211,18 @@ async function checkVirtualization(settings: Settings): Promise<Check> {
 }
 
 async function checkServer(settings: Settings): Promise<Check[]> {
-  const cli = await findTemporal();
+  const program = await findServer();
   const server = await connect(settings).then(
     async (client) => (await client.connection.close(), true),
     () => false,
   );
   return [
-    { role: 'control', what: 'temporal', ok: cli !== undefined, detail: cli ?? 'bin/setup builds it' },
+    {
+      role: 'control',
+      what: 'temporal-server',
+      ok: program !== undefined,
+      detail: program ?? 'bin/setup builds it',
+    },
     {
       role: 'control',
       what: 'Temporal server',

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { WatchResult } from '../../../src/activities/advisory-watch.js';
 import type { Affecting } from '../../../src/domain/security.js';
 import { searchAttributes } from '../../../src/search-attributes.js';
-import { findTemporal } from '../../../src/temporal/server.js';
+import { localEnvironment } from '../../support/temporal.js';
 
 const workflowsPath = fileURLToPath(new URL('./advisory-watch-with-entity.js', import.meta.url));
 const affects = (id: string): Affecting => ({
@@ -39,11 +39,7 @@ describe('security watch workflow', function () {
   let silent: string | undefined;
 
   before(async () => {
-    const path = await findTemporal();
-    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
-    environment = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path }, searchAttributes },
-    });
+    environment = await localEnvironment({ server: { searchAttributes } });
     const activities = {
       lookForAdvisories: ({ run }: { run: string }) => {
         assert.equal(run, 'stream');

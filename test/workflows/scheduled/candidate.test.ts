@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { CadenceTell } from '../../../src/domain/cadence-notices.js';
 import type { CadenceActions } from '../../../src/domain/candidate.js';
 import { searchAttributes } from '../../../src/search-attributes.js';
-import { findTemporal } from '../../../src/temporal/server.js';
+import { localEnvironment } from '../../support/temporal.js';
 
 const news = (event: CadenceTell['event'], key: string = event): CadenceTell => ({
   ...{ key, event, subject: `about ${key}`, text: 'text' },
@@ -27,11 +27,7 @@ describe('candidate workflow', function () {
   let silent: string | undefined;
 
   before(async () => {
-    const path = await findTemporal();
-    assert.ok(path, 'the Temporal CLI is missing: run bin/setup');
-    environment = await TestWorkflowEnvironment.createLocal({
-      server: { executable: { type: 'existing-path', path }, searchAttributes },
-    });
+    environment = await localEnvironment({ server: { searchAttributes } });
     const activities = {
       lookAtCadence: (args: { stream: string; run: string; now: string }) => {
         looks.push(args);

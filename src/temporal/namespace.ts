@@ -1,0 +1,27 @@
+/** The namespace of the embedded server. */
+import { isGrpcServiceError, type Client } from '@temporalio/client';
+import type { Settings } from '../settings.js';
+
+/** gRPC's status codes. */
+const [notFound, alreadyExists] = [5, 6];
+const codeOf = (error: unknown) => (isGrpcServiceError(error) ? (error.code as number) : undefined);
+
+/** Histories of closed workflows are kept so long; what people want to know later is in the build store. Seconds. */
+const retention = 7 * 86_400;
+
+/** Registers it where it is missing. Idempotent. */
+export async function registerNamespace(
+  { workflowService }: Client,
+  { temporalNamespace: namespace }: Settings,
+): Promise<void> {
+  try {
+    await workflowService.describeNamespace({ namespace });
+  } catch (error) {
+    if (codeOf(error) !== notFound) throw error;
+    await workflowService
+      .registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: retention as never } })
+      .catch((error: unknown) => {
+        if (codeOf(error) !== alreadyExists) throw error;
+      });
+  }
+}
