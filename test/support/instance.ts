@@ -239,7 +239,7 @@ export class TestInstance {
     for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
       const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
       const ours =
-        command.includes(state) && !command.includes('start-dev') && !command.includes('bin/treeline');
+        command.includes(state) && !command.includes('temporal-server') && !command.includes('bin/treeline');
       if (ours) found.push(`process ${pid}: ${command}`);
     }
     for (const line of (await readFile('/proc/mounts', 'utf8')).split('\n'))
