@@ -74,6 +74,12 @@ export const failureKinds = {
     'A downloaded package is not the one that the lockfile names.',
     'The repo changed under the same name: have it repaired, then start again.',
   ),
+  MetadataRefused: kind(
+    'package',
+    false,
+    'A repo’s metadata names what no package can have, or takes more memory or time to read than it may.',
+    'Nothing of it was used. The message names repo and package: have the repo repaired, or find out who changed it.',
+  ),
   RepoUnreachable: kind(
     'package',
     true,

@@ -3,10 +3,11 @@
  * (`sourcerpm`, `repo`, `repomd`). rpm-ostree refuses unknown keys: its composer strips them.
  */
 import { z } from 'zod';
+import { packageEvra, packageName } from './names.js';
 
 export const lockedPackage = z.object({
   /** `[epoch:]version-release.arch` */
-  evra: z.string(),
+  evra: packageEvra,
   /** `sha256:<hex>` of the RPM file, as the repo metadata says. */
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   /** File name of the source RPM; absent where the composer does not tell. */
@@ -24,7 +25,7 @@ export const lockfile = z.object({
     rpmmd_repos: z.record(z.string(), z.object({ generated: z.string(), repomd: z.string().optional() })),
   }),
   /** By package name. */
-  packages: z.record(z.string(), lockedPackage),
+  packages: z.record(packageName, lockedPackage),
 });
 export type Lockfile = z.infer<typeof lockfile>;
 

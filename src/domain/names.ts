@@ -46,6 +46,10 @@ export const packageName = z.string().regex(/^[A-Za-z0-9_][\w.+-]{0,199}$/, { er
 export const packageVersion = z
   .string()
   .regex(/^[\w.:+~^-]{1,199}$/, { error: 'write [epoch:]version-release' });
+/** `[epoch:]version-release.arch` of one package, as file names have it. */
+export const packageEvra = z.string().regex(/^(\d{1,10}:)?[\w.+~^]{1,99}-[\w.+~^]{1,99}\.\w{1,20}$/, {
+  error: 'write [epoch:]version-release.arch',
+});
 /** File name of a source RPM. */
 export const srpmFile = z
   .string()

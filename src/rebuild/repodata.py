@@ -8,7 +8,6 @@ Answer: one JSON object as the last line of standard output: {"packages": [{name
 
 import json
 import os
-import resource
 import sys
 
 import dnf.exceptions
@@ -17,13 +16,9 @@ import hawkey
 sys.dont_write_bytecode = True
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../rpm"))
 from dnf_base import base_of
+from limits import limit
 
-# Metadata comes from outside: what unpacks to gigabytes ends this process, not the machine.
-LIMITS = {resource.RLIMIT_AS: 3 << 30, resource.RLIMIT_FSIZE: 1 << 30, resource.RLIMIT_CPU: 240, resource.RLIMIT_CORE: 0}
-for limit, most in LIMITS.items():
-    hard = resource.getrlimit(limit)[1]
-    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(limit, (value, value))
+limit()
 
 
 def packages(request):

@@ -9,17 +9,15 @@ of that), sigmd5, signature {key (id), digest}; with details also files, scripts
 import hashlib
 import json
 import os
-import resource
 import sys
 
 import rpm
 
-# Packages come from outside: what unpacks to gigabytes ends this process, not the machine.
-LIMITS = {resource.RLIMIT_AS: 3 << 30, resource.RLIMIT_FSIZE: 1 << 26, resource.RLIMIT_CPU: 600, resource.RLIMIT_CORE: 0}
-for limit, most in LIMITS.items():
-    hard = resource.getrlimit(limit)[1]
-    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(limit, (value, value))
+sys.dont_write_bytecode = True
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+from limits import limit
+
+limit(file=1 << 26, seconds=600)
 
 MAGIC = bytes.fromhex("8eade80100000000")
 IMMUTABLE = 63

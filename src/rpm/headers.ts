@@ -70,6 +70,38 @@ export async function readHeaders(
   return answer.parse(await ask(step, work, { files })).headers;
 }
 
+/** What an RPM file is expected to be. */
+interface Expected {
+  readonly file: string;
+  readonly name: string;
+  readonly evra: string;
+  readonly sourcerpm?: string | undefined;
+}
+
+/** Why files are not the packages that a lockfile names, by their own headers: a line each, none if all are. */
+export async function otherThanLocked(
+  step: Step,
+  expected: readonly Expected[],
+  work: string,
+): Promise<string[]> {
+  const headers = await readHeaders(
+    step,
+    expected.map(({ file }) => file),
+    work,
+  );
+  return expected.flatMap(({ name, evra, sourcerpm }, place) => {
+    const header = headers[place];
+    if (!header || 'failure' in header) return [`${name}-${evra}: no RPM: ${header?.failure ?? ''}`];
+    // The header of a source package has the architecture that it was made on, and names no source package.
+    const source = /\.(no)?src$/.exec(evra);
+    const is = source && header.sourcerpm === '' ? header.evra.replace(/\.\w+$/, source[0]) : header.evra;
+    if (header.name !== name || is !== evra) return [`${name}-${evra} is ${header.name}-${is}`];
+    if (sourcerpm !== undefined && header.sourcerpm !== sourcerpm)
+      return [`${name}-${evra} is of ${header.sourcerpm || 'no source package'}, not of ${sourcerpm}`];
+    return [];
+  });
+}
+
 /** The same with files, scripts and dependencies. */
 export async function readDetails(
   step: Step,

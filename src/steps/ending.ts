@@ -141,6 +141,8 @@ const lethal = [
   'SIGKILL',
   'SIGSEGV',
   'SIGTERM',
+  'SIGXCPU',
+  'SIGXFSZ',
 ] as const;
 const numberOf: Readonly<Record<string, number | undefined>> = constants.signals;
 

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure, failureKinds, type FailureCode } from '../../domain/failures.js';
 import { lockedPackage, type Lockfile } from '../../domain/lockfile.js';
+import { packageName } from '../../domain/names.js';
+import { otherThanLocked } from '../../rpm/headers.js';
 import { notSignedBy, signatureCommands as commandsFor } from '../../rpm/signatures.js';
 import { packageRoot } from '../../settings.js';
 import type { Argv, Step } from '../../steps/step.js';
@@ -25,7 +27,7 @@ export const signatureCommands = (
 
 const failed = z.object({ failure: z.string(), message: z.string(), details: z.array(z.string()) });
 const resolved = z.object({
-  packages: z.record(z.string(), lockedPackage),
+  packages: z.record(packageName, lockedPackage),
   repos: z.record(z.string(), z.object({ timestamp: z.number(), repomd: z.string() })),
 });
 const downloaded = z.object({ downloaded: z.record(z.string(), z.string()) });
@@ -172,6 +174,13 @@ export async function downloadFrom(
       'StreamInvalid',
       `the lockfile names repos that the stream has not: ${unsigned.map((one) => `${one.name} (${one.repo})`).join(', ')}`,
     );
+  const others = await otherThanLocked(
+    step,
+    wanted.map((one) => ({ ...one, file: files[one.name] ?? '' })),
+    join(input.work, 'headers'),
+  );
+  if (others.length > 0)
+    throw new Failure('PackageChecksum', `not the packages that the metadata names: ${others.join('; ')}`);
   const folder = packagesDir(input);
   await rm(folder, { recursive: true, force: true });
   await mkdir(`${folder}.new`, { recursive: true });
@@ -241,6 +250,19 @@ async function verifySignatures(
     );
 }
 
+/** How a program ends that its limits end, see src/rpm/limits.py: by the kernel, by libsolv, by Python, or by writing no further. */
+const atLimit = /was killed by SIG(XCPU|XFSZ|SEGV|ABRT)|Out of memory|MemoryError|File too large/;
+
+function beyondLimits(error: unknown): never {
+  if (error instanceof Failure && atLimit.test([error.message, ...error.tail].join('\n')))
+    throw new Failure(
+      'MetadataRefused',
+      `the repos' metadata crashed its reader, or takes more memory, time or disk than it may: ${error.message}`,
+      error.tail,
+    );
+  throw error;
+}
+
 /** Runs resolve.py; its failures become ours. */
 async function ask<Schema extends z.ZodType>(
   step: Step,
@@ -255,14 +277,16 @@ async function ask<Schema extends z.ZodType>(
   const cachedir = await metadataCache(input);
   await Promise.all([persistdir, cachedir].map((folder) => mkdir(folder, { recursive: true })));
   const { arch, releasever } = input;
-  const { stdout } = await step.run(programCommand, {
-    input: JSON.stringify({ cachedir, persistdir, arch, releasever, ...request }),
-    capture: 'all',
-    onLine: (line) => {
-      const [, done, total] = /^progress (\d+) (\d+)$/.exec(line) ?? [];
-      if (done !== undefined) step.progress({ done: Number(done), total: Number(total), unit: 'packages' });
-    },
-  });
+  const { stdout } = await step
+    .run(programCommand, {
+      input: JSON.stringify({ cachedir, persistdir, arch, releasever, ...request }),
+      capture: 'all',
+      onLine: (line) => {
+        const [, done, total] = /^progress (\d+) (\d+)$/.exec(line) ?? [];
+        if (done !== undefined) step.progress({ done: Number(done), total: Number(total), unit: 'packages' });
+      },
+    })
+    .catch(beyondLimits);
   const answer: unknown = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
   const failure = failed.safeParse(answer);
   if (failure.success) {

@@ -27,11 +27,47 @@ import rpm
 sys.dont_write_bytecode = True
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../rpm"))
 from dnf_base import Refused, base_of, load_repos
+from limits import limit
+
+# The metadata of a large repo with its file lists is some 2 GiB unpacked.
+limit(memory=4 << 30, file=4 << 30, seconds=600)
+
+# What names, versions and paths of packages are made of; they become file names here and elsewhere.
+NAME = re.compile(r"[A-Za-z0-9_][\w.+-]{0,199}", re.ASCII)
+EVRA = re.compile(r"(\d{1,10}:)?[\w.+~^]{1,99}-[\w.+~^]{1,99}\.\w{1,20}", re.ASCII)
+SRPM = re.compile(r"[A-Za-z0-9_][\w.+~^-]{0,199}\.(no)?src\.rpm", re.ASCII)
+PATH = re.compile(r"(?!(.*/)?\.\.?/)([^/\x00-\x1f]+/)*[^/\x00-\x1f]+\.rpm")
 
 
 def load(base, refresh=True, installed=False):
     load_repos(base, refresh)
-    base.fill_sack(load_system_repo=installed)
+    try:
+        base.fill_sack(load_system_repo=installed)
+    except (dnf.exceptions.Error, hawkey.Exception) as error:
+        raise Refused("MetadataRefused", f"the repos' metadata cannot be read: {error}", str(error).split("\n"))
+
+
+def checked(packages):
+    """The packages, none of which has a name, version or path that leads out of the folder where it is put or out of its repo."""
+    for package in packages:
+        source = package.sourcerpm
+        fields = {"name": (NAME, package.name), "version": (EVRA, evra_of(package)), "path": (PATH, package.location)}
+        if source:
+            fields["source package"] = (SRPM, source)
+        for field, (pattern, value) in fields.items():
+            if not pattern.fullmatch(value or ""):
+                raise unusable(package, f"no package has the {field} {shown(value)}")
+        if package.baseurl:
+            raise unusable(package, f"{package.name} is at another place: {shown(package.baseurl)}")
+    return packages
+
+
+def unusable(package, why):
+    return Refused("MetadataRefused", f"repo {package.repoid}: its metadata was not used: {why}")
+
+
+def shown(value):
+    return json.dumps((value or "")[:100].encode("utf-8", "replace").decode())
 
 
 def digest_of(package):
@@ -97,7 +133,7 @@ def unsolvable(what, goal):
 def locked(packages):
     """By name, as rpm-ostree's lockfile has it: it cannot say that a tree has two packages of one name."""
     by_name = {}
-    for package in sorted(packages):
+    for package in sorted(checked(packages)):
         by_name.setdefault(package.name, []).append(package)
     twice = [" and ".join(f"{name}-{evra_of(package)}" for package in same) for name, same in by_name.items() if len(same) > 1]
     if twice:
@@ -195,6 +231,7 @@ def sources(request):
         package = found.get(srpm)
         if package is None:
             continue
+        checked([package])
         needed = {request["makes"].get(str(requirement).split()[0]) for requirement in package.requires}
         answer[srpm] = {
             "name": package.name, "evra": evra_of(package), "digest": digest_of(package), "repo": package.repoid,
@@ -256,6 +293,7 @@ def fetch(request, absent, path_of):
     if gone:
         names = ", ".join(f"{one['name']}-{one['evra']}" for one, _ in gone)
         raise Refused("PackageChecksum", f"no repo has the file that the lockfile names: {names}", [names])
+    checked([package for _, package in found])
     remote = [package for _, package in found if not package.repo.baseurl[0].startswith("file:")]
     try:
         base.download_packages(remote, Progress())
