@@ -10,6 +10,7 @@ import { statement } from '../../src/domain/statement.js';
 import { findBuild } from '../../src/cli/builds.js';
 import { readSigned } from '../../src/cli/statement.js';
 import { packageRoot } from '../../src/settings.js';
+import { connectionOptions } from '../../src/temporal/connect.js';
 import { writeJson } from '../../src/store/store.js';
 import type { Answer } from '../../src/workflows/decisions/stream-messages.js';
 import { People } from '../keys/people.js';
@@ -49,7 +50,7 @@ describe('decisions from the command line', function () {
       },
     });
     await instance.startServer();
-    connection = await NativeConnection.connect({ address: instance.settings.temporalAddress });
+    connection = await NativeConnection.connect(await connectionOptions(instance.settings));
     const options: WorkerOptions = {
       ...{ connection, namespace: 'default', taskQueue: 'control' },
       workflowsPath: join(packageRoot, 'dist/test/cli/stub-stream.js'),
