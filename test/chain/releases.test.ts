@@ -37,13 +37,13 @@ const killed = (step: string, when: Hold['when'], command: string) =>
     await tiny.killWorker();
   });
 
-const head = crash('head: while the release location answers', 'head', async (tiny, build) => {
+const answered = crash('drift: while readers are answered', 'drift', async (tiny, build) => {
   await tiny.gate.close({ step: 'try', command: 'ostree.*pull', when: 'before' });
   await tiny.release(build);
   await tiny.gate.held();
   tiny.holdWeb = /repo\/refs\/heads/;
   await tiny.gate.open();
-  await until('the step asks for the head', 30, () => tiny.webHeld);
+  await until('the step asks for the ref', 60, () => tiny.webHeld);
   await tiny.killWorker();
 });
 
@@ -118,7 +118,7 @@ describe('a release survives SIGKILL in', function () {
         killed('switch', 'half', 'rsync'),
         killed('check-build', 'before', 'ostree.*fsck'),
         killed('sign-summary', 'after', 'ostree.*summary'),
-        head,
+        answered,
       ],
     },
     {
