@@ -128,7 +128,7 @@ describe('a look at the release dates', () => {
     more: { now?: string; view?: Partial<StreamView>; reason?: RegExp; architectures?: string[] } = {},
   ) =>
     it(title, async () => {
-      if (more.architectures) await declare({}, { architectures: more.architectures });
+      if (more.architectures) await declare({}, { architectures: more.architectures, images: [] });
       await released(first);
       await builds(...made);
       if (more.view) await saveView(host.store, view(more.view));

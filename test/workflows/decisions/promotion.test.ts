@@ -160,7 +160,7 @@ describe('promotion workflow', function () {
 
     async 'reminds at each interval, and expires'(world) {
       world.rules.remindEvery = 1;
-      world.rules.proposalAge = 5;
+      world.rules.proposalAge = 15;
       await world.promote(first, 'alice');
       assert.equal(await world.result(first), 'expired');
       const keys = world.told('waiting');
