@@ -75,7 +75,7 @@ const lies: readonly Lie[] = [
 ];
 
 describe('attacks: repo metadata and what packages are', function () {
-  this.timeout(60_000);
+  this.timeout('5m');
   let s: Scratch;
   let step: Step;
   let http: Http;
