@@ -2,7 +2,9 @@
 import type { Command } from 'commander';
 import { createInterface } from 'node:readline/promises';
 import { Failure } from '../domain/failures.js';
-import type { Decision, FixRequest, ReworkChanges } from '../domain/statement.js';
+import type { ReworkChanges } from '../domain/rework-changes.js';
+import type { FixRequest } from '../domain/decisions/fix.js';
+import type { Decision } from '../domain/statement.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';

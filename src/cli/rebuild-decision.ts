@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { Lockfile } from '../domain/lockfile.js';
 import { releasedAs, type Attempt, type Promotion } from '../domain/promotion.js';
-import type { RebuildDecision, ReworkChanges } from '../domain/statement.js';
+import type { ReworkChanges } from '../domain/rework-changes.js';
+import type { RebuildDecision } from '../domain/statement.js';
 import { equivalence } from '../domain/equivalence.js';
 import { signedName, type Architecture, type Stream } from '../domain/stream.js';
 import { lockfileOf } from '../release/lockfiles.js';

@@ -1,6 +1,7 @@
 /** The attempts at a candidate's signed rebuild, and what the SIG says of the last one. */
 import { agreed, type Attempt, type Promotion } from '../domain/promotion.js';
-import { rebuildDecisions, type ReworkChanges } from '../domain/statement.js';
+import type { ReworkChanges } from '../domain/rework-changes.js';
+import { rebuildDecisions } from '../domain/statement.js';
 import { fileLink, shellWord } from './facts.js';
 import { Columns, Table, When } from './layout.js';
 import { pageLink } from './links.js';

@@ -22,18 +22,10 @@ import type {
   ReleasedFix,
   SecurityCase,
 } from '../../src/domain/security.js';
-import type { Question } from '../../src/release/authority.js';
+import type { Question } from '../../src/domain/statement.js';
 import type { RunRecord } from '../../src/domain/run.js';
-import {
-  contradicts,
-  isFixDecision,
-  isRebuildDecision,
-  type Decision,
-  type FixRequest,
-  type RebuildDecision,
-  type Statement,
-  type Verified,
-} from '../../src/domain/statement.js';
+import type { FixRequest } from '../../src/domain/decisions/fix.js';
+import { contradicts, isFixDecision, isRebuildDecision, type Decision, type RebuildDecision, type Statement, type Verified } from '../../src/domain/statement.js';
 import { entityOptions } from '../../src/schedules/entities.js';
 import { searchAttributes } from '../../src/search-attributes.js';
 import { localEnvironment } from '../support/temporal.js';

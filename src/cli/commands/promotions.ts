@@ -9,7 +9,8 @@ import {
   type Promotion,
   type StreamView,
 } from '../../domain/promotion.js';
-import { rebuildDecisions, type ReworkChanges } from '../../domain/statement.js';
+import type { ReworkChanges } from '../../domain/rework-changes.js';
+import { rebuildDecisions } from '../../domain/statement.js';
 import type { Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';

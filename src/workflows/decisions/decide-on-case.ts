@@ -3,7 +3,8 @@ import { condition, getExternalWorkflowHandle, ParentClosePolicy, startChild } f
 import { urgent } from '../../domain/lines.js';
 import { isOpen } from '../../domain/promotion.js';
 import { isOpenCase, type Affecting, type Fix, type SecurityCase } from '../../domain/security.js';
-import { changesText, type Statement, type Verified } from '../../domain/statement.js';
+import { changesText } from '../../domain/rework-changes.js';
+import type { Statement, Verified } from '../../domain/statement.js';
 import { control } from '../activities.js';
 import { allFixes, findingsOf, groupOf, isApproved, joined, subjectOf } from './cases.js';
 import { now, type Entity } from './entity.js';

@@ -9,13 +9,8 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { agreed, releasedAs, type Promotion } from '../../domain/promotion.js';
 import type { Lack } from '../../domain/security.js';
-import {
-  changesText,
-  isRebuildDecision,
-  type RebuildDecision,
-  type Statement,
-  type Verified,
-} from '../../domain/statement.js';
+import { changesText } from '../../domain/rework-changes.js';
+import { isRebuildDecision, type RebuildDecision, type Statement, type Verified } from '../../domain/statement.js';
 import { control } from '../activities.js';
 import { allVotes, lastAttempt } from './attempts.js';
 import { CaseDecisions } from './decide-on-case.js';

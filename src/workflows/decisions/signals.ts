@@ -1,7 +1,8 @@
 /** What the workflows of promotion say to each other. Their names for people are in stream-messages.ts. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Approval, Promotion, StreamView } from '../../domain/promotion.js';
-import type { RebuildDecision, ReworkChanges } from '../../domain/statement.js';
+import type { ReworkChanges } from '../../domain/rework-changes.js';
+import type { RebuildDecision } from '../../domain/statement.js';
 import type {
   AdvisoriesFound,
   Answer,

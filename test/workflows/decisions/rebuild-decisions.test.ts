@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { fileURLToPath } from 'node:url';
 import type { Votes } from '../../../src/domain/promotion.js';
-import type { ReworkChanges } from '../../../src/domain/statement.js';
+import type { ReworkChanges } from '../../../src/domain/rework-changes.js';
 import {
   commitsOf,
   emptyView,
