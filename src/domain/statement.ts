@@ -43,7 +43,7 @@ type NameOf<A extends About> = Extract<Listed, { readonly about: A }>['name'];
 /** About the last attempt at a signed rebuild. */
 export type RebuildDecision = NameOf<'attempt'>;
 /** On a security case. */
-export type CaseDecision = NameOf<'case'>;
+export type FixDecision = NameOf<'case'>;
 
 /** What its kind declares. */
 export function kindOf(decision: Decision): Kind {
@@ -56,7 +56,15 @@ const isAbout =
   (name: Decision): name is Extract<Decision, NameOf<A>> =>
     kindOf(name).about === about;
 export const isRebuildDecision = isAbout('attempt');
-export const isCaseDecision = isAbout('case');
+/** Is it about the last attempt at a signed rebuild? */
+export const isAboutAttempt = <S extends { readonly decision: Decision }>(
+  said: S,
+): said is Extract<S, { readonly decision: RebuildDecision }> => isRebuildDecision(said.decision);
+export const isFixDecision = isAbout('case');
+/** What only the security group may say. */
+export const securityDecisions: readonly string[] = kinds.flatMap(({ name, group }) =>
+  group === 'security' ? [name] : [],
+);
 export const rebuildDecisions = kinds.map(({ name }) => name).filter(isRebuildDecision);
 
 /** Does a later word end an earlier one of the same person on the same matter? */
@@ -71,7 +79,7 @@ export type Question = Readonly<z.infer<typeof question>>;
 /** Parses a statement strictly. Else answers what is wrong with it, in one line that names the field. */
 export function readStatement(
   value: unknown,
-): { readonly said: Statement; readonly mistake?: undefined } | { readonly mistake: string } {
+): { readonly said: Statement; readonly mistake?: never } | { readonly said?: never; readonly mistake: string } {
   const parsed = statement.safeParse(value);
   if (parsed.success) return { said: parsed.data };
   const [issue] = parsed.error.issues;
