@@ -11,7 +11,14 @@ import type { Answer } from '../workflows/decisions/stream-messages.js';
 import { sendUpdate, type Updates } from './entity.js';
 import { CliError, clean, exitCodes, printJson } from './output.js';
 import { commitsOf, knownReleases, type Known } from './releases.js';
-import { makeStatement, signStatement, statementText, updateIdOf, type BuildFacts, type Facts } from './statement.js';
+import {
+  makeStatement,
+  signStatement,
+  statementText,
+  updateIdOf,
+  type BuildFacts,
+  type Facts,
+} from './statement.js';
 
 export interface DecisionOptions {
   readonly key?: string;

@@ -26,10 +26,13 @@ export async function showReports(
   const passed = reports.filter(({ result }) => result === 'pass');
   for (const report of passed) console.log(reportLine(report));
   for (const report of reports)
-    if (report.result === 'fail') console.log(paint('red', `this build failed a test: ${reportLine(report)}`));
+    if (report.result === 'fail')
+      console.log(paint('red', `this build failed a test: ${reportLine(report)}`));
   const { reports: needed } = release.approvals;
   if (passed.length < needed)
-    console.log(paint('yellow', `${passed.length} of ${needed} passing test reports: it is not released before`));
+    console.log(
+      paint('yellow', `${passed.length} of ${needed} passing test reports: it is not released before`),
+    );
 }
 
 /** `pass by Tom, 2026-11-23 10:00: boots` */

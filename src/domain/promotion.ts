@@ -142,7 +142,10 @@ export const releasedAs = ({ build, attempts }: Pick<Promotion, 'build' | 'attem
   attempts?.at(-1)?.build ?? build;
 
 /** Passing test reports that the release still lacks. */
-export const reportsLacking = ({ reports = [], reportsNeeded = 0 }: Pick<Promotion, 'reports' | 'reportsNeeded'>) =>
+export const reportsLacking = ({
+  reports = [],
+  reportsNeeded = 0,
+}: Pick<Promotion, 'reports' | 'reportsNeeded'>) =>
   Math.max(0, reportsNeeded - reports.filter(({ result }) => result === 'pass').length);
 
 /** Two words on an attempt count together if they ask for the very same. */

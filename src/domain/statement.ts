@@ -79,7 +79,9 @@ export type Question = Readonly<z.infer<typeof question>>;
 /** Parses a statement strictly. Else answers what is wrong with it, in one line that names the field. */
 export function readStatement(
   value: unknown,
-): { readonly said: Statement; readonly mistake?: never } | { readonly said?: never; readonly mistake: string } {
+):
+  | { readonly said: Statement; readonly mistake?: never }
+  | { readonly said?: never; readonly mistake: string } {
   const parsed = statement.safeParse(value);
   if (parsed.success) return { said: parsed.data };
   const [issue] = parsed.error.issues;

@@ -74,10 +74,18 @@ export async function reportsOn(
 ): Promise<TestReport[]> {
   const last = new Map<string, TestReport>();
   for (const { statement, approver: by, fingerprint } of await statementsOn(
-    step, store, stream, membersOf(release, 'testers'), build, work,
+    step,
+    store,
+    stream,
+    membersOf(release, 'testers'),
+    build,
+    work,
   )) {
     if (statement.decision !== 'report') continue;
-    if (!Object.entries(commits).every(([arch, commit]) => statement.commits[arch as Architecture] === commit)) continue;
+    if (
+      !Object.entries(commits).every(([arch, commit]) => statement.commits[arch as Architecture] === commit)
+    )
+      continue;
     const { result, note, time: at } = statement;
     last.delete(fingerprint);
     last.set(fingerprint, { build, by, result, ...(note === undefined ? {} : { note }), at });

@@ -29,7 +29,10 @@ export function checkRelease(stream: Stream, add: Add): void {
       if (release.testers.findIndex((other) => other[field] === tester[field]) < place)
         add(['release', 'testers', place, field], 'listed twice: a tester counts once');
       else if (release.approvers.some((approver) => approver[field] === tester[field]))
-        add(['release', 'testers', place, field], 'is an approver, who may sign test reports anyway: remove it');
+        add(
+          ['release', 'testers', place, field],
+          'is an approver, who may sign test reports anyway: remove it',
+        );
   }
   const { reports, ...approvals } = release.approvals;
   const reporters = release.approvers.length + release.testers.length;

@@ -27,12 +27,15 @@ export function addReport(program: Command, settings: Settings): void {
       'report',
       options,
       async (known, store) => {
-        const isSigned = known.promotions.some(({ attempts = [] }) => attempts.some((one) => one.build === build));
+        const isSigned = known.promotions.some(({ attempts = [] }) =>
+          attempts.some((one) => one.build === build),
+        );
         const commits = await commitsOf(store, isSigned ? signedName(stream) : stream, build, known);
         const { note } = options;
         return { build, onto: known.current, commits, result, ...(note === undefined ? {} : { note }) };
       },
-      (_store, said) => console.log(clean(`${stream} ${build}: ${said.result}${said.note ? `: ${said.note}` : ''}`)),
+      (_store, said) =>
+        console.log(clean(`${stream} ${build}: ${said.result}${said.note ? `: ${said.note}` : ''}`)),
     ),
   );
 }

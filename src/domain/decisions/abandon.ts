@@ -6,7 +6,10 @@ export const abandon = decision(
   'abandon',
   { attempt, reason: why },
   {
-    about: 'attempt', group: 'approvers', to: 'abandon', lasting: true,
+    about: 'attempt',
+    group: 'approvers',
+    to: 'abandon',
+    lasting: true,
     quorum: ({ abandon }) => abandon,
     answers: (said, asked) => said.attempt === asked.attempt,
     endedBy: ['reject', 'withdraw', 'release', 'redo', 'rework'],

@@ -6,7 +6,10 @@ export const acceptFix = decision(
   'accept-fix',
   { case: caseId },
   {
-    about: 'case', group: 'security', to: 'accept-fix', lasting: true,
+    about: 'case',
+    group: 'security',
+    to: 'accept-fix',
+    lasting: true,
     quorum: ({ fix }) => fix,
     answers: (said, asked) => said.case === asked.case && sameCommits(said, asked),
     endedBy: ['withdraw', 'dismiss-fix'],

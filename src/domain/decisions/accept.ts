@@ -6,7 +6,10 @@ export const accept = decision(
   'accept',
   { attempt },
   {
-    about: 'attempt', group: 'approvers', to: 'accept', lasting: true,
+    about: 'attempt',
+    group: 'approvers',
+    to: 'accept',
+    lasting: true,
     quorum: ({ accept }) => accept,
     answers: (said, asked) => said.attempt === asked.attempt && sameCommits(said, asked),
     endedBy: ['reject', 'withdraw', 'redo', 'rework', 'abandon'],

@@ -5,7 +5,9 @@ export const announce = decision(
   'announce',
   {},
   {
-    about: 'release', group: 'approvers', to: 'announce',
+    about: 'release',
+    group: 'approvers',
+    to: 'announce',
     quorum: ({ announce }) => announce,
     answers: () => true,
     text: { does: 'let a held announcement go' },

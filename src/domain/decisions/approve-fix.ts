@@ -8,7 +8,10 @@ export const approveFix = decision(
   'approve-fix',
   { onto: buildId, case: caseId, changes: reworkChanges, srpms: srpms.optional() },
   {
-    about: 'case', group: 'security', to: 'approve-fix', lasting: true,
+    about: 'case',
+    group: 'security',
+    to: 'approve-fix',
+    lasting: true,
     quorum: ({ fix }) => fix,
     answers: (said, asked) =>
       said.case === asked.case &&
@@ -26,7 +29,9 @@ export const approveFix = decision(
       if (commitsText(commits) !== commitsText(plan.commits))
         return `names the commits ${commitsText(commits)}, but ${plan.base} has ${commitsText(plan.commits)}`;
       if (!sameChanges(said.changes, plan.changes)) return 'names other changes than those that are planned';
-      return commitsText(said.srpms ?? {}) === commitsText(srpms ?? {}) ? undefined : 'names other source RPMs';
+      return commitsText(said.srpms ?? {}) === commitsText(srpms ?? {})
+        ? undefined
+        : 'names other source RPMs';
     }),
     text: { does: 'approve the plan of a security case' },
   },

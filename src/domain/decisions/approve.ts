@@ -23,7 +23,9 @@ export const approve = decision(
   'approve',
   { unfixed },
   {
-    about: 'build', group: 'approvers', to: 'promote',
+    about: 'build',
+    group: 'approvers',
+    to: 'promote',
     ...approves,
     text: { does: 'approve a proposed build' },
   },

@@ -124,7 +124,8 @@ interface Declared<Said, A extends About, To extends string> {
   };
 }
 
-type Shape<N extends string, F extends z.ZodRawShape> = Omit<Common, keyof F> & F & { decision: z.ZodLiteral<N> };
+type Shape<N extends string, F extends z.ZodRawShape> = Omit<Common, keyof F> &
+  F & { decision: z.ZodLiteral<N> };
 type Said<N extends string, F extends z.ZodRawShape> = z.infer<z.ZodObject<Shape<N, F>, z.core.$strict>>;
 
 /** A kind as the judgement, the workflows and the command line use it: they need not know which it is. */
@@ -164,7 +165,8 @@ export function decision<
     schema: z.strictObject({ ...common, decision: z.literal(name), ...fields }),
     quorum: (needed) => declared.quorum?.(needed) ?? 1,
     counts: (settings) => declared.counts?.(settings) ?? true,
-    answers: (said, asked) => isSaid(said) && said.build === asked.build && (declared.answers?.(said, asked) ?? false),
+    answers: (said, asked) =>
+      isSaid(said) && said.build === asked.build && (declared.answers?.(said, asked) ?? false),
     concerns: (said, asked) =>
       isSaid(said) && said.build === asked.build && (declared.concerns ?? sameSubject)(said, asked),
     tested: (asked, settings) => declared.tested?.(asked, settings),
@@ -173,7 +175,8 @@ export function decision<
   };
 }
 
-const sameSubject = (said: Statementlike, asked: Matter) => said.attempt === asked.attempt && said.case === asked.case;
+const sameSubject = (said: Statementlike, asked: Matter) =>
+  said.attempt === asked.attempt && said.case === asked.case;
 
 // What kinds compare and check.
 
@@ -193,23 +196,31 @@ export const sameCommits = ({ commits }: WithCommits, { commits: asked = {} }: M
   Object.keys(asked).length > 0 && commitsText(commits) === commitsText(asked);
 
 /** Does it name every fix that the build lacks? */
-export const namesUnfixed = (said: { readonly unfixed?: readonly string[] | undefined }, asked: Matter): boolean =>
-  (asked.unfixed ?? []).every((one) => said.unfixed?.includes(one));
+export const namesUnfixed = (
+  said: { readonly unfixed?: readonly string[] | undefined },
+  asked: Matter,
+): boolean => (asked.unfixed ?? []).every((one) => said.unfixed?.includes(one));
 
 export const sameChanges = (one: ReworkChanges | undefined, other: ReworkChanges | undefined): boolean =>
   (one && changesText(one)) === (other && changesText(other));
 
 /** For kinds about an attempt: why it cannot be said of the last one; else what `more` says. */
 export const ofLastAttempt =
-  <S extends { readonly attempt: number }>(more: (said: S, last: Attempt) => string | undefined = () => undefined) =>
+  <S extends { readonly attempt: number }>(
+    more: (said: S, last: Attempt) => string | undefined = () => undefined,
+  ) =>
   (said: S, { attempt: last }: Known): string | undefined => {
     if (!last) return 'no rebuild of it waits for a decision';
-    if (said.attempt !== last.number) return `was said of attempt ${said.attempt}; the last is ${last.number}`;
+    if (said.attempt !== last.number)
+      return `was said of attempt ${said.attempt}; the last is ${last.number}`;
     return more(said, last);
   };
 
 /** Why these are not the commits of the attempt. */
-export const otherCommits = ({ commits }: WithCommits, { number, commits: made = {} }: Attempt): string | undefined =>
+export const otherCommits = (
+  { commits }: WithCommits,
+  { number, commits: made = {} }: Attempt,
+): string | undefined =>
   commitsText(commits) === commitsText(made)
     ? undefined
     : `names the commits ${commitsText(commits)}, but attempt ${number} has ${commitsText(made) || 'none'}`;

@@ -6,7 +6,10 @@ export const dismissFix = decision(
   'dismiss-fix',
   { case: caseId, reason: why },
   {
-    about: 'case', group: 'security', to: 'dismiss-fix', lasting: true,
+    about: 'case',
+    group: 'security',
+    to: 'dismiss-fix',
+    lasting: true,
     answers: (said, asked) => said.case === asked.case,
     endedBy: ['withdraw'],
     check: ofOpenCase(),

@@ -20,7 +20,8 @@ export const fix = decision(
   'fix',
   { onto: buildId, fix: fixRequest, srpms: srpms.optional() },
   {
-    about: 'release', group: 'security',
+    about: 'release',
+    group: 'security',
     check: ({ fix: { advisories, packages }, srpms = {}, build, onto }, { current }) => {
       if (advisories.length + packages.length + Object.keys(srpms).length === 0)
         return 'fix names neither an advisory nor a package nor a source RPM';

@@ -6,7 +6,9 @@ export const promote = decision(
   'promote',
   { unfixed },
   {
-    about: 'build', group: 'approvers', to: 'promote',
+    about: 'build',
+    group: 'approvers',
+    to: 'promote',
     ...approves,
     counts: ({ proposerCounts }) => proposerCounts,
     text: { does: 'propose a build for release' },

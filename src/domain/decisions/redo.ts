@@ -14,10 +14,15 @@ export const redo = decision(
     changes: reworkChanges.optional(),
   },
   {
-    about: 'attempt', group: 'approvers', to: 'redo', lasting: true,
+    about: 'attempt',
+    group: 'approvers',
+    to: 'redo',
+    lasting: true,
     quorum: ({ redo }) => redo,
     answers: (said, asked) =>
-      said.attempt === asked.attempt && said.reuse === asked.reuse && sameChanges(said.changes, asked.changes),
+      said.attempt === asked.attempt &&
+      said.reuse === asked.reuse &&
+      sameChanges(said.changes, asked.changes),
     endedBy: ['reject', 'withdraw', 'release', 'redo', 'rework', 'abandon'],
     check: ofLastAttempt((said, last) =>
       sameChanges(said.changes, last.changes)

@@ -5,7 +5,10 @@ export const reject = decision(
   'reject',
   {},
   {
-    about: 'build', group: 'approvers', vetoes: true, lasting: true,
+    about: 'build',
+    group: 'approvers',
+    vetoes: true,
+    lasting: true,
     concerns: () => true,
     text: { does: 'veto a build: it is neither proposed nor released while the veto stands' },
   },

@@ -7,7 +7,10 @@ export const release = decision(
   'release',
   { attempt, signed: buildId, unfixed },
   {
-    about: 'attempt', group: 'approvers', to: 'release', lasting: true,
+    about: 'attempt',
+    group: 'approvers',
+    to: 'release',
+    lasting: true,
     quorum: ({ release }) => release,
     answers: (said, asked) =>
       said.attempt === asked.attempt &&

@@ -10,7 +10,9 @@ export const report = decision(
     note: z.string().max(500).optional(),
   },
   {
-    about: 'build', group: 'testers', lasting: true,
+    about: 'build',
+    group: 'testers',
+    lasting: true,
     check: ({ result, note }) =>
       result === 'fail' && !note?.trim() ? 'a failing report says what failed: --note TEXT' : undefined,
     text: { does: 'report whether a build passed your tests' },

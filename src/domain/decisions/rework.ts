@@ -13,10 +13,15 @@ export const rework = decision(
     changes: reworkChanges,
   },
   {
-    about: 'attempt', group: 'approvers', to: 'rework', lasting: true,
+    about: 'attempt',
+    group: 'approvers',
+    to: 'rework',
+    lasting: true,
     quorum: ({ rework }) => rework,
     answers: (said, asked) =>
-      said.attempt === asked.attempt && said.reuse === asked.reuse && sameChanges(said.changes, asked.changes),
+      said.attempt === asked.attempt &&
+      said.reuse === asked.reuse &&
+      sameChanges(said.changes, asked.changes),
     endedBy: ['reject', 'withdraw', 'release', 'redo', 'rework', 'abandon'],
     check: ofLastAttempt(),
     text: { does: 'rebuild it with changed inputs' },

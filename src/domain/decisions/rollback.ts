@@ -6,7 +6,9 @@ export const rollback = decision(
   'rollback',
   { onto: buildId },
   {
-    about: 'release', group: 'approvers', to: 'rollback',
+    about: 'release',
+    group: 'approvers',
+    to: 'rollback',
     quorum: ({ rollback }) => rollback,
     answers: (said, asked) => said.onto === asked.onto,
     text: { does: 'return readers from the current release to a former one' },

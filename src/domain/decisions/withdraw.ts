@@ -6,7 +6,8 @@ export const withdraw = decision(
   'withdraw',
   { attempt: attempt.optional(), case: caseId.optional() },
   {
-    about: 'build', group: 'approvers',
+    about: 'build',
+    group: 'approvers',
     concerns: (said, asked) =>
       said.case === asked.case && (said.attempt === undefined || said.attempt === asked.attempt),
     text: { does: 'take back your proposal, approval or veto of a build' },

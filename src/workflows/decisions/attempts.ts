@@ -8,7 +8,13 @@ import {
   type Vote,
   type Votes,
 } from '../../domain/promotion.js';
-import { ends, kindOf, rebuildDecisions, type RebuildDecision, type StatementOf } from '../../domain/statement.js';
+import {
+  ends,
+  kindOf,
+  rebuildDecisions,
+  type RebuildDecision,
+  type StatementOf,
+} from '../../domain/statement.js';
 import type { RebuildNews } from '../chains/rebuild-messages.js';
 
 export const lastAttempt = ({ attempts }: Pick<Promotion, 'attempts'>): Attempt | undefined =>

@@ -68,10 +68,7 @@ export class CaseDecisions {
     const released = entity.view().released.find((one) => one.build === entity.current);
     if (why !== undefined || !released) throw refuse('StatementRefused', why ?? 'nothing is released');
     if (commitsText(commits) !== commitsText(released.commits))
-      throw refuse(
-        'StatementRefused',
-        `${released.build}: has the commits ${commitsText(released.commits)}`,
-      );
+      throw refuse('StatementRefused', `${released.build}: has the commits ${commitsText(released.commits)}`);
     const { mode } = await this.#group(verified);
     if (given.length > 0 && mode !== 'signed-rebuild')
       throw refuse('StatementRefused', 'source RPMs are rebuilt only where releases are signed rebuilds');
@@ -196,6 +193,7 @@ function checkWord(entity: Entity, said: StatementOf<FixDecision | 'withdraw'>):
   const { current } = entity;
   // A withdrawal, too, is only of an open case.
   const known = { current, case: entity.caseOf(id) };
-  const why = said.decision === 'withdraw' ? ofOpenCase()(said, known) : kindOf(said.decision).check(said, known);
+  const why =
+    said.decision === 'withdraw' ? ofOpenCase()(said, known) : kindOf(said.decision).check(said, known);
   if (why !== undefined) throw refuse('StatementRefused', `security case ${id}: ${why}`);
 }

@@ -324,7 +324,10 @@ export class Decisions {
    * Released fixes that the build lacks. With a statement that does not name them all it fails with ReleaseUnfixed: the release would
    * count it for nothing.
    */
-  async #lacking(build: string, said?: StatementOf<'promote' | 'approve' | 'release'>): Promise<readonly Lack[]> {
+  async #lacking(
+    build: string,
+    said?: StatementOf<'promote' | 'approve' | 'release'>,
+  ): Promise<readonly Lack[]> {
     if (!this.entity.hasFixes) return [];
     const title = `Check ${build} for lost security fixes`;
     const limit = { scheduleToCloseTimeout: '5m' } as const;

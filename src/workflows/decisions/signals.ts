@@ -38,7 +38,9 @@ export const rollbackEnded =
   defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
 
 /** To `promotion/<stream>/<build>`, from the stream: a statement that was taken in. */
-export type PromotionDecision = StatementOf<'approve' | 'reject' | 'withdraw' | 'report' | RebuildDecision> & {
+export type PromotionDecision = StatementOf<
+  'approve' | 'reject' | 'withdraw' | 'report' | RebuildDecision
+> & {
   readonly approval: Approval;
 };
 export const decisionSignal = defineSignal<[PromotionDecision]>('decision');
