@@ -11,6 +11,7 @@ import {
   requirePrivateKey,
   signingHome,
 } from '../../src/keys/gpg.js';
+import { until } from '../support/ports.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 
 const keyMissing = (message: RegExp) => (error: unknown) =>
@@ -133,7 +134,9 @@ describe('keys', function () {
     await gpg('--passphrase', '', '--quick-add-key', print, 'ed25519', 'sign', 'seconds=2');
     const facts = await readKey(s.step, await write());
     assert.ok(facts.expires && facts.expires.getTime() < Date.now() + 3000);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    const { expires } = facts;
+    // gpg counts in seconds.
+    await until('it has expired', 30, () => Date.now() > expires.getTime() + 1500);
     await assert.rejects(readKey(s.step, await write()), keyMissing(expired));
     await assert.rejects(
       requirePrivateKey(s.step, home, facts),
