@@ -1,4 +1,5 @@
 /** The configuration of the embedded server: an SQLite file, loopback ports, mutual TLS, no HTTP API, no web pages. */
+import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Settings } from '../settings.js';
@@ -27,6 +28,10 @@ export const dynamicConfigText = (): string =>
 export async function serverConfigText(settings: Settings, dynamicConfigFile: string): Promise<string> {
   const { host, port } = hostAndPort(settings.temporalAddress);
   const inside = '127.0.0.1';
+  // The server binds to addresses alone. Of all of them, its own parts take the loopback.
+  const { address } = await lookup(host);
+  const own = ['0.0.0.0', '::'].includes(address) ? inside : address;
+  const frontend = own.includes(':') ? `[${own}]:${port}` : `${own}:${port}`;
   const { ca, server, serverKey } = certificateFiles(settings);
   const tls = {
     server: { certFile: server, keyFile: serverKey, requireClientAuth: true, clientCaFiles: [ca] },
@@ -56,7 +61,7 @@ export async function serverConfigText(settings: Settings, dynamicConfigFile: st
       },
     },
     services: {
-      frontend: await service(host, port),
+      frontend: await service(address, port),
       history: await service(inside),
       matching: await service(inside),
       worker: await service(inside),
@@ -67,13 +72,13 @@ export async function serverConfigText(settings: Settings, dynamicConfigFile: st
       clusterInformation: {
         active: {
           ...{ enabled: true, initialFailoverVersion: 1, rpcName: 'frontend' },
-          rpcAddress: `${inside}:${port}`,
+          rpcAddress: frontend,
         },
       },
     },
     dcRedirectionPolicy: { policy: 'noop' },
     archival: { history: { state: 'disabled' }, visibility: { state: 'disabled' } },
-    publicClient: { hostPort: `${host === '0.0.0.0' ? inside : host}:${port}` },
+    publicClient: { hostPort: frontend },
     dynamicConfigClient: { filepath: dynamicConfigFile, pollInterval: '60s' },
   });
 }
