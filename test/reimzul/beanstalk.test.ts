@@ -116,11 +116,11 @@ describe('a server that is no good beanstalkd', () => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  const client = () =>
-    Beanstalk.connect(`127.0.0.1:${(server.address() as AddressInfo).port}`, forever, impatient);
-  const away = async (act: (socket: Socket) => void, message: RegExp) => {
+  const client = (waits?: typeof impatient) =>
+    Beanstalk.connect(`127.0.0.1:${(server.address() as AddressInfo).port}`, forever, waits);
+  const away = async (act: (socket: Socket) => void, message: RegExp, waits?: typeof impatient) => {
     answer = act;
-    const queue = await client();
+    const queue = await client(waits);
     await assert.rejects(queue.peek('1'), fails('ReimzulAway', message));
     await assert.rejects(queue.peek('1'), fails('ReimzulAway', /./), 'it is of no more use');
   };
@@ -139,7 +139,7 @@ describe('a server that is no good beanstalkd', () => {
   it('is away when it closes the connection or is silent', async () => {
     await away((socket) => socket.end(), /closed the connection/);
     await away((socket) => socket.end('FOUND 1 100\r\nabc'), /closed the connection/);
-    await away(() => undefined, /no answer within 0\.3 s/);
+    await away(() => undefined, /no answer within 0\.3 s/, impatient);
   });
 
   it('may send its answers in pieces', async () => {
