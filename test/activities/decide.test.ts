@@ -16,7 +16,6 @@ const id = '20261123_01';
 const args = { stream: 'tiny', run: 'stream', step: 'decide' };
 
 describe('decide', function () {
-  this.timeout(60_000);
   let tiny: Tiny;
   let people: People;
   let ann: Person;

@@ -11,7 +11,6 @@ import { certificateFiles, serverName } from '../../src/temporal/certificates.js
 import { TestInstance } from '../support/instance.js';
 
 describe('attacks: the port of the embedded Temporal server', function () {
-  this.timeout('2m');
   let instance: TestInstance;
   let folder: string;
   let stranger: { crt: Buffer; key: Buffer };

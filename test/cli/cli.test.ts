@@ -7,7 +7,6 @@ import { packageRoot } from '../../src/settings.js';
 import { TestInstance } from '../support/instance.js';
 
 describe('treeline command', function () {
-  this.timeout('2m');
   let instance: TestInstance;
 
   before(async () => {

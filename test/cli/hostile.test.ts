@@ -49,7 +49,6 @@ function clean({ exitCode, stdout, stderr }: Result, what: string): void {
 }
 
 describe('the command line under hostile conditions', function () {
-  this.timeout('2m');
   let instance: TestInstance;
   let env: Record<string, string>;
   const [first, second] = ['20261123_01', '20261124_01'] as const;

@@ -31,7 +31,6 @@ const cliError = (message: RegExp, exitCode?: number) => (error: unknown) => {
 };
 
 describe('statements of the command line', function () {
-  this.timeout('2m');
   let s: Scratch;
   let people: People;
   let ann: Person;
@@ -163,7 +162,6 @@ describe('a rollback', () => {
 });
 
 describe('treeline promote', function () {
-  this.timeout('2m');
   let instance: TestInstance;
   before(async () => {
     instance = await TestInstance.create();

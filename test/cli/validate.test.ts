@@ -6,7 +6,6 @@ import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { good, settingsOf } from '../streams/tiny-stream.js';
 
 describe('validate', function () {
-  this.timeout(60_000);
   let s: Scratch;
   /** Public keys by what is odd about them, and one secret key. */
   const keys: Record<string, string> = {};
@@ -217,8 +216,7 @@ describe('validate', function () {
     );
   });
 
-  it('names what cannot be kept with a run, and ends at once', async () => {
-    const started = Date.now();
+  it('names what cannot be kept with a run, and reads none of it', async () => {
     const { errors } = await inspect({}, async (folder) => {
       await s.step.run(['mkfifo', `${folder}/fifo`]);
       await s.step.run(['mknod', `${folder}/zero`, 'c', '1', '5']);
@@ -233,7 +231,6 @@ describe('validate', function () {
       'usr: links to a folder: put the folder itself here',
       'zero: is not a regular file: remove it',
     ]);
-    assert.ok(Date.now() - started < 10_000);
   });
 
   it('reads no stream file, treefile, script or key that is none', async () => {

@@ -8,7 +8,6 @@ import { tmpfilesLine } from '../../src/composers/dnf/tmpfiles.js';
 import { TinyTree } from './tiny-tree.js';
 
 describe('compose of the dnf composer', function () {
-  this.timeout(120_000);
   let tiny: TinyTree;
   before(async () => {
     tiny = await TinyTree.make();

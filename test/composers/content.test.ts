@@ -34,7 +34,6 @@ remove-files: [usr/share/odd/wanted]
 postprocess: ["rm /usr/share/odd/removed; echo more >> /usr/share/odd/edited"]`;
 
 describe('check of a commit’s content', function () {
-  this.timeout(120_000);
   let tiny: TinyTree;
   let composed: TinyComposed;
   let checks = 0;

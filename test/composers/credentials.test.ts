@@ -22,7 +22,6 @@ const pair = Buffer.from(`${user}:${password}`).toString('base64');
 const run = { stream: 's', run: 'r' };
 
 describe('a repo with credentials', function () {
-  this.timeout(60_000);
   let s: Scratch;
   let server: Server;
   let url: string;

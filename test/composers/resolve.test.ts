@@ -13,7 +13,6 @@ import { createStep } from '../../src/steps/run.js';
 import type { Step } from '../../src/steps/step.js';
 
 describe('resolve and download of the dnf composer', function () {
-  this.timeout(30_000);
   let folder: string;
   let step: Step;
   const at = (...parts: string[]) => join(folder, ...parts);

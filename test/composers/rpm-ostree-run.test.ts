@@ -27,7 +27,6 @@ const second = { commit: '648753e3c580ba655e891f59add07eaa5ed02c163bb6e992716e11
 
 describe('rpm-ostree composer: replayed runs', function () {
   // Some ten short processes a test, on a machine that does other work too.
-  this.timeout(30_000);
   let root: string;
   let input: ComposeInput;
   let log: PassThrough;

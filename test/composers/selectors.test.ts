@@ -54,7 +54,6 @@ data: {module: runtime, stream: "16", profiles: {"16": [common]}}
 `;
 
 describe('what a treefile selects', function () {
-  this.timeout(60_000);
   let s: Scratch;
   const repo = (id: string, more: Partial<RepoInput> = {}): RepoInput => ({
     ...{ id, baseurl: `file://${s.at(id)}`, gpgKeys: [], metadataSigned: false },

@@ -14,7 +14,6 @@ const booted = `treeline: booted commit ${commit}\r\n\r\nhost login: `;
 const stopped = 'KVM stopped the guest: KVM internal error. Suberror: 1';
 
 describe('boot test', function () {
-  this.timeout(120_000);
   let folder: string;
   let half: HalfKvm;
   let told: string[];

@@ -43,7 +43,6 @@ describe('disk specification', () => {
 });
 
 describe('makeDisk', function () {
-  this.timeout(60_000);
   let tiny: Tiny;
   before(async () => (tiny = await makeTiny({ ballast: 80 * MiB })));
   after(() => tiny.remove());

@@ -12,7 +12,6 @@ const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex')
 const kindOf = (name: string): ImageKind => imageKinds[name] ?? assert.fail(`no kind ${name}`);
 
 describe('image kinds', function () {
-  this.timeout(60_000);
   let tiny: Tiny;
   before(async () => (tiny = await makeTiny({ ballast: MiB })));
   after(() => tiny.remove());

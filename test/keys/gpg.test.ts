@@ -18,7 +18,6 @@ const keyMissing = (message: RegExp) => (error: unknown) =>
   error instanceof Failure && error.code === 'KeyMissing' && message.test(error.message);
 
 describe('keys', function () {
-  this.timeout(30_000);
   let s: Scratch;
   before(async () => {
     s = await makeScratch('keys');

@@ -18,7 +18,6 @@ import { makeScratch, type Scratch } from '../steps/scratch.js';
 const ref = 'tiny/x86_64/standard';
 
 describe('a change of the signing key', function () {
-  this.timeout(120_000);
   let s: Scratch;
   let home: string;
   let repo: string;

@@ -9,7 +9,6 @@ import { Tiny, type Build } from '../publish/tiny.js';
 import { runActivity } from '../steps/activity.js';
 
 describe('signing', function () {
-  this.timeout(30_000);
   let tiny: Tiny;
   let made: Build;
   before(async () => {

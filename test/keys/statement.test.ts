@@ -14,7 +14,6 @@ import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { at, People, statementOf, type Person } from './people.js';
 
 describe('statements', function () {
-  this.timeout(60_000);
   let s: Scratch;
   let people: People;
   let ann: Person;

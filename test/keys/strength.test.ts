@@ -13,7 +13,6 @@ import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { at } from './people.js';
 
 describe('keys that sign releases', function () {
-  this.timeout(60_000);
   let s: Scratch;
   let home: string;
   before(async () => {

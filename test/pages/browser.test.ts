@@ -5,7 +5,6 @@ import { assertFits, inChromium, lowContrast } from './chromium.js';
 import { makeSite, newer, newest, older, stream } from './site.js';
 
 describe('build pages in Chromium', function () {
-  this.timeout(60_000);
   const { file, open, shoot } = inChromium(makeSite);
   const streamUrl = '/buildlogs/sample/index.html';
   const buildUrl = `/buildlogs/sample/builds/${newer}/x86_64/`;

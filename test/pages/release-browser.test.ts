@@ -11,7 +11,6 @@ const urls = {
 };
 
 describe('release pages in Chromium', function () {
-  this.timeout(60_000);
   const { file, open, shoot } = inChromium(makeReleaseSite);
 
   it('lead from the releases to a release, its changelog and the one before', async () => {

@@ -12,7 +12,6 @@ import { exists, needJson, writeJson } from '../../src/store/store.js';
 import { Tiny } from './tiny.js';
 
 describe('retention', function () {
-  this.timeout(30_000);
   let tiny: Tiny;
   const ids = ['20261123_05', '20261123_04', '20261123_03', '20261122_02', '20261122_01'];
   beforeEach(async () => {

@@ -7,7 +7,6 @@ import { exists, needJson } from '../../src/store/store.js';
 import { ref, Tiny, type Build } from './tiny.js';
 
 describe('a publication', function () {
-  this.timeout(60_000);
   let tiny: Tiny;
   let first: Build;
   before(async () => {

@@ -19,7 +19,6 @@ const followed = ['summary', 'summary.sig', `refs/heads/${ref}`];
 const image = 'disk.qcow2';
 
 describe('readers behind a cache', function () {
-  this.timeout('2m');
   let tiny: Tiny;
   let cache: Cache;
   let parent: Build;
@@ -218,7 +217,6 @@ describe('the images that readers get', () => {
 });
 
 describe('a target with folders on other disks', function () {
-  this.timeout('2m');
   let tiny: Tiny;
   let first: Build;
   const links = ['builds', 'repo'];

@@ -6,7 +6,6 @@ import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { fails, startRsyncDaemon, startSshd } from '../support/servers.js';
 
 describe('free space at a target', function () {
-  this.timeout('1m');
   let s: Scratch;
   before(async () => {
     s = await makeScratch('space');

@@ -47,7 +47,6 @@ describe('rsyncCommand', () => {
 });
 
 describe('publish targets', function () {
-  this.timeout(30_000);
   let s: Scratch;
   let daemon: Server;
   let ssh: SshServer;

@@ -14,7 +14,7 @@ import { runActivity } from '../steps/activity.js';
 import { barSpec, Fixture, fooSpec, type Attempt, type Rpm } from './fixture.js';
 
 describe('a signed tree', function () {
-  this.timeout(180_000);
+  this.timeout('3m');
   let f: Fixture;
   let locked: Lockfile;
   let attempt: Attempt;

@@ -35,7 +35,7 @@ const bar = (version: string, preamble = ''): Rpm => ({
 });
 
 describe('the build of a security case', function () {
-  this.timeout(180_000);
+  this.timeout('3m');
   let f: Fixture;
   let released: { commit: string; locked: Lockfile };
   let runs = 0;

@@ -15,7 +15,6 @@ import { runActivity } from '../steps/activity.js';
 import { barSpec, Fixture, fooSpec, type Attempt } from './fixture.js';
 
 describe('signing the packages of a rebuild', function () {
-  this.timeout(120_000);
   let f: Fixture;
   let locked: Lockfile;
   /** As reimzul made it. */

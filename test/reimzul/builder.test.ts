@@ -11,7 +11,6 @@ import { until } from '../support/ports.js';
 import { LocalBuilder, processesWith, sample, type News } from './local-builder.js';
 
 describe('the local builder', function () {
-  this.timeout('2m');
   let builder: LocalBuilder;
 
   before(async () => {

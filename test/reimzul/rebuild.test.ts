@@ -23,7 +23,6 @@ const arch = 'x86_64';
 const disttag = '.tl1';
 
 describe('rebuildSource', function () {
-  this.timeout(60_000);
   let s: Scratch;
   let [hello, other, kernel]: Made[] = [];
   let rpms: Record<'good' | 'otherDist' | 'otherVersion' | 'other' | 'kernel', string>;
@@ -553,10 +552,8 @@ describe('rebuildSource', function () {
       .catch((error: unknown) => error);
     const queue = await reimzul.client();
     await until('the job', () => queue.statsJob('1'));
-    const start = Date.now();
     environment.cancel();
     assert.ok((await running) instanceof CancelledFailure);
-    assert.ok(Date.now() - start < 3000);
     assert.equal(await queue.statsJob('1'), undefined);
     queue.close();
   });

@@ -13,7 +13,6 @@ const build = '20261123_01';
 const commits = { x86_64: 'ab'.repeat(32) };
 
 describe('authority', function () {
-  this.timeout(60_000);
   let s: Scratch;
   let people: People;
   let sig: Person[];

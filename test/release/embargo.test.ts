@@ -99,7 +99,6 @@ const watch: WatchRecord = {
 };
 
 describe('the embargo of a security case', function () {
-  this.timeout('1m');
   let s: Scratch;
   let host: Host;
   let stream: Stream;

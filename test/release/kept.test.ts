@@ -16,7 +16,6 @@ import { runActivity } from '../steps/activity.js';
 import { TinyStore, type TinyBuild } from '../support/tiny-store.js';
 
 describe('a build that is kept for a release', function () {
-  this.timeout(60_000);
   const about = '20261124-1';
   for (const signed of [false, true])
     describe(signed ? 'of the line of signed builds' : 'of a stream that is released by copy', () => {

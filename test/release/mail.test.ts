@@ -30,7 +30,6 @@ const away = (message: RegExp) => fails('MailServerAway', message);
 const inDoubt = (message: RegExp) => fails('MailInDoubt', message);
 
 describe('mail', function () {
-  this.timeout(30_000);
   let s: Scratch;
   let ours: Certificate;
   let others: Certificate;

@@ -75,7 +75,6 @@ const updateinfo = (list: readonly (typeof fixes)[number][], title = 'A fix') =>
     .join('\n')}</updates>`;
 
 describe('release notes', function () {
-  this.timeout(120_000);
   let s: Scratch;
   let host: Host;
   let web: WebServer;

@@ -27,7 +27,6 @@ const password = 'korrekt-Pferd';
 const key = 'release-1';
 
 describe('the outbox', function () {
-  this.timeout(30_000);
   let certificate: Certificate;
   let common: Scratch;
   let s: Scratch;

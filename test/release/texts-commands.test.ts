@@ -13,7 +13,6 @@ import { ref, Tiny, type Build } from '../publish/tiny.js';
 import { tinyNotes } from './notes-fixture.js';
 
 describe('the commands of the release notes', function () {
-  this.timeout(120_000);
   let tiny: Tiny;
   let first: Build;
   let notes: ReleaseNotes;

@@ -48,7 +48,6 @@ function markup(markdown: string): string {
 }
 
 describe('the texts of a release', function () {
-  this.timeout(60_000);
   let s: Scratch;
   before(async () => (s = await makeScratch('texts')));
   after(() => s.remove());

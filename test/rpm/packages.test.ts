@@ -42,7 +42,6 @@ const recent: Packages = {
 };
 
 describe('the package difference', function () {
-  this.timeout(60_000);
   let s: Scratch;
 
   /** Builds the packages, all by one spec file, and puts them into a database of their own. */

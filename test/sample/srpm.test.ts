@@ -11,7 +11,6 @@ import { makeScratch, type Scratch } from '../steps/scratch.js';
 const sample = join(readSettings({}).state, 'sample');
 
 describe("the sample's source packages", function () {
-  this.timeout('2m');
   let scratch: Scratch;
   let keys: readonly string[];
 

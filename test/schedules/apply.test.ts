@@ -9,7 +9,6 @@ import { until } from '../support/ports.js';
 import { TestInstance } from '../support/instance.js';
 
 describe('treeline apply', function () {
-  this.timeout('2m');
   let instance: TestInstance;
 
   before(async () => {

@@ -4,7 +4,6 @@ import type { Client } from '@temporalio/client';
 import { TestInstance } from '../support/instance.js';
 
 describe('a cron time where daylight saving begins or ends', function () {
-  this.timeout('2m');
   let instance: TestInstance;
   let client: Client;
   before(async () => {

@@ -9,7 +9,6 @@ import { affected, csaf, osv } from './written.js';
 const fixedOf = (one: AffectedPackage) => `${one.name} ${one.state === 'lacks' ? one.fixed : one.why}`;
 
 describe('advisories in documents', function () {
-  this.timeout('2m');
   let w: Watched;
   before(async () => {
     w = await Watched.make();

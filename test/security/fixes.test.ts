@@ -155,7 +155,6 @@ describe('a security release that is asked for', function () {
 });
 
 describe('a fix that was released', function () {
-  this.timeout('2m');
   let w: Watched;
   const fixed = '20261124_01';
   const steps = () => watchActivities(w.host);

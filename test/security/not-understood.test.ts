@@ -38,7 +38,6 @@ const vex = (
 type Expected = Readonly<Record<string, readonly string[]>>;
 
 describe('an advisory that is not understood', function () {
-  this.timeout('2m');
   let w: Watched;
   before(async () => {
     w = await Watched.make();

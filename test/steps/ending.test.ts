@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exists } from '../../src/store/store.js';
 import { loopDevicesWith, mountsWith, processesWith } from './processes.js';
 import { makeScratch, until, type Scratch } from './scratch.js';
 
 const runner = new URL('../../src/steps/run.js', import.meta.url).href;
 
 describe('the end of a step', function () {
-  this.timeout(30_000);
   let s: Scratch;
   let mark: string;
   beforeEach(async () => {
@@ -21,26 +21,21 @@ describe('the end of a step', function () {
   const gone = (what = mark) =>
     until(`the end of ${what}`, async () => ((await processesWith(what)).length === 0 ? true : undefined));
 
-  /** Runs a shell script, cancels it once `count` processes of it are there; answers how long its end took. */
-  async function cancelled(script: string, count: number): Promise<number> {
+  /** Runs a shell script and cancels it once `count` processes of it are there; all of them end. */
+  async function cancelled(script: string, count: number): Promise<void> {
     const controller = new AbortController();
     const reason = new Error('cancelled by the test');
     const running = s.stepWith({ signal: controller.signal }).run(['sh', '-c', script, mark]);
     const rejected = assert.rejects(running, (error) => error === reason);
     await until('its start', async () => ((await processesWith(mark)).length >= count ? true : undefined));
     await sleep(100);
-    const started = Date.now();
     controller.abort(reason);
     await rejected;
     await gone();
-    return Date.now() - started;
   }
   // `setpriv` becomes `unshare`, which starts the shell: two processes before any child of the shell's.
   const ends = (title: string, script: string, count = 2) =>
-    it(`cancellation ends ${title}`, async () => {
-      const ms = await cancelled(script, count);
-      assert.ok(ms < 4000, `${ms} ms`);
-    });
+    it(`cancellation ends ${title}`, () => cancelled(script, count));
 
   ends('a hang', 'sleep 1000; true');
   ends('a program that ignores SIGTERM', "trap '' TERM; while :; do sleep 0.2; done");
@@ -52,7 +47,9 @@ describe('the end of a step', function () {
   );
 
   it('a program that ends well after SIGTERM is still cancelled', async () => {
-    assert.ok((await cancelled("trap 'exit 0' TERM; while :; do sleep 0.05; done", 2)) < 1500);
+    const file = s.at('ended-well');
+    await cancelled(`trap 'touch ${file}; exit 0' TERM; while :; do sleep 0.05; done`, 2);
+    assert.ok(await exists(file));
   });
 
   it('a step that is cancelled already starts nothing', async () => {
@@ -66,7 +63,6 @@ describe('the end of a step', function () {
   });
 
   it('a command that ends leaves no daemon behind, also one that holds its output', async () => {
-    const started = Date.now();
     const { stdout } = await s.step.run([
       'sh',
       '-c',
@@ -75,7 +71,6 @@ describe('the end of a step', function () {
     ]);
     assert.equal(stdout, 'done\n');
     await gone();
-    assert.ok(Date.now() - started < 4000);
   });
 
   it('a mount of a step is seen by nobody else and goes with it', async () => {

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { makeScratch, type Scratch } from './scratch.js';
 
 describe('onLine', function () {
-  this.timeout(20_000);
   let s: Scratch;
   before(async () => void (s = await makeScratch('lines')));
   after(() => s.remove());

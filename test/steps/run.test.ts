@@ -16,7 +16,6 @@ const isFailure = (code: string, message: RegExp) => (error: unknown) => {
 };
 
 describe('a step', function () {
-  this.timeout(30_000);
   let s: Scratch;
   beforeEach(async () => void (s = await makeScratch('run')));
   afterEach(() => s.remove());

@@ -7,6 +7,7 @@ import { finished } from 'node:stream/promises';
 import { systemPath } from '../../src/settings.js';
 import { createStep, type StepHost } from '../../src/steps/run.js';
 import type { Step } from '../../src/steps/step.js';
+import { patience } from '../support/ports.js';
 
 export interface Scratch {
   readonly folder: string;
@@ -47,16 +48,16 @@ export async function makeScratch(name: string): Promise<Scratch> {
   };
 }
 
-/** Waits until something holds. */
+/** Waits until something holds; fails when it takes longer than it would on a quiet machine (`ms`) by far. */
 export async function until<T>(
   what: string,
   find: () => Promise<T | undefined> | T | undefined,
   ms = 10_000,
 ): Promise<T> {
-  for (const end = Date.now() + ms; ;) {
+  for (const end = Date.now() + ms * patience; ;) {
     const found = await find();
     if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${ms * patience} ms for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

@@ -14,7 +14,6 @@ import { runActivity as run } from '../steps/activity.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 
 describe('reserve', function () {
-  this.timeout(30_000);
   let s: Scratch;
   let host: Host;
   let target: Awaited<ReturnType<typeof serve>>;

@@ -20,7 +20,6 @@ const store = new URL('../../src/store/store.js', import.meta.url).href;
 const buildIds = new URL('../../src/domain/build-id.js', import.meta.url).href;
 
 describe('the build store', function () {
-  this.timeout(30_000);
   let s: Scratch;
   beforeEach(async () => void (s = await makeScratch('store')));
   afterEach(() => s.remove());

@@ -66,9 +66,7 @@ describe('stream files', () => {
             .join(',')}]`,
       ),
     ].join('\n');
-    const started = Date.now();
     assert.match((await problems(s, bomb)).join('\n'), /alias/i);
-    assert.ok(Date.now() - started < 5000);
   });
 
   it('are listed sorted; a folder without one is none, and a wrong name is answered with those that there are', async () => {

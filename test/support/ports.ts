@@ -1,7 +1,7 @@
 export { freePort } from '../../src/temporal/ports.js';
 
 /** How much slower than a quiet machine a loaded one may be before a wait is given up: waits guard against hanging, not slowness. */
-const patience = 4;
+export const patience = 4;
 
 /** Waits until a condition holds; fails, saying what for, when it takes longer than it would on a quiet machine (`seconds`) by far. */
 export async function until<T>(

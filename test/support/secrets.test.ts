@@ -7,7 +7,6 @@ import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { assertNoSecrets } from './secrets.js';
 
 describe('the search for secrets', function () {
-  this.timeout(60_000);
   let s: Scratch;
   const passphrase = 'correct horse battery';
   before(async () => {

@@ -21,7 +21,6 @@ interface History {
 }
 
 describe('replay', function () {
-  this.timeout('1m');
   const replay = (history: unknown) =>
     Worker.runReplayHistory(
       { workflowBundle: { codePath: workflowBundle } },

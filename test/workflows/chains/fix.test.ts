@@ -72,7 +72,6 @@ const names = [
 ];
 
 describe('fix workflow', function () {
-  this.timeout('2m');
   let chain: ScriptedChain;
   let calls: { name: string; args: Args }[] = [];
   let change: Script = {};

@@ -94,7 +94,6 @@ async function hang(): Promise<never> {
 }
 
 describe('nightly workflow', function () {
-  this.timeout('2m');
   let client: Client;
   let scripted: ScriptedChain;
   /** What the steps of the running test do. */

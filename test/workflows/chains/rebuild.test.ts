@@ -50,7 +50,6 @@ const names = [
 ];
 
 describe('rebuild workflow', function () {
-  this.timeout('2m');
   let chain: ScriptedChain;
   let calls: { name: string; args: Args }[] = [];
   let change: Script = {};

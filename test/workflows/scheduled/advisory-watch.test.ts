@@ -28,7 +28,6 @@ interface Told {
 }
 
 describe('security watch workflow', function () {
-  this.timeout('2m');
   let environment: TestWorkflowEnvironment;
   let workers: Worker[];
   let ended: Promise<unknown>;

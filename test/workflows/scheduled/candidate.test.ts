@@ -16,7 +16,6 @@ const news = (event: CadenceTell['event'], key: string = event): CadenceTell => 
 });
 
 describe('candidate workflow', function () {
-  this.timeout('2m');
   let environment: TestWorkflowEnvironment;
   let workers: Worker[];
   let ended: Promise<unknown>;
