@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { systemPath } from '../settings.js';
+import { noSpace } from '../steps/ending.js';
 import { createStep } from '../steps/run.js';
 import type { Step } from '../steps/step.js';
 import { customise } from './customise.js';
@@ -100,7 +101,8 @@ async function explained(step: Step, error: unknown, root: string, spec: DiskSpe
   const text = error instanceof Failure ? [error.message, ...error.tail].join('\n') : String(error);
   const full =
     (error instanceof Failure && error.code === 'DiskFull') ||
-    /ENOSPC|No space left|min-free-space/.test(text);
+    noSpace.test(text) ||
+    text.includes('min-free-space');
   if (!full) return error;
   const { stdout } = await step.run(['ostree', `--repo=${spec.repo}`, 'ls', '-R', spec.commit], {
     capture: 'all',

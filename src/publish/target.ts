@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import type { Target } from '../domain/stream.js';
 import { causeOf } from '../steps/cause.js';
-import { tailOf } from '../steps/ending.js';
+import { noSpace, tailOf } from '../steps/ending.js';
 import { type Argv, type RunOptions, type RunResult, type Step } from '../steps/step.js';
 
 /** The remote shell of an `ssh://` target. */
@@ -107,7 +107,7 @@ export const rsyncCodes = [...Array.from({ length: 100 }, (_, i) => i), 255];
 export function rsyncFailure(target: Target, { exitCode, stderr }: RunResult): Failure {
   const tail = tailOf(stderr);
   const text = `${target.location}: ${causeOf('', stderr) || `rsync ended with exit code ${exitCode}`}`;
-  if (/No space left|Disk quota/.test(stderr)) return new Failure('DiskFull', text, tail);
+  if (noSpace.test(stderr)) return new Failure('DiskFull', text, tail);
   // By SIGTERM or the like.
   if (exitCode === 20) return new Failure('CommandKilled', text, tail);
   if (/max connections/.test(stderr)) return new Failure('TargetUnreachable', text, tail);

@@ -68,9 +68,9 @@ function programOf([name = '', ...args]: readonly string[]): string {
   return begin > 0 && begin < args.length ? programOf(args.slice(begin)) : name;
 }
 
-/** As the system says it, and as rpm does before it installs. */
-const noSpace =
-  /No space left on device|Disk quota exceeded|needs \d+[KMG]?B (more space )?on the .* filesystem/i;
+/** How a full disk is said: by the system, by rpm before it installs, and by SQLite, which rpm keeps its database in. */
+export const noSpace =
+  /No space left on device|Disk quota exceeded|ENOSPC|needs \d+[KMG]?B (more space )?on the .* filesystem|database or disk is full/i;
 
 /** The system's limits of namespaces say "no space" as well. */
 const noNamespace =

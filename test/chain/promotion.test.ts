@@ -24,7 +24,7 @@ describe('a promotion', function () {
   before(async () => {
     smtp = await startSmtp({ tls: 'none' });
     instance = await TestInstance.create();
-    await instance.withSample();
+    await instance.withSmallSample();
     home = approversHome(instance.settings.state);
     await instance.declare('sample', { images: [] });
     await instance.edit(

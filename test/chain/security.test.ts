@@ -46,7 +46,7 @@ describe('a security release by copy', function () {
     gate = await Gate.make(join(folder, 'gate'), join(state, 'store/sample/runs/*/logs'));
     const folders = { TREELINE_STATE: state, TREELINE_STREAMS: join(folder, 'instance/streams') };
     instance = await TestInstance.create({ ...folders, TREELINE_PATH: gate.path });
-    await instance.withSample();
+    await instance.withSmallSample();
     home = approversHome(instance.settings.state);
     await instance.ship('sample', (declared) => {
       declared.images = [];

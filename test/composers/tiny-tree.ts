@@ -73,6 +73,24 @@ echo read me > $r/usr/share/doc/tiny/README
     '/usr/bin/*\n/usr/sbin/*\n/usr/lib*/*\n/etc/*\n%doc /usr/share/doc/tiny\n%dir /usr/local/bin\n%dir /opt\n%dir /var/log',
 };
 
+/** Builds an RPM below `work`, as `<name>.rpm` in `out`. */
+export async function buildTiny(step: Step, tiny: TinyPackage, work: string, out: string): Promise<void> {
+  await mkdir(work, { recursive: true });
+  const spec = join(work, `${tiny.name}.spec`);
+  await writeFile(spec, specText(tiny));
+  const defines = {
+    _topdir: work,
+    _rpmdir: out,
+    _rpmfilename: '%%{NAME}.rpm',
+    _build_id_links: 'none',
+    _invalid_encoding_terminates_build: '0',
+    __os_install_post: '%{nil}',
+    debug_package: '%{nil}',
+  };
+  const options = Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
+  await step.run(['rpmbuild', '-bb', '--quiet', ...options, spec]);
+}
+
 export class TinyTree {
   #runs = 0;
   private constructor(
@@ -100,21 +118,8 @@ export class TinyTree {
   readonly rpmOf = (name: string) => join(this.folder, 'rpms', `${name}.rpm`);
 
   /** Builds an RPM. */
-  async rpm(tiny: TinyPackage): Promise<void> {
-    const spec = join(this.folder, `${tiny.name}.spec`);
-    await writeFile(spec, specText(tiny));
-    const defines = {
-      _topdir: join(this.folder, 'build'),
-      _rpmdir: join(this.folder, 'rpms'),
-      _rpmfilename: '%%{NAME}.rpm',
-      _build_id_links: 'none',
-      _invalid_encoding_terminates_build: '0',
-      __os_install_post: '%{nil}',
-      debug_package: '%{nil}',
-    };
-    const options = Object.entries(defines).flatMap(([name, value]) => ['--define', `${name} ${value}`]);
-    await this.step.run(['rpmbuild', '-bb', '--quiet', ...options, spec]);
-  }
+  readonly rpm = (tiny: TinyPackage) =>
+    buildTiny(this.step, tiny, join(this.folder, 'build'), join(this.folder, 'rpms'));
 
   /** Composes the base and these packages; `files` stand beside the treefile. */
   async compose(

@@ -249,6 +249,13 @@ describe('a step', function () {
   it('tells of a full disk as such', async () => {
     const script = `mkdir m && mount -t tmpfs -o size=64k none m && head -c 200000 /dev/zero > m/file`;
     await assert.rejects(s.step.run(sh(script), { cwd: s.folder }), isFailure('DiskFull', /no space left/));
+    // SQLite, and so rpm's database, says it in its own words.
+    const database = `mkdir d && mount -t tmpfs -o size=64k none d && exec python3 -c "
+import sqlite3
+db = sqlite3.connect('d/db')
+db.execute('CREATE TABLE t (x)')
+db.execute('INSERT INTO t VALUES (zeroblob(200000))')"`;
+    await assert.rejects(s.step.run(sh(database), { cwd: s.folder }), isFailure('DiskFull', /disk is full/));
   });
 
   it('goes on when its log cannot be written', async () => {

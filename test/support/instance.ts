@@ -18,6 +18,7 @@ import { startServer, type Server } from '../../src/temporal/server.js';
 import { serveInstance, type WebServer } from '../../src/web/serve.js';
 import { nightlyId } from '../../src/workflows/chains/nightly-messages.js';
 import { freePort, until } from './ports.js';
+import { shrinkSample, shrinkTreefile } from './small-sample.js';
 
 export interface CliResult {
   readonly exitCode: number | undefined;
@@ -61,6 +62,15 @@ export class TestInstance {
     return instance;
   }
 
+  #small = false;
+
+  /** Gives this instance a small sample distribution: for streams without images. */
+  async withSmallSample(): Promise<void> {
+    await this.withSample();
+    await shrinkSample(join(this.settings.state, 'sample'));
+    this.#small = true;
+  }
+
   /** Gives this instance the sample distribution and the key that its release package trusts. */
   async withSample(): Promise<void> {
     const { state } = readSettings({});
@@ -92,12 +102,14 @@ export class TestInstance {
     const release = { location: `\${state}/www/releases/${name}`, url: `\${web}/releases/${name}` };
     const publish = { buildlogs, release, ...(changes.publish as object | undefined) };
     await writeFile(file, stringify({ ...declared, name, ...changes, publish }));
+    if (this.#small) await this.edit(name, 'treefile.yaml', shrinkTreefile);
     for (const [path, content] of Object.entries(files)) await writeFile(join(folder, path), content);
   }
 
   /** Declares a shipped stream, with a change of its stream file. */
   async ship(name: string, change: (declared: Record<string, unknown>) => void): Promise<void> {
     await cp(join(packageRoot, 'streams', name), join(this.settings.streams, name), { recursive: true });
+    if (this.#small) await this.edit(name, 'treefile.yaml', shrinkTreefile);
     await this.edit(name, 'stream.yaml', (text) => {
       const declared = parse(text) as Record<string, unknown>;
       change(declared);

@@ -1,6 +1,6 @@
 /** Turns the output of an rpm-ostree that ended with an error into a failure of the table. */
 import { Failure, type FailureCode } from '../../domain/failures.js';
-import { signalIn, tailOf } from '../../steps/ending.js';
+import { noSpace, signalIn, tailOf } from '../../steps/ending.js';
 
 const longestMessage = 600;
 
@@ -73,8 +73,7 @@ const rules: readonly Rule[] = [
 export function failureOf(stderr: string): Failure {
   const trouble = { stderr, error: errorOf(stderr) };
   // Said by whichever program met it: then rpm-ostree's own error is only that the program failed.
-  if (/No space left on device|Disk quota exceeded/.test(stderr))
-    return failure('DiskFull', 'no space left on the disk', stderr);
+  if (noSpace.test(stderr)) return failure('DiskFull', 'no space left on the disk', stderr);
   const signal = signalIn(trouble.error);
   if (signal !== undefined) return failure('CommandKilled', `${trouble.error.trim()} (${signal})`, stderr);
   for (const { pattern, code, say } of rules) {
