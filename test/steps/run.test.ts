@@ -254,7 +254,8 @@ describe('a step', function () {
 import sqlite3
 db = sqlite3.connect('d/db')
 db.execute('CREATE TABLE t (x)')
-db.execute('INSERT INTO t VALUES (zeroblob(200000))')"`;
+db.execute('INSERT INTO t VALUES (zeroblob(200000))')
+db.commit()"`;
     await assert.rejects(s.step.run(sh(database), { cwd: s.folder }), isFailure('DiskFull', /disk is full/));
   });
 
