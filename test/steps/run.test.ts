@@ -256,7 +256,7 @@ db = sqlite3.connect('d/db')
 db.execute('CREATE TABLE t (x)')
 db.execute('INSERT INTO t VALUES (zeroblob(200000))')
 db.commit()"`;
-    await assert.rejects(s.step.run(sh(database), { cwd: s.folder }), isFailure('DiskFull', /disk is full/));
+    await assert.rejects(s.step.run(sh(database), { cwd: s.folder }), isFailure('DiskFull', /no space left/));
   });
 
   it('goes on when its log cannot be written', async () => {
