@@ -25,8 +25,8 @@ export interface Updates {
   retry: RetryRequest;
 }
 
-/** A worker that is up answers in milliseconds. */
-const queryMs = 5000;
+/** A worker that is up answers in milliseconds; on a builder whose processors are all at work it takes seconds. */
+const queryMs = 15_000;
 const sayWaitingMs = 8000;
 
 /** What the stream workflow says. Throws `CliError` where there is none yet, or no worker answers for it. */
