@@ -224,7 +224,7 @@ describe('mail', function () {
     });
 
     it('that is wrong is refused, and told nowhere', async () => {
-      const smtp = await start({ auth: { user: 'sig', password: 'another' } });
+      const smtp = await start({ auth: { user: 'sig', password: 'battery staple' } });
       await assert.rejects(send(to(smtp.port, { user: 'sig', passwordFile })), (error: unknown) => {
         assert.ok(error instanceof Failure);
         refused(/535 no: sig with \*\*\*/)(error);

@@ -154,6 +154,10 @@ export class TestInstance {
     let output = '';
     for (const stream of [worker.stdout, worker.stderr])
       stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    worker.once('exit', (code, signal) => {
+      // What waits for this worker would wait for ever.
+      if (this.#workers.delete(worker)) console.error(`a worker ended (${code ?? signal}): ${output}`);
+    });
     await until('the worker serves', 60, () => {
       if (worker.exitCode !== null) throw new Error(`the worker ended: ${output}`);
       return output.includes('serving ');
@@ -162,12 +166,13 @@ export class TestInstance {
 
   /** SIGKILL: the worker has no chance to clean up. */
   async killWorkers(): Promise<void> {
-    for (const worker of this.#workers) {
+    const workers = [...this.#workers];
+    this.#workers.clear();
+    for (const worker of workers) {
       const gone = worker.exitCode === null && worker.signalCode === null ? once(worker, 'exit') : undefined;
       worker.kill('SIGKILL');
       await gone;
     }
-    this.#workers.clear();
   }
 
   async start(): Promise<void> {
