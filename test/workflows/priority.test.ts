@@ -16,7 +16,6 @@ const extraArgs = Object.entries(dynamicConfig).flatMap(([key, value]) => [
 ]);
 
 describe('priority', function () {
-
   it('of a workflow is that of its children’s steps, which overtake a backlog', async () => {
     const environment = await localEnvironment({ server: { extraArgs } });
     const { client, nativeConnection: connection } = environment;
