@@ -1,11 +1,12 @@
 /** The configuration of the embedded server: an SQLite file, loopback ports, mutual TLS, no HTTP API, no web pages. */
 import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
 import type { Settings } from '../settings.js';
 import { certificateFiles, serverName } from './certificates.js';
 import { hostAndPort } from './connect.js';
-import { freePort } from './ports.js';
+import { freePort, isFree } from './ports.js';
 
 /**
  * Urgent tasks of a queue are given out first (priority) only by the newer matcher, which is not the default of server 1.29; and in a queue
@@ -24,8 +25,27 @@ export const dynamicConfig: Readonly<Record<string, unknown>> = {
 export const dynamicConfigText = (): string =>
   stringify(Object.fromEntries(Object.entries(dynamicConfig).map(([key, value]) => [key, [{ value }]])));
 
-/** The server's configuration file. Its inner ports are chosen anew each time. */
-export async function serverConfigText(settings: Settings, dynamicConfigFile: string): Promise<string> {
+const ports = z.object({ grpcPort: z.int(), membershipPort: z.int() });
+const formerServices = z.object({ services: z.record(z.string(), z.object({ rpc: ports })) });
+
+/** None of a file that is damaged. */
+function servicesOf(text: string) {
+  try {
+    return formerServices.parse(parse(text)).services;
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * The server's configuration file. Its inner ports are those of the `former` one, if they are free: a server that was killed leaves a
+ * record of where its parts were, and the next one's parts try for most of a minute to join them there.
+ */
+export async function serverConfigText(
+  settings: Settings,
+  dynamicConfigFile: string,
+  former = '',
+): Promise<string> {
   const { host, port } = hostAndPort(settings.temporalAddress);
   const inside = '127.0.0.1';
   // The server binds to addresses alone. Of all of them, its own parts take the loopback.
@@ -37,9 +57,14 @@ export async function serverConfigText(settings: Settings, dynamicConfigFile: st
     server: { certFile: server, keyFile: serverKey, requireClientAuth: true, clientCaFiles: [ca] },
     client: { serverName, rootCaFiles: [ca] },
   };
-  const service = async (ip: string, grpcPort?: number) => ({
-    rpc: { grpcPort: grpcPort ?? (await freePort()), membershipPort: await freePort(), bindOnIP: ip },
-  });
+  const known = servicesOf(former);
+  const again = async (port?: number) =>
+    port !== undefined && (await isFree(port)) ? port : await freePort();
+  const service = async (name: string, ip = inside, fixed?: number) => {
+    const { grpcPort, membershipPort } = known[name]?.rpc ?? {};
+    const rpc = { grpcPort: fixed ?? (await again(grpcPort)), membershipPort: await again(membershipPort) };
+    return { rpc: { ...rpc, bindOnIP: ip } };
+  };
   const sqlite = {
     sql: {
       ...{ pluginName: 'sqlite', databaseName: join(settings.state, 'temporal', 'temporal.db') },
@@ -61,10 +86,10 @@ export async function serverConfigText(settings: Settings, dynamicConfigFile: st
       },
     },
     services: {
-      frontend: await service(address, port),
-      history: await service(inside),
-      matching: await service(inside),
-      worker: await service(inside),
+      frontend: await service('frontend', address, port),
+      history: await service('history'),
+      matching: await service('matching'),
+      worker: await service('worker'),
     },
     clusterMetadata: {
       ...{ enableGlobalNamespace: false, failoverVersionIncrement: 10 },

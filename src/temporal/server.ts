@@ -57,7 +57,9 @@ async function start(settings: Settings): Promise<Server> {
   await mkdir(config, { recursive: true });
   const dynamic = join(config, 'dynamic.yaml');
   await writeFile(dynamic, dynamicConfigText());
-  await writeFile(join(config, 'server.yaml'), await serverConfigText(settings, dynamic));
+  const file = join(config, 'server.yaml');
+  const former = await readFile(file, 'utf8').catch(() => undefined);
+  await writeFile(file, await serverConfigText(settings, dynamic, former));
   await mkdir(join(settings.state, 'logs'), { recursive: true });
   const logFile = join(settings.state, 'logs', 'temporal.log');
   const log = await open(logFile, 'a');
