@@ -14,6 +14,22 @@ describe('compose of the dnf composer', function () {
   });
   after(() => tiny.remove());
 
+  it('gives scriptlets and post-process scripts root’s powers over files, and no others', async () => {
+    const say = (file: string) => `grep CapEff /proc/self/status > /usr/share/odd-powers/${file}`;
+    await tiny.rpm({ name: 'odd-powers', scripts: `%post\n${say('scriptlet')}` });
+    const { tree } = await tiny.compose(['odd-powers'], {
+      treefile: `postprocess: ${JSON.stringify([say('script')])}`,
+    });
+    // In <linux/capability.h>: chown, dac_override, fowner, fsetid, kill, setgid, setuid, sys_chroot, mknod, setfcap.
+    const bits = [0, 1, 3, 4, 5, 6, 7, 18, 27, 31].reduce((sum, bit) => sum + 2 ** bit, 0);
+    for (const file of ['scriptlet', 'script'])
+      assert.equal(
+        await readFile(join(tree, 'usr/share/odd-powers', file), 'utf8'),
+        `CapEff:\t${bits.toString(16).padStart(16, '0')}\n`,
+        file,
+      );
+  });
+
   describe('scriptlets that fail', () => {
     const fails = async (name: string, scripts: string): Promise<string> => {
       await tiny.rpm({ name, scripts });

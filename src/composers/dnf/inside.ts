@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Argv, RunOptions, RunResult, Step } from '../../steps/step.js';
 
 /** What package scripts and dracut need of root's powers; the rest is dropped. */
-const capabilities = [
+const kept = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
   'CAP_FOWNER',
@@ -14,7 +14,9 @@ const capabilities = [
   'CAP_SETGID',
   'CAP_SETUID',
   'CAP_SYS_CHROOT',
-].flatMap((capability) => ['--cap-add', capability]);
+];
+// Without the first, bubblewrap leaves root all that it has.
+const capabilities = ['--cap-drop', 'ALL', ...kept.flatMap((capability) => ['--cap-add', capability])];
 
 const isolation = [
   '--unshare-pid',
