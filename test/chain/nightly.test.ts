@@ -47,9 +47,10 @@ describe('the nightly chain', function () {
   /** SIGKILL of the worker: all that it started is gone with it, then another worker takes over. */
   async function crash(run: string, step: string): Promise<void> {
     const log = join(instance.store().logs({ stream: 'sample', run }), `${step}.log`);
-    await until(`a command of ${step} runs`, 300, async () =>
+    const runs = until(`a command of ${step} runs`, 300, async () =>
       /^\+ /m.test(await readFile(log, 'utf8').catch(() => '')),
     );
+    await instance.whileRunning('sample', runs);
     await instance.killWorkers();
     await until(`nothing is left of ${step}`, 10, async () =>
       (await instance.leftovers()).every((line) => line.startsWith('scratch')),

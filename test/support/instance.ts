@@ -217,6 +217,14 @@ export class TestInstance {
     });
   }
 
+  /** Waits for what must come while the nightly runs: fails, with how it ended, when it ends before. */
+  async whileRunning<T>(stream: string, wait: Promise<T>): Promise<T> {
+    const ended = this.result(stream).then((result) => {
+      throw new Error(`the nightly has ended: ${JSON.stringify(result)}`);
+    });
+    return Promise.race([wait, ended]);
+  }
+
   /** The result of the nightly, or throws its failure. */
   async result<T = { outcome: string; build?: string; commits: Record<string, string> }>(
     stream: string,
