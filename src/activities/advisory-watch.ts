@@ -11,7 +11,7 @@ import {
   type Fix,
   type Lack,
 } from '../domain/security.js';
-import { fixRequest } from '../domain/statement.js';
+import { fixRequest } from '../domain/decisions/fix.js';
 import { baseOf, releasedLine, type Architecture } from '../domain/stream.js';
 import { packageSetsOf } from '../release/lockfiles.js';
 import { affecting, judge, type Judged } from '../security/judge.js';

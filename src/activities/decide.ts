@@ -3,19 +3,21 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
+import type { TestReport } from '../domain/promotion.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
-import { changesText, reworkChanges, type Verified } from '../domain/statement.js';
+import { changesText, reworkChanges } from '../domain/rework-changes.js';
+import { kindOf, question, type Question, type Verified } from '../domain/statement.js';
 import { baseOf, releasedLine, type Stream } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
-import { approversFor, authority, type Question } from '../release/authority.js';
+import { authority, membersOf, reportsOn } from '../release/authority.js';
 import { releasableBuild } from '../publish/releasable.js';
 import type { Step } from '../steps/step.js';
 import { createExclusive, needJson, readJson, readText, writeWhole } from '../store/store.js';
 import { lackingInBuild } from '../security/ledger.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host } from './host.js';
-import { question, stepArgs, type StepArgs } from './inputs.js';
+import { commits, stepArgs, type StepArgs } from './inputs.js';
 import { nonce } from '../domain/names.js';
 import { buildId } from '../domain/build-id.js';
 
@@ -27,6 +29,8 @@ export interface Standing {
   readonly approvers: readonly { readonly name: string; readonly fingerprint: string }[];
   /** Distinct approvers that each decision needs. */
   readonly approvals: ReleaseSettings['approvals'];
+  /** Test reports on the build that was asked about: each person's last that counts now, oldest first. */
+  readonly reports: readonly TestReport[];
   readonly proposerCounts: boolean;
   /** Seconds. */
   readonly proposalAge: number;
@@ -107,10 +111,16 @@ export const decideActivities = (host: Host) => {
       async (step, args): Promise<Verified> => {
         const { release } = await declared(args.stream);
         const verified = await verifyStatement(step, args.text, {
-          ...{ stream: args.stream, approvers: release.approvers, maxAge: release.statementAge },
+          ...{ stream: args.stream, approvers: membersOf(release, 'testers'), maxAge: release.statementAge },
           ...{ now: new Date(), work: scratch(args) },
         });
-        const { nonce } = verified.statement;
+        const { nonce, decision } = verified.statement;
+        const isApprover = release.approvers.some(({ name }) => name === verified.approver);
+        if (!isApprover && kindOf(decision).group !== 'testers')
+          throw new Failure(
+            'StatementRefused',
+            `${verified.approver} is a tester, not an approver: testers sign test reports, not ${decision}`,
+          );
         const mine = { request: args.request, digest: createHash('sha256').update(args.text).digest('hex') };
         const file = join(store.statements(args.stream), `${nonce}.json`);
         if (!(await createExclusive(file, JSON.stringify(mine)))) {
@@ -130,7 +140,13 @@ export const decideActivities = (host: Host) => {
     /** Which of the accepted statements still count, and by which rules, as the stream file is now. */
     standing: asStep(
       host,
-      stepArgs.extend({ nonces: z.array(nonce).max(1000).readonly() }),
+      stepArgs.extend({
+        nonces: z.array(nonce).max(1000).readonly(),
+        /** The build whose test reports are asked for. */
+        build: buildId.optional(),
+        /** Only reports that are about these count. */
+        commits: commits.optional(),
+      }),
       async (step, args): Promise<Standing> => {
         const { release } = await declared(args.stream);
         const keyring = await openKeyring(step, release.approvers, scratch(args));
@@ -143,11 +159,17 @@ export const decideActivities = (host: Host) => {
           const approvers = keyring.keys
             .filter(({ usable }) => usable)
             .map(({ name, fingerprint }) => ({ name, fingerprint }));
-          const group = approversFor(release, 'approve-fix').map(({ name }) => name);
+          const group = membersOf(release, 'security').map(({ name }) => name);
+          const { build, commits } = args;
+          const reports =
+            build === undefined
+              ? []
+              : await reportsOn(step, store, args.stream, release, { build, commits }, scratch(args));
           return {
             standing,
             approvers,
             approvals: release.approvals,
+            reports,
             proposerCounts: release.proposerCounts,
             proposalAge: release.proposalAge,
             remindEvery: release.remindEvery,
@@ -190,7 +212,7 @@ export const decideActivities = (host: Host) => {
         const copied = decision === 'promote' && stream.release.mode === 'copy';
         const released = copied ? build : decision === 'release' ? signed : undefined;
         const lacks = released === undefined ? [] : await lackingInBuild(step, store, stream, released);
-        const question = { ...questionOf(args), commits, unfixed: lacks.map((lack) => lack.case) };
+        const question = { ...args, commits, unfixed: lacks.map((lack) => lack.case) };
         const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
         return { approvers: standing.map(({ approver }) => approver) };
       },
@@ -206,19 +228,3 @@ export const decideActivities = (host: Host) => {
     ),
   };
 };
-
-/** Of what a workflow has sent, only what the question consists of. */
-const questionOf = ({
-  decision,
-  build,
-  onto,
-  begun,
-  attempt,
-  signed,
-  reuse,
-  changes,
-  ...more
-}: Question): Question => ({
-  ...{ decision, build, onto, begun, attempt, signed, reuse, changes },
-  ...{ case: more.case, srpms: more.srpms },
-});

@@ -8,7 +8,7 @@ import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import { stepRecord } from '../domain/run.js';
 import type { PlannedChange } from '../domain/security.js';
-import type { ReworkChanges } from '../domain/statement.js';
+import type { ReworkChanges } from '../domain/rework-changes.js';
 import { baseOf, signedLine, type Architecture, type Stream } from '../domain/stream.js';
 import { assembleMeta, putMeta, putRecords, rebuildRecord } from '../publish/meta.js';
 import { keepBuild } from '../publish/stored-builds.js';

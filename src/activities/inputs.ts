@@ -22,7 +22,7 @@ import {
 import type { StreamView } from '../domain/promotion.js';
 import { runRecord } from '../domain/run.js';
 import { bySeverity } from '../domain/security.js';
-import { rebuildDecisions, reworkChanges } from '../domain/statement.js';
+import { reworkChanges } from '../domain/rework-changes.js';
 
 export const runArgs = z.object({ stream: lineName, run: runId });
 
@@ -166,25 +166,6 @@ export type RebuildArgs = Readonly<z.infer<typeof rebuildArgs>>;
 
 /** Of a workflow of Treeline's, such as `release/sample/20261123_01`. */
 export const workflowId = z.string().regex(/^[a-z][\w./-]{0,199}$/);
-
-/** See `Question` of the judgement. */
-export const question = z.object({
-  decision: z.enum([
-    ...(['promote', 'rollback', 'announce', ...rebuildDecisions] as const),
-    ...(['approve-fix', 'accept-fix', 'dismiss-fix'] as const),
-  ]),
-  build: buildId,
-  onto: buildId.nullable(),
-  commits: commits.optional(),
-  begun: z.boolean().optional(),
-  attempt: attempt.optional(),
-  signed: buildId.optional(),
-  reuse: z.boolean().optional(),
-  changes: reworkChanges.optional(),
-  case: caseId.optional(),
-  srpms: srpms.optional(),
-  unfixed: z.array(caseId).max(1000).readonly().optional(),
-});
 
 const some = <T extends z.ZodRawShape>(shape: T) => z.array(z.looseObject(shape)).max(10_000);
 const viewed = z.looseObject({

@@ -5,7 +5,7 @@ import { downloadFrom, packagesDir } from '../composers/dnf/packages.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun, rebuildPackages } from '../domain/rebuild-packages.js';
-import { reworkChanges } from '../domain/statement.js';
+import { reworkChanges } from '../domain/rework-changes.js';
 import { baseOf, signedLine, type Architecture } from '../domain/stream.js';
 import { findAccepted, lockfileOfRun, reworkedLockfile } from '../rebuild/accepted.js';
 import {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { createInterface } from 'node:readline/promises';
 import { Failure } from '../domain/failures.js';
-import type { Decision, FixRequest, ReworkChanges } from '../domain/statement.js';
+import { kindOf, type Decision, type Statement, type StatementOf } from '../domain/statement.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
@@ -11,7 +11,14 @@ import type { Answer } from '../workflows/decisions/stream-messages.js';
 import { sendUpdate, type Updates } from './entity.js';
 import { CliError, clean, exitCodes, printJson } from './output.js';
 import { commitsOf, knownReleases, type Known } from './releases.js';
-import { makeStatement, signStatement, statementText, updateIdOf, type StatementFacts } from './statement.js';
+import {
+  makeStatement,
+  signStatement,
+  statementText,
+  updateIdOf,
+  type BuildFacts,
+  type Facts,
+} from './statement.js';
 
 export interface DecisionOptions {
   readonly key?: string;
@@ -32,24 +39,6 @@ export const withDecisionOptions = (command: Command): Command =>
     .option('--print', 'print the statement unsigned and stop, to sign it elsewhere; see `submit`')
     .option('--json', 'print the answer as JSON');
 
-export interface Choice {
-  readonly build: string;
-  /** The statement's `onto`. */
-  readonly onto: string | null;
-  /** Default: those of the build. */
-  readonly commits?: StatementFacts['commits'];
-  /** Of a decision about a signed rebuild, and of a word on it that is withdrawn. */
-  readonly attempt?: number;
-  readonly signed?: string;
-  readonly reuse?: boolean;
-  readonly changes?: ReworkChanges;
-  /** About security releases. */
-  readonly fix?: FixRequest;
-  readonly srpms?: Readonly<Record<string, string>>;
-  readonly case?: string;
-  readonly unfixed?: string[];
-}
-
 /** Of `promote`, `approve` and `release`: it is said although the build lacks fixes. */
 export interface UnfixedOptions {
   /** Ids of security cases. */
@@ -65,20 +54,20 @@ export const withUnfixed = (command: Command): Command =>
   );
 
 /** The statement's part of it. */
-export const unfixedOf = ({ unfixed }: UnfixedOptions): Pick<Choice, 'unfixed'> =>
+export const unfixedOf = ({ unfixed }: UnfixedOptions): { unfixed?: string[] } =>
   unfixed.length > 0 ? { unfixed: [...unfixed] } : {};
 
 /**
  * Makes, shows, signs and sends a decision. `choose` says what is decided about; `show` prints what the person is about to sign.
  * The server is looked for first, so that nobody signs in vain.
  */
-export async function decide(
+export async function decide<D extends Decision>(
   settings: Settings,
   stream: string,
-  decision: Decision,
+  decision: D,
   options: DecisionOptions,
-  choose: (known: Known, store: Store) => Choice | Promise<Choice>,
-  show: (store: Store, choice: Choice, known: Known) => Promise<void> | void,
+  choose: (known: Known, store: Store) => Facts<D> | Promise<Facts<D>>,
+  show: (store: Store, said: StatementOf<D>, known: Known) => Promise<void> | void,
 ): Promise<void> {
   await needReleases(settings, stream);
   const store = new Store(settings.state);
@@ -88,18 +77,21 @@ export async function decide(
   });
   try {
     const known = await knownReleases(store, stream, client);
-    const choice = await choose(known, store);
+    const facts: BuildFacts = await choose(known, store);
     const { reason } = options;
-    const said = makeStatement({
-      ...{ stream, decision, ...choice },
-      commits: choice.commits ?? (await commitsOf(store, stream, choice.build, known)),
+    const said = makeStatement<D>({
+      ...facts,
+      ...{ stream, decision },
+      commits: facts.commits ?? (await commitsOf(store, stream, facts.build, known)),
       ...(reason === undefined ? {} : { reason }),
     });
+    const why = kindOf(decision).check(said, whatIsKnown(known, said));
+    if (why !== undefined) throw new CliError(`${stream} ${said.build}: ${why}`, exitCodes.usage);
     if (options.print || !client) return console.log(statementText(said).trimEnd());
-    if (!options.json) await show(store, choice, known);
-    await confirm(`${decision} ${stream} ${choice.build}?`, options);
+    if (!options.json) await show(store, said, known);
+    await confirm(`${decision} ${stream} ${said.build}?`, options);
     const text = await signStatement(said, { key: options.key, home: options.gnupgHome });
-    const { build } = choice;
+    const { build } = said;
     const answer =
       decision === 'promote'
         ? await sendUpdate(client, stream, 'promote', { build, statement: text }, updateIdOf(text))
@@ -109,6 +101,13 @@ export async function decide(
     await client?.connection.close();
   }
 }
+
+/** What the stream workflow will check the statement against. */
+const whatIsKnown = ({ current, promotions, security }: Known, said: Statement) => ({
+  current,
+  attempt: promotions.find(({ build }) => build === said.build)?.attempts?.at(-1),
+  case: 'case' in said ? security?.find(({ id }) => id === said.case) : undefined,
+});
 
 /** Sends an update that needs no signature of its own, such as a retry, or whose statement was signed elsewhere. */
 export async function send<U extends keyof Updates>(

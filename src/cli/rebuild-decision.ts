@@ -2,16 +2,18 @@
 import { join } from 'node:path';
 import type { Lockfile } from '../domain/lockfile.js';
 import { releasedAs, type Attempt, type Promotion } from '../domain/promotion.js';
-import type { RebuildDecision, ReworkChanges } from '../domain/statement.js';
+import type { ReworkChanges } from '../domain/rework-changes.js';
+import type { RebuildDecision, StatementOf } from '../domain/statement.js';
 import { equivalence } from '../domain/equivalence.js';
 import { signedName, type Architecture, type Stream } from '../domain/stream.js';
 import { lockfileOf } from '../release/lockfiles.js';
 import { readJson, type Store } from '../store/store.js';
 import { findBuild } from './builds.js';
-import { unfixedOf, type Choice } from './decision.js';
+import { unfixedOf } from './decision.js';
 import { CliError, clean, exitCodes, paint, printTable } from './output.js';
 import { changedPackages, showImages, showPackages } from './preview.js';
 import { commitsOf, type Known } from './releases.js';
+import type { Facts } from './statement.js';
 
 export interface RebuildOptions {
   readonly reuse: boolean;
@@ -49,7 +51,7 @@ export async function chooseAttempt(
   decision: RebuildDecision,
   options: RebuildOptions,
   known: Known,
-): Promise<Choice> {
+): Promise<Facts<RebuildDecision>> {
   const { promotion, attempt } = openAttempt(stream, build, known);
   const no = (why: string) => new CliError(`${stream} ${promotion.build}: ${why}`, exitCodes.usage);
   const { number } = attempt;
@@ -61,15 +63,13 @@ export async function chooseAttempt(
   switch (decision) {
     case 'release': {
       const { build: signed } = attempt;
-      if (attempt.state !== 'testing' || signed === undefined)
-        throw no(`attempt ${number} cannot be released: it is ${attempt.state}`);
+      if (signed === undefined) throw no(`attempt ${number} has no signed build: it is ${attempt.state}`);
       return {
         ...{ ...about, signed, commits: await commitsOf(store, signedName(stream), signed, known) },
         ...unfixedOf(options),
       };
     }
     case 'accept':
-      if (attempt.state !== 'differs') throw no(`attempt ${number} has no differences to accept`);
       return { ...about, commits: attempt.commits ?? {} };
     case 'redo':
       return {
@@ -80,8 +80,7 @@ export async function chooseAttempt(
       if (!changes) throw no('say what to change: --pin NAME=EVRA, --drop NAME or --current-files');
       return { ...about, reuse: options.reuse, changes, commits: await accepted() };
     case 'abandon':
-      if (!options.reason?.trim()) throw no('say why: --reason TEXT');
-      return { ...about, commits: await accepted().catch(() => ({})) };
+      return { ...about, reason: options.reason ?? '', commits: await accepted().catch(() => ({})) };
   }
 }
 
@@ -100,27 +99,29 @@ function changesOf({ pin, drop, currentFiles }: RebuildOptions): ReworkChanges |
 export async function showDecision(
   store: Store,
   stream: Stream,
-  decision: RebuildDecision,
-  { build, onto, attempt, signed, reuse, changes }: Choice,
+  said: StatementOf<RebuildDecision>,
   known: Known,
 ): Promise<void> {
+  const { build, onto, attempt } = said;
   const { promotion, attempt: last } = openAttempt(stream.name, build, known);
-  const packages = reuse ? 'signed packages whose sources are the same are reused' : 'all is rebuilt anew';
-  const next = `attempt ${(attempt ?? 0) + 1}`;
+  const packages =
+    'reuse' in said && said.reuse
+      ? 'signed packages whose sources are the same are reused'
+      : 'all is rebuilt anew';
+  const next = `attempt ${attempt + 1}`;
   const running = last.state === 'running' || last.state === 'differs';
-  console.log(paint('bold', `${stream.name} ${build}, attempt ${attempt ?? ''} (${last.state})`));
-  if (running && decision !== 'accept') console.log(`attempt ${attempt ?? ''} is stopped first`);
-  switch (decision) {
+  console.log(paint('bold', `${stream.name} ${build}, attempt ${attempt} (${last.state})`));
+  if (running && said.decision !== 'accept') console.log(`attempt ${attempt} is stopped first`);
+  switch (said.decision) {
     case 'release':
-      return showSigned(store, stream.name, signed ?? '', onto);
+      return showSigned(store, stream.name, said.signed, onto);
     case 'accept':
       return console.log(clean(`accepted although it differs: ${last.note ?? ''}`));
     case 'redo':
       return console.log(`${next} begins with the same inputs; ${packages}`);
     case 'rework':
       console.log(`${next} begins with changed inputs; ${packages}`);
-      if (changes) await showChanges(store, stream, build, changes);
-      return;
+      return showChanges(store, stream, build, said.changes);
     case 'abandon': {
       const made = promotion.attempts?.flatMap(({ build: id }) => id ?? []) ?? [];
       const kept = stream.release?.rebuild?.keepAbandoned === true;

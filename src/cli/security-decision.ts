@@ -2,16 +2,17 @@
 import { join } from 'node:path';
 import { buildMeta } from '../domain/metadata.js';
 import { cvesOf, type FixPlan, type SecurityCase } from '../domain/security.js';
+import type { FixDecision, StatementOf } from '../domain/statement.js';
 import { signedName } from '../domain/stream.js';
 import { oneLine } from '../release/texts/plain.js';
 import { readJson, type Store } from '../store/store.js';
 import { suggestion } from '../streams/mistakes.js';
-import type { Choice } from './decision.js';
 import { giveSources } from './given-source.js';
 import { CliError, exitCodes, paint, printTable } from './output.js';
 import { showImages } from './preview.js';
 import { showEquivalence } from './rebuild-decision.js';
 import type { Known } from './releases.js';
+import type { Facts } from './statement.js';
 
 export type CaseWord = 'approve' | 'accept' | 'dismiss' | 'withdraw';
 
@@ -30,7 +31,7 @@ export async function chooseFix(
   stream: string,
   options: FixOptions,
   known: Known,
-): Promise<Choice> {
+): Promise<Facts<'fix'>> {
   const build = needCurrent(stream, known);
   const srpms = await giveSources(store, stream, options.srpm);
   return {
@@ -44,11 +45,11 @@ export async function chooseFix(
   };
 }
 
-export function showFix(stream: string, { build, fix, srpms }: Choice): void {
+export function showFix(stream: string, { build, fix, srpms }: StatementOf<'fix'>): void {
   console.log(
-    paint('bold', `${stream}: a security release on ${build}${fix?.embargo ? ', under embargo' : ''}`),
+    paint('bold', `${stream}: a security release on ${build}${fix.embargo ? ', under embargo' : ''}`),
   );
-  const asked = [...(fix?.advisories ?? []), ...(fix?.packages ?? []), ...Object.keys(srpms ?? {})];
+  const asked = [...fix.advisories, ...fix.packages, ...Object.keys(srpms ?? {})];
   for (const one of asked) console.log(`  ${oneLine(one)}`);
 }
 
@@ -60,25 +61,23 @@ export function chooseCaseWord(
   id: string,
   { reason }: { readonly reason?: string },
   known: Known,
-): Choice {
+): Facts<FixDecision | 'withdraw'> {
   const one = findCase(stream, id, known);
-  const no = (why: string) => new CliError(`${stream} ${id}: ${why}`, exitCodes.usage);
   const { plan, phase, srpms, buildCommits } = one;
   const build = plan?.base ?? needCurrent(stream, known);
   const about = { build, onto: build, case: id };
   switch (word) {
     case 'approve':
-      if (!plan) throw no(`has no plan yet that could be approved: it is ${phase}`);
-      return {
-        ...{ ...about, commits: plan.commits, changes: plan.changes },
-        ...(srpms ? { srpms } : {}),
-      };
+      if (!plan)
+        throw new CliError(
+          `${stream} ${id}: has no plan yet that could be approved: it is ${phase}`,
+          exitCodes.usage,
+        );
+      return { ...about, commits: plan.commits, changes: plan.changes, ...(srpms ? { srpms } : {}) };
     case 'accept':
-      if (phase !== 'differs' || !buildCommits) throw no('has no differences to accept');
-      return { ...about, commits: buildCommits };
+      return { ...about, commits: buildCommits ?? {} };
     case 'dismiss':
-      if (!reason?.trim()) throw no('say why: --reason TEXT');
-      return about;
+      return { ...about, reason: reason ?? '' };
     case 'withdraw':
       return about;
   }
@@ -89,7 +88,7 @@ export async function showCaseWord(
   store: Store,
   stream: string,
   word: CaseWord,
-  { case: id = '' }: Choice,
+  { case: id = '' }: StatementOf<FixDecision | 'withdraw'>,
   known: Known,
 ): Promise<void> {
   const one = findCase(stream, id, known);

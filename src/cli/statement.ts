@@ -4,23 +4,34 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { statement, type Statement } from '../domain/statement.js';
+import { readStatement, type Decision, type Statement, type StatementOf } from '../domain/statement.js';
 import { CliError, clean, exitCodes } from './output.js';
 
-export type StatementFacts = Omit<Statement, 'treeline-statement' | 'time' | 'nonce'>;
+/** Of a statement of this kind: what it says itself. Default of `commits`: those of the build. */
+export type Facts<D extends Decision> = BuildFacts &
+  (StatementOf<D> extends infer S ? (S extends Statement ? Omit<S, Automatic | 'commits'> : never) : never);
+export interface BuildFacts {
+  readonly build: string;
+  readonly commits?: Statement['commits'];
+}
+type Automatic = 'treeline-statement' | 'stream' | 'decision' | 'time' | 'nonce';
 
-/** Adds format, time and nonce. Throws `CliError` for what does not fit in a statement. */
-export function makeStatement(facts: StatementFacts, now = new Date()): Statement {
-  const parsed = statement.safeParse({
+/** Adds format, time and nonce. Throws `CliError` for what does not fit in a statement of its kind. */
+export function makeStatement<D extends Decision>(
+  facts: { readonly decision: D; readonly [field: string]: unknown },
+  now = new Date(),
+): StatementOf<D> {
+  const { said, mistake } = readStatement({
     'treeline-statement': 1,
     ...facts,
     time: now.toISOString(),
     nonce: randomBytes(16).toString('hex'),
   });
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new CliError(`${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? ''}`, exitCodes.usage);
+  if (said && isOf(said, facts.decision)) return said;
+  throw new CliError(mistake ?? '', exitCodes.usage);
 }
+const isOf = <D extends Decision>(said: Statement, decision: D): said is StatementOf<D> =>
+  said.decision === decision;
 
 /** The text that is signed. */
 export const statementText = (said: Statement) => `${JSON.stringify(said, null, 2)}\n`;
@@ -85,11 +96,15 @@ export function readSigned(text: string, name: string): Statement {
     )?.[1];
   if (signed === undefined)
     throw unfit('not clear-signed. Sign what `--print` printed with `gpg --digest-algo SHA256 --clearsign`.');
+  const no = (why: string) =>
+    unfit(`what is signed is no statement: ${why}. Begin with \`treeline promote … --print\` or the like.`);
+  let value: unknown;
   try {
-    const parsed = statement.safeParse(JSON.parse(signed.replace(/^- /gm, '')));
-    if (parsed.success) return parsed.data;
+    value = JSON.parse(signed.replace(/^- /gm, ''));
   } catch {
-    // Said below.
+    throw no('not JSON');
   }
-  throw unfit('what is signed is no statement. Begin with `treeline promote … --print` or the like.');
+  const { said, mistake } = readStatement(value);
+  if (!said) throw no(mistake);
+  return said;
 }

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { parseEvra, sameEvra } from './dist-tag.js';
 import type { Lockfile } from './lockfile.js';
 import type { RebuildPackages } from './rebuild-packages.js';
-import type { ReworkChanges } from './statement.js';
+import type { ReworkChanges } from './rework-changes.js';
 
 export const difference = z.object({
   kind: z.enum(['package', 'file', 'script', 'dependency', 'tree']),

@@ -1,6 +1,7 @@
 /** What is known of a stream's promotions: the answer of the stream workflow's `view` query, and what its pages show. */
 import type { SecurityCase } from './security.js';
-import { changesText, type RebuildDecision, type ReworkChanges } from './statement.js';
+import { changesText, type ReworkChanges } from './rework-changes.js';
+import type { RebuildDecision } from './statement.js';
 
 /** The author of what happened without anybody's decision, such as the end of a release. */
 export const treeline = 'treeline';
@@ -28,6 +29,18 @@ export interface Approval {
   readonly approver: string;
   readonly fingerprint: string;
   readonly nonce: string;
+  readonly at: string;
+}
+
+/** What a person's test of a build has come to, by their last signed report on it. */
+export interface TestReport {
+  /** The build that was tested. */
+  readonly build: string;
+  /** Name of the approver or tester. */
+  readonly by: string;
+  readonly result: 'pass' | 'fail';
+  readonly note?: string | undefined;
+  /** ISO 8601, UTC: when it was signed. */
   readonly at: string;
 }
 
@@ -108,6 +121,10 @@ export interface Promotion {
   readonly note?: string | undefined;
   /** Nonce of the last decision that it has taken in. */
   readonly heard?: string | undefined;
+  /** Test reports on the build that would be released, oldest first. */
+  readonly reports?: readonly TestReport[] | undefined;
+  /** Passing test reports that its release needs. */
+  readonly reportsNeeded?: number | undefined;
   /** Security cases whose released fixes it lacks: statements have to name them. */
   readonly unfixed?: readonly string[] | undefined;
   /** Of a stream with signed rebuilds: every attempt, oldest first. */
@@ -123,6 +140,13 @@ export interface Promotion {
 /** The build that readers get by a promotion: of a signed rebuild what the last attempt has made. */
 export const releasedAs = ({ build, attempts }: Pick<Promotion, 'build' | 'attempts'>): string =>
   attempts?.at(-1)?.build ?? build;
+
+/** Passing test reports that the release still lacks. */
+export const reportsLacking = ({
+  reports = [],
+  reportsNeeded = 0,
+}: Pick<Promotion, 'reports' | 'reportsNeeded'>) =>
+  Math.max(0, reportsNeeded - reports.filter(({ result }) => result === 'pass').length);
 
 /** Two words on an attempt count together if they ask for the very same. */
 const sameVote = ({ onto, signed, reuse, changes }: Vote, decision: RebuildDecision): string =>

@@ -1,7 +1,7 @@
 /** The packages of a signed rebuild: `packages.json`, and how they may differ from those that were approved. */
 import { z } from 'zod';
 import type { LockedPackage, Lockfile } from './lockfile.js';
-import type { ReworkChanges } from './statement.js';
+import type { ReworkChanges } from './rework-changes.js';
 
 export const rebuildPackage = z.object({
   /** File name in `packages/`: `<name>-<evra>.rpm`. */

@@ -55,6 +55,14 @@ const approvals = z.strictObject({
     .max(20)
     .default(1)
     .describe('Distinct approvers that let an announcement go which is held.'),
+  reports: z
+    .int()
+    .min(0)
+    .max(20)
+    .default(0)
+    .describe(
+      'Distinct approvers or testers whose test report on a build says `pass` before it is released (not for security releases).',
+    ),
 });
 
 const upstream = z.strictObject({
@@ -142,6 +150,10 @@ export const releaseSettings = z
       .describe('The ref of releases; commits are bound to it too. Default: the stream’s `ref`.'),
     approvers: z.array(approver).min(1).describe('The SIG members who may decide.'),
     approvals: approvals.prefault({}).describe('How many of them each decision needs.'),
+    testers: z
+      .array(approver)
+      .default([])
+      .describe('People who may sign test reports besides the approvers, and nothing else.'),
     proposerCounts: z.boolean().default(true).describe('Is an approver’s own proposal an approval?'),
     statementAge: duration.prefault('7d').describe('A statement that is older when it arrives is refused.'),
     proposalAge: duration.prefault('28d').describe('A proposal without enough approvals ends after this.'),

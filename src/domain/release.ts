@@ -122,6 +122,19 @@ export const releaseNotes = z.object({
       ),
     })
     .optional(),
+  /** Signed test reports on the build, if there are any. */
+  reports: z
+    .array(
+      z.object({
+        build: z.string(),
+        by: z.string(),
+        result: z.enum(['pass', 'fail']),
+        note: z.string().optional(),
+        /** ISO 8601, UTC. */
+        at: z.string(),
+      }),
+    )
+    .optional(),
   knownIssues: z.array(z.string()),
   architectures: z.array(
     z.object({

@@ -3,7 +3,7 @@
  * security release, and ends with it. Free of schemas, so that workflows may import it.
  */
 import type { Approval } from './promotion.js';
-import type { ReworkChanges } from './statement.js';
+import type { ReworkChanges } from './rework-changes.js';
 
 /** What a stream may ask for; least severe first. `none` is a rating too: CVSS gives it to a score of 0. */
 export const severities = ['none', 'low', 'moderate', 'important', 'critical'] as const;

@@ -1,117 +1,108 @@
 /**
- * A signed statement: what a SIG member decides, in a form that can be signed (`gpg --clearsign` of the JSON text), checked and
- * kept. Who may decide is settled by its signature, not by who reaches Temporal.
+ * A signed statement: what a SIG member says, in a form that can be signed (`gpg --clearsign` of the JSON text), checked and kept. Who may
+ * say it is settled by its signature, not by who reaches Temporal. Each kind is one file in `decisions/`, and in the list here.
  */
 import { z } from 'zod';
-import { buildId } from './build-id.js';
-import { advisoryId, architecture, name, packageName, sha256 } from './names.js';
+import { abandon } from './decisions/abandon.js';
+import { accept } from './decisions/accept.js';
+import { acceptFix } from './decisions/accept-fix.js';
+import { announce } from './decisions/announce.js';
+import { approve } from './decisions/approve.js';
+import { approveFix } from './decisions/approve-fix.js';
+import { matter, type About, type Kind } from './decisions/decision.js';
+import { dismissFix } from './decisions/dismiss-fix.js';
+import { fix } from './decisions/fix.js';
+import { promote } from './decisions/promote.js';
+import { redo } from './decisions/redo.js';
+import { reject } from './decisions/reject.js';
+import { release } from './decisions/release.js';
+import { report } from './decisions/report.js';
+import { rework } from './decisions/rework.js';
+import { rollback } from './decisions/rollback.js';
+import { withdraw } from './decisions/withdraw.js';
 
-/** About a signed rebuild that an accepted build has become. */
-export const rebuildDecisions = ['accept', 'release', 'redo', 'rework', 'abandon'] as const;
-export type RebuildDecision = (typeof rebuildDecisions)[number];
-/** About security releases: `fix` asks for one; the others are words on its case. */
-export const fixDecisions = ['fix', 'approve-fix', 'accept-fix', 'dismiss-fix'] as const;
-export type FixDecision = (typeof fixDecisions)[number];
-export const decisions = [
-  ...(['promote', 'approve', 'reject', 'withdraw', 'rollback', 'announce'] as const),
-  ...rebuildDecisions,
-  ...fixDecisions,
+/** Those about an attempt in the order in which they are shown: the most final is last. */
+const kinds = [
+  ...([promote, approve, reject, withdraw, report, rollback, announce] as const),
+  ...([accept, release, redo, rework, abandon] as const),
+  ...([fix, approveFix, acceptFix, dismissFix] as const),
 ] as const;
-export type Decision = (typeof decisions)[number];
-export const isRebuildDecision = (decision: Decision): decision is RebuildDecision =>
-  (rebuildDecisions as readonly string[]).includes(decision);
+type Listed = (typeof kinds)[number];
 
-export const isFixDecision = (decision: Decision): decision is FixDecision =>
-  (fixDecisions as readonly string[]).includes(decision);
-
-/** Does a later word on an attempt end an earlier one of the same approver? An attempt that one accepts may still be redone, or released. */
-export const contradicts = (later: RebuildDecision, earlier: RebuildDecision): boolean =>
-  later !== earlier && later !== 'accept' && !(later === 'release' && earlier === 'accept');
-
-/** How the inputs of a reworked attempt differ from those of the accepted build. */
-export const reworkChanges = z.strictObject({
-  /** Package versions to take instead: name to `[epoch:]version-release.arch`, as the stream's repos have them. */
-  pin: z.record(
-    packageName,
-    z.string().regex(/^[\w.:+~^-]+$/, { error: 'write [epoch:]version-release.arch' }),
-  ),
-  /** Packages to leave out. */
-  drop: z.array(packageName),
-  /** Whose treefile and stream file: the accepted build's, or as they are now (also for image settings). */
-  files: z.enum(['accepted', 'current']),
-});
-export type ReworkChanges = z.infer<typeof reworkChanges>;
-
-/** What a person asks a security release for. */
-export const fixRequest = z.strictObject({
-  advisories: z.array(advisoryId).max(20),
-  /** `name-[epoch:]version-release.arch`, as the stream's repos have them. */
-  packages: z
-    .array(z.string().regex(/^[A-Za-z0-9][\w.:+~^-]+$/, { error: 'write name-[epoch:]version-release.arch' }))
-    .max(50),
-  /** Is nothing of it shown or told in public before its release? */
-  embargo: z.boolean(),
-});
-export type FixRequest = z.infer<typeof fixRequest>;
-
-export const statement = z.strictObject({
-  /** Format. */
-  'treeline-statement': z.literal(1),
-  stream: name,
-  decision: z.enum(decisions),
-  /** The build that is decided about; of a rollback: the release that is taken back; about a security release: the release it is made from. */
-  build: buildId,
-  /**
-   * Of a decision about a signed rebuild: the attempt, counted from 1. Of `withdraw`: what is taken back is one's word on this attempt;
-   * without it all that one has said of the build.
-   */
-  attempt: z.int().min(1).optional(),
-  /** Of `release`: the signed build that the attempt has made. */
-  signed: buildId.optional(),
-  /** Of `redo` and `rework`: are signed packages taken from earlier attempts where their sources are the same? */
-  reuse: z.boolean().optional(),
-  /** Of `rework`; of `redo` those of the attempt that is redone, if it had any; of `approve-fix` those of the plan. */
-  changes: reworkChanges.optional(),
-  /** Of `fix`. */
-  fix: fixRequest.optional(),
-  /** Of `fix` and `approve-fix`: source RPMs that were given, sha256 by file name. */
-  srpms: z
-    .record(
-      z.string().regex(/^[A-Za-z0-9][\w.+~^-]*\.src\.rpm$/, { error: 'a file name of a source RPM' }),
-      sha256,
-    )
-    .optional(),
-  /** Of `approve-fix`, `accept-fix`, `dismiss-fix`, and of a `withdraw` of these. */
-  case: z
-    .string()
-    .regex(/^\d{8}-\d{1,4}$/)
-    .optional(),
-  /** Of `promote`, `approve` and `release`: ids of the security cases whose fixes the build lacks, and which is to be released all the same. */
-  unfixed: z.array(z.string().regex(/^\d{8}-\d{1,4}$/)).optional(),
-  /** Ostree commit per architecture: of the build; of `release` and `accept`: of the signed build; of `accept-fix`: of the case's build. */
-  commits: z.partialRecord(architecture, sha256),
-  /**
-   * The release that was the newest when this was signed; null before the first. An approval counts only while it still is. Of a
-   * rollback: the release to return to.
-   */
-  onto: buildId.nullable(),
-  /** When it was made; ISO 8601, UTC. */
-  time: z.iso.datetime(),
-  /** 32 hex digits, never used twice. */
-  nonce: z.string().regex(/^[0-9a-f]{32}$/),
-  /** For people. */
-  reason: z.string().max(500).optional(),
-});
+const [first, ...others] = kinds;
+export const statement = z.discriminatedUnion('decision', [
+  first.schema,
+  ...others.map(({ schema }) => schema),
+]);
 export type Statement = z.infer<typeof statement>;
+export type Decision = Statement['decision'];
+/** Statements of these kinds. */
+export type StatementOf<D extends Decision> = Extract<Statement, { decision: D }>;
 
-/** The same text for changes that are the same. */
-export const changesText = ({ pin, drop, files }: ReworkChanges): string =>
-  JSON.stringify([Object.entries(pin).sort(([a], [b]) => (a < b ? -1 : 1)), [...drop].sort(), files]);
+type NameOf<A extends About> = Extract<Listed, { readonly about: A }>['name'];
+/** About the last attempt at a signed rebuild. */
+export type RebuildDecision = NameOf<'attempt'>;
+/** On a security case. */
+export type FixDecision = NameOf<'case'>;
+
+/** What its kind declares. */
+export function kindOf(decision: Decision): Kind {
+  const kind = kinds.find(({ name }) => name === decision);
+  if (!kind) throw new TypeError(`${decision}: no such kind of statement`);
+  return kind;
+}
+const isAbout =
+  <A extends About>(about: A) =>
+  (name: Decision): name is Extract<Decision, NameOf<A>> =>
+    kindOf(name).about === about;
+export const isRebuildDecision = isAbout('attempt');
+/** Is it about the last attempt at a signed rebuild? */
+export const isAboutAttempt = <S extends { readonly decision: Decision }>(
+  said: S,
+): said is Extract<S, { readonly decision: RebuildDecision }> => isRebuildDecision(said.decision);
+export const isFixDecision = isAbout('case');
+/** What only the security group may say. */
+export const securityDecisions: readonly string[] = kinds.flatMap(({ name, group }) =>
+  group === 'security' ? [name] : [],
+);
+export const rebuildDecisions = kinds.map(({ name }) => name).filter(isRebuildDecision);
+
+/** Does a later word end an earlier one of the same person on the same matter? */
+export const ends = (later: Decision, earlier: Decision): boolean => kindOf(earlier).endedBy.includes(later);
+
+type Answered<K> = K extends { readonly to: infer To } ? Exclude<To, undefined> : never;
+/** What can be asked of the archive of statements: may this be carried out? */
+const asked = [...new Set(kinds.flatMap(({ to }): Answered<Listed>[] => (to === undefined ? [] : [to])))];
+export const question = matter.extend({ decision: z.enum(asked) });
+export type Question = Readonly<z.infer<typeof question>>;
+
+/** Parses a statement strictly. Else answers what is wrong with it, in one line that names the field. */
+export function readStatement(
+  value: unknown,
+):
+  | { readonly said: Statement; readonly mistake?: never }
+  | { readonly said?: never; readonly mistake: string } {
+  const parsed = statement.safeParse(value);
+  if (parsed.success) return { said: parsed.data };
+  const [issue] = parsed.error.issues;
+  const field = issue?.path.map(String).join('.') ?? '';
+  if (issue?.code === 'invalid_union')
+    return { mistake: `decision: write one of ${kinds.map(({ name }) => name).join(', ')}` };
+  if (issue?.code === 'unrecognized_keys') {
+    const decision = isObject(value) ? String(value.decision) : '';
+    const names = issue.keys.map((key) => (field === '' ? key : `${field}.${key}`));
+    return { mistake: `${names.join(', ')}: no field of a statement \`${decision}\`` };
+  }
+  const missing = issue?.code === 'invalid_type' && issue.message.endsWith('received undefined');
+  return { mistake: `${field || '(statement)'}: ${missing ? 'missing' : (issue?.message ?? '')}` };
+}
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
 
 /** A statement whose signature and content were checked. */
-export interface Verified {
-  readonly statement: Statement;
-  /** Name of the approver, as the stream file has it. */
+export interface Verified<S extends Statement = Statement> {
+  readonly statement: S;
+  /** Name of its author, as the stream file has it. */
   readonly approver: string;
   /** Primary key's fingerprint: 40 hex digits, upper case. */
   readonly fingerprint: string;

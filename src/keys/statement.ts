@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { Failure } from '../domain/failures.js';
-import { maxStatement, statement, type Statement, type Verified } from '../domain/statement.js';
+import { maxStatement, readStatement, type Statement, type Verified } from '../domain/statement.js';
 import type { Step } from '../steps/step.js';
 import { showKeys } from './gpg.js';
 
@@ -170,12 +170,9 @@ function parse(text: string): Statement {
   }
   if (parseDocument(text).errors.some(({ code }) => code === 'DUPLICATE_KEY'))
     throw refused('has a field twice');
-  const parsed = statement.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw refused(
-    `has a mistake: ${issue?.path.map(String).join('.') || '(statement)'}: ${issue?.message ?? ''}`,
-  );
+  const { said, mistake } = readStatement(value);
+  if (!said) throw refused(`has a mistake: ${mistake}`);
+  return said;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The attempts at a candidate's signed rebuild, and what the SIG says of the last one. */
 import { agreed, type Attempt, type Promotion } from '../domain/promotion.js';
-import { rebuildDecisions, type ReworkChanges } from '../domain/statement.js';
+import type { ReworkChanges } from '../domain/rework-changes.js';
+import { kindOf, rebuildDecisions } from '../domain/statement.js';
 import { fileLink, shellWord } from './facts.js';
 import { Columns, Table, When } from './layout.js';
 import { pageLink } from './links.js';
@@ -130,10 +131,7 @@ function Asked({
   last: Attempt;
   stream: ReleaseStreamFacts;
 }) {
-  const choices =
-    last.state === 'differs'
-      ? ['accept', 'redo', 'rework', 'abandon']
-      : [...(last.state === 'testing' ? ['release'] : []), 'redo', 'rework', 'abandon'];
+  const choices = rebuildDecisions.filter((name) => kindOf(name).offered(last.state));
   return (
     <dl class="facts">
       <dt>Still asked</dt>

@@ -1,11 +1,12 @@
 /** What may become the next release, and who still has to say so. */
 import type { CadenceRow } from '../domain/cadence.js';
-import type { Promotion, StreamView } from '../domain/promotion.js';
+import { releasedAs, reportsLacking, type Promotion, type StreamView } from '../domain/promotion.js';
 import { Attempts } from './attempts.js';
 import { fileLink, shellWord } from './facts.js';
 import { When } from './layout.js';
 import { pageLink } from './links.js';
 import { Day, Mark, phaseOf } from './marks.js';
+import { Reports } from './reports.js';
 import type { ReleaseStreamFacts } from './types.js';
 
 interface CandidatesProps {
@@ -63,6 +64,7 @@ function Candidate({ promotion, approvers, stream }: CandidateProps) {
   const { build, phase, proposedBy, proposedAt, onto, approvals, needed, expires, note, unfixed } = promotion;
   const { tone, word, meaning } = phaseOf(phase);
   const given = Math.min(approvals.length, needed);
+  const lacking = reportsLacking(promotion);
   return (
     <article class={`card ${phase === 'failed' ? 'bad' : ''}`} aria-label={`Candidate ${build}`}>
       <p class="big">
@@ -78,6 +80,15 @@ function Candidate({ promotion, approvers, stream }: CandidateProps) {
       )}
       <Progress given={given} needed={needed} />
       <Approvers promotion={promotion} approvers={approvers} />
+      {promotion.reports && promotion.reports.length > 0 && <Reports reports={promotion.reports} />}
+      {lacking > 0 && (
+        <p class="note">
+          {lacking} more passing test {lacking === 1 ? 'report is' : 'reports are'} needed:{' '}
+          <code>
+            treeline report {shellWord(stream.name)} {shellWord(releasedAs(promotion))} pass
+          </code>
+        </p>
+      )}
       <dl class="facts">
         <dt>Proposed</dt>
         <dd>

@@ -8,6 +8,7 @@ import { Page, toHtml, When } from './layout.js';
 import { pageLink, webLink } from './links.js';
 import { Advisories, ReleaseChanges } from './release-changes.js';
 import { ReleaseImages } from './release-images.js';
+import { Reports } from './reports.js';
 import type { ReleaseInput } from './types.js';
 import { Follow, Return, Upgrade } from './usage.js';
 
@@ -78,6 +79,12 @@ function ReleasePage({ notes, next, rolledBack, home, builds }: ReleaseInput) {
       </section>
       {!rolledBack && <Rebase notes={notes} />}
       <KnownIssues issues={notes.knownIssues} />
+      {notes.reports && (
+        <section aria-labelledby="reports">
+          <h2 id="reports">Test reports</h2>
+          <Reports reports={notes.reports} />
+        </section>
+      )}
       <Advisories notes={notes} />
       <ReleaseImages notes={notes} root={root} />
       <section aria-labelledby="files">

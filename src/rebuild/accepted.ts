@@ -7,7 +7,7 @@ import { readTreefile } from '../composers/dnf/treefile.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import { comparedEvra, rebuildPackages, type AcceptedRun } from '../domain/rebuild-packages.js';
-import type { ReworkChanges } from '../domain/statement.js';
+import type { ReworkChanges } from '../domain/rework-changes.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import { metasOf } from '../release/check.js';
 import type { Step } from '../steps/step.js';

@@ -15,7 +15,7 @@ import {
 } from '../domain/equivalence.js';
 import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun, rebuildPackages, type AcceptedRun } from '../domain/rebuild-packages.js';
-import { reworkChanges, type ReworkChanges } from '../domain/statement.js';
+import { reworkChanges, type ReworkChanges } from '../domain/rework-changes.js';
 import type { Stream } from '../domain/stream.js';
 import { checkoutCommand } from '../rpm/difference.js';
 import { readDatabaseDetails, readDetails, type RpmDetails } from '../rpm/headers.js';

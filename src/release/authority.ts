@@ -5,71 +5,29 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
+import type { Group } from '../domain/decisions/decision.js';
+import type { Architecture } from '../domain/names.js';
+import type { TestReport } from '../domain/promotion.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
-import {
-  changesText,
-  contradicts,
-  isFixDecision,
-  isRebuildDecision,
-  type FixDecision,
-  type RebuildDecision,
-  type ReworkChanges,
-  type Decision,
-  type Statement,
-  type Verified,
-} from '../domain/statement.js';
-import { openKeyring, type Keyring } from '../keys/statement.js';
+import { ends, kindOf, type Question, type Verified } from '../domain/statement.js';
+import { openKeyring } from '../keys/statement.js';
 import type { Step } from '../steps/step.js';
 import { readText, type Store } from '../store/store.js';
 
-/** What is asked for. */
-export interface Question {
-  readonly decision: 'promote' | 'rollback' | 'announce' | RebuildDecision | Exclude<FixDecision, 'fix'>;
-  /** Of a decision about a signed rebuild: the accepted build. About a security release: the release that it is made from. */
-  readonly build: string;
-  /** Of a promotion and a release: the newest release now. Of a rollback: the release to return to. */
-  readonly onto: string | null;
-  /**
-   * Of a promotion: the build's commits, by architecture. Of `release` and `accept`: the signed build's. Of `approve-fix`: those of the
-   * release that it is made from; of `accept-fix`: those of the case's build.
-   */
-  readonly commits?: Readonly<Partial<Record<string, string>>> | undefined;
-  /** Of a promotion whose signed rebuild has begun: its approvals do not grow old. */
-  readonly begun?: boolean | undefined;
-  /** Of a decision about a signed rebuild. */
-  readonly attempt?: number | undefined;
-  /** Of `release`: the signed build. */
-  readonly signed?: string | undefined;
-  /** Of `redo` and `rework`. */
-  readonly reuse?: boolean | undefined;
-  /** Of `rework`; of `redo` those of the attempt that is redone, if it had any; of `approve-fix` those of its plan. */
-  readonly changes?: ReworkChanges | undefined;
-  /** Of a decision about a security release. */
-  readonly case?: string | undefined;
-  /** Of `approve-fix`: source RPMs that were given. */
-  readonly srpms?: Readonly<Record<string, string>> | undefined;
-  /** Of a promotion and a release: cases whose fixes the build lacks. Only who says so counts. */
-  readonly unfixed?: readonly string[] | undefined;
-}
-
-/** Approvers who may decide so: about security releases the security group. */
-export const approversFor = (
-  { approvers, security }: Pick<ReleaseSettings, 'approvers' | 'security'>,
-  decision: Decision,
-): ReleaseSettings['approvers'] =>
-  isFixDecision(decision) && security && security.approvers.length > 0
+/** Those who may sign statements of a group. */
+export const membersOf = (
+  { approvers, testers, security }: Pick<ReleaseSettings, 'approvers' | 'testers' | 'security'>,
+  group: Group,
+): ReleaseSettings['approvers'] => {
+  if (group === 'testers') return [...approvers, ...testers];
+  return group === 'security' && security && security.approvers.length > 0
     ? approvers.filter(({ name }) => security.approvers.includes(name))
     : approvers;
-
-/** Distinct approvers that are needed. */
-function neededFor({ approvals }: ReleaseSettings, decision: Question['decision']): number {
-  if (decision === 'approve-fix' || decision === 'accept-fix') return approvals.fix;
-  return decision === 'dismiss-fix' ? 1 : approvals[decision];
-}
+};
 
 /**
- * The approvers who have decided so and stand by it, with keys that count now. Fails with StatementRefused if they are too few, or one
- * has vetoed the build.
+ * The approvers who have decided so and stand by it, with keys that count now. Fails with StatementRefused if they are too few, if one
+ * has vetoed the build, or if passing test reports on what would be released are too few.
  */
 export async function authority(
   step: Step,
@@ -79,24 +37,60 @@ export async function authority(
   question: Question,
   work: string,
 ): Promise<Verified[]> {
-  const keyring = await openKeyring(step, approversFor(release, question.decision), work);
-  try {
-    const said = await statementsOn(keyring, store.statements(stream), stream, question.build);
-    const { decision, build } = question;
-    const last = lastWords(said, question, release);
-    const veto = last.find(({ statement }) => statement.decision === 'reject');
-    if (veto) throw new Failure('StatementRefused', `${build}: rejected by ${veto.approver}`);
-    const standing = last.filter(({ statement }) => statement.decision !== 'reject');
-    const needed = neededFor(release, decision);
-    if (standing.length < needed)
-      throw new Failure(
-        'StatementRefused',
-        `${build}: ${standing.length} of ${needed} signed statements for this ${decision} still stand (${standing.map(({ approver }) => approver).join(', ') || 'nobody'})${unfixedText(question)}`,
-      );
-    return standing;
-  } finally {
-    await keyring.close();
+  const { decision, build } = question;
+  const { group, quorum, tested } = kindOf(decision);
+  const refused = (why: string) => new Failure('StatementRefused', `${build}: ${why}`);
+  const said = await statementsOn(step, store, stream, membersOf(release, group), build, work);
+  const last = lastWords(said, question, release);
+  const veto = last.find(({ statement }) => kindOf(statement.decision).vetoes);
+  if (veto) throw refused(`rejected by ${veto.approver}`);
+  const needed = quorum(release.approvals);
+  if (last.length < needed)
+    throw refused(
+      `${last.length} of ${needed} signed statements for this ${decision} still stand (${last.map(({ approver }) => approver).join(', ') || 'nobody'})${unfixedText(question)}`,
+    );
+  const { reports } = release.approvals;
+  const toTest = reports > 0 ? tested(question, release) : undefined;
+  if (toTest === undefined) return last;
+  const { commits } = question;
+  const passed = (await reportsOn(step, store, stream, release, { build: toTest, commits }, work)).filter(
+    ({ result }) => result === 'pass',
+  );
+  if (passed.length < reports)
+    throw refused(
+      `${passed.length} of ${reports} passing test reports on ${toTest} (${passed.map(({ by }) => by).join(', ') || 'nobody'})`,
+    );
+  return last;
+}
+
+/** Test reports on a build whose signatures count now, each person's last, oldest first. With `commits` only those that are about them. */
+export async function reportsOn(
+  step: Step,
+  store: Store,
+  stream: string,
+  release: ReleaseSettings,
+  { build, commits = {} }: Pick<Question, 'build' | 'commits'>,
+  work: string,
+): Promise<TestReport[]> {
+  const last = new Map<string, TestReport>();
+  for (const { statement, approver: by, fingerprint } of await statementsOn(
+    step,
+    store,
+    stream,
+    membersOf(release, 'testers'),
+    build,
+    work,
+  )) {
+    if (statement.decision !== 'report') continue;
+    if (
+      !Object.entries(commits).every(([arch, commit]) => statement.commits[arch as Architecture] === commit)
+    )
+      continue;
+    const { result, note, time: at } = statement;
+    last.delete(fingerprint);
+    last.set(fingerprint, { build, by, result, ...(note === undefined ? {} : { note }), at });
   }
+  return [...last.values()];
 }
 
 const unfixedText = ({ unfixed = [] }: Question) =>
@@ -104,147 +98,63 @@ const unfixedText = ({ unfixed = [] }: Question) =>
     ? `; those that do not name the fixes that it lacks (${unfixed.join(', ')}) do not count`
     : '';
 
-/** All statements about a build whose signatures count now, in the order of their times. */
+/** All statements of these people about a build whose signatures count now, in the order of their times. */
 async function statementsOn(
-  keyring: Keyring,
-  folder: string,
+  step: Step,
+  store: Store,
   stream: string,
+  people: ReleaseSettings['approvers'],
   build: string,
+  work: string,
 ): Promise<Verified[]> {
+  const folder = store.statements(stream);
   const found: Verified[] = [];
-  const names = await readdir(folder).catch((): string[] => []);
-  for (const name of names.filter((file) => file.endsWith('.asc'))) {
-    const text = await readText(join(folder, name));
-    // A quick look first: gpg is asked only about this build's.
-    if (!text?.includes(build)) continue;
-    const verified = await keyring.verify(text).catch((error: unknown) => {
-      if (error instanceof Failure && error.code === 'StatementRefused') return undefined;
-      throw error;
-    });
-    const statement = verified?.statement;
-    if (
-      verified &&
-      statement?.stream === stream &&
-      statement.build === build &&
-      `${statement.nonce}.asc` === name
-    )
-      found.push(verified);
+  const keyring = await openKeyring(step, people, work);
+  try {
+    const names = await readdir(folder).catch((): string[] => []);
+    for (const name of names.filter((file) => file.endsWith('.asc'))) {
+      const text = await readText(join(folder, name));
+      // A quick look first: gpg is asked only about this build's.
+      if (!text?.includes(build)) continue;
+      const verified = await keyring.verify(text).catch((error: unknown) => {
+        if (error instanceof Failure && error.code === 'StatementRefused') return undefined;
+        throw error;
+      });
+      const statement = verified?.statement;
+      if (
+        verified &&
+        statement?.stream === stream &&
+        statement.build === build &&
+        `${statement.nonce}.asc` === name
+      )
+        found.push(verified);
+    }
+  } finally {
+    await keyring.close();
   }
   return found.sort((a, b) => Date.parse(a.statement.time) - Date.parse(b.statement.time));
 }
 
 /**
- * What each approver said last about the matter: who has withdrawn says nothing any more. What is about other commits or another
- * former release is no word on it; the archive has such statements too.
+ * What each approver said last about the matter, if that is a yes or a veto: who has withdrawn says nothing any more. What is about other
+ * commits or another former release is no word on it; the archive has such statements too.
  */
-function lastWords(
-  said: readonly Verified[],
-  question: Question,
-  { proposerCounts, proposalAge, statementAge }: ReleaseSettings,
-): Verified[] {
-  // A word on an attempt names it, and counts for nothing else: it does not grow old.
-  const lasting =
-    question.begun === true || isRebuildDecision(question.decision) || isFixDecision(question.decision);
-  const oldest = lasting ? 0 : Date.now() - (proposalAge + statementAge) * 1000;
+function lastWords(said: readonly Verified[], question: Question, release: ReleaseSettings): Verified[] {
+  const asked = kindOf(question.decision);
+  const lasting = asked.lasting || question.begun === true;
+  const oldest = lasting ? 0 : Date.now() - (release.proposalAge + release.statementAge) * 1000;
+  const isYes = ({ statement }: Verified) => {
+    const kind = kindOf(statement.decision);
+    return kind.to === question.decision && kind.answers(statement, question);
+  };
   const last = new Map<string, Verified>();
   for (const verified of said) {
-    const { decision, time } = verified.statement;
-    // A veto stands until it is withdrawn; a yes grows old.
-    const yes =
-      answers(verified.statement, question) &&
-      (decision !== 'promote' || proposerCounts) &&
-      Date.parse(time) >= oldest;
-    if (yes || isAgainst(verified.statement, question)) last.set(verified.fingerprint, verified);
+    const { statement, fingerprint } = verified;
+    const kind = kindOf(statement.decision);
+    // A veto stands until it is withdrawn; an approval expires.
+    const counts = isYes(verified) && kind.counts(release) && Date.parse(statement.time) >= oldest;
+    const against = ends(statement.decision, question.decision) && kind.concerns(statement, question);
+    if (counts || against) last.set(fingerprint, verified);
   }
-  return [...last.values()].filter(
-    ({ statement }) => statement.decision === 'reject' || answers(statement, question),
-  );
-}
-
-/** Does this statement end an earlier yes of its author? */
-function isAgainst({ decision, attempt, case: about }: Statement, question: Question): boolean {
-  const { decision: asked } = question;
-  if (asked === 'rollback' || asked === 'announce') return false;
-  if (isFixDecision(asked) || about !== undefined)
-    return about === question.case && (decision === 'withdraw' || decision === 'dismiss-fix');
-  if (decision === 'reject') return true;
-  if (decision === 'withdraw') return attempt === undefined || attempt === question.attempt;
-  if (!isRebuildDecision(asked) || !isRebuildDecision(decision) || attempt !== question.attempt) return false;
-  // Another redo or rework is asked for instead; another tree or release is no word on this one.
-  return decision === asked ? asked === 'redo' || asked === 'rework' : contradicts(decision, asked);
-}
-
-/** Is this statement a yes to the question? */
-function answers(statement: Statement, question: Question): boolean {
-  const { decision, onto } = statement;
-  switch (question.decision) {
-    case 'announce':
-      return decision === 'announce';
-    case 'rollback':
-      return decision === 'rollback' && onto === question.onto;
-    case 'promote':
-      return (
-        (decision === 'promote' || decision === 'approve') &&
-        onto === question.onto &&
-        saysUnfixed(statement, question) &&
-        Object.entries(question.commits ?? {}).every(
-          ([arch, commit]) => statement.commits[arch as keyof Statement['commits']] === commit,
-        )
-      );
-    case 'approve-fix':
-      return (
-        decision === 'approve-fix' &&
-        statement.case === question.case &&
-        onto === question.onto &&
-        sameCommits(statement, question) &&
-        inputsText(statement) === inputsText(question)
-      );
-    case 'accept-fix':
-      return (
-        decision === 'accept-fix' && statement.case === question.case && sameCommits(statement, question)
-      );
-    case 'dismiss-fix':
-      return decision === 'dismiss-fix' && statement.case === question.case;
-    default:
-      return decision === question.decision && asksTheSame(statement, question);
-  }
-}
-
-/** What a security release is made with besides its base. */
-const inputsText = ({ changes, srpms = {} }: Pick<Question, 'changes' | 'srpms'>): string =>
-  JSON.stringify([changes ? changesText(changes) : '', Object.entries(srpms).sort()]);
-
-/** Does it name every fix that the build lacks? */
-const saysUnfixed = ({ unfixed = [] }: Statement, { unfixed: lacks = [] }: Question): boolean =>
-  lacks.every((one) => unfixed.includes(one));
-
-/** Of a decision about a rebuild: about this attempt, and word for word. */
-function asksTheSame(statement: Statement, question: Question): boolean {
-  if (question.attempt === undefined || statement.attempt !== question.attempt) return false;
-  switch (question.decision) {
-    case 'release':
-      return (
-        question.signed !== undefined &&
-        statement.signed === question.signed &&
-        statement.onto === question.onto &&
-        saysUnfixed(statement, question) &&
-        sameCommits(statement, question)
-      );
-    case 'accept':
-      return sameCommits(statement, question);
-    case 'redo':
-    case 'rework': {
-      const [said, asked] = [statement, question].map(({ changes }) => changes && changesText(changes));
-      if (question.decision === 'rework' && said === undefined) return false;
-      return statement.reuse === question.reuse && said === asked;
-    }
-    default:
-      return true;
-  }
-}
-
-/** All of them, and at least one. */
-function sameCommits({ commits }: Statement, { commits: asked = {} }: Question): boolean {
-  const text = (of: Readonly<Partial<Record<string, string>>>) => JSON.stringify(Object.entries(of).sort());
-  return Object.keys(asked).length > 0 && text(commits) === text(asked);
+  return [...last.values()].filter((one) => kindOf(one.statement.decision).vetoes || isYes(one));
 }

@@ -17,6 +17,7 @@ import { readKey } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { readJson, readText, type Run } from '../store/store.js';
 import { fixedAdvisories } from './advisories.js';
+import { reportsOn } from './authority.js';
 import { changeNotes } from './changelogs.js';
 
 export interface NotesInput {
@@ -54,6 +55,11 @@ export async function makeNotes(host: Host, step: Step, input: NotesInput): Prom
   for (const arch of stream.architectures)
     architectures.push(await architecture(host, step, input, arch, url));
   const { name, title, description, osname } = stream;
+  const commits = Object.fromEntries(architectures.map(({ architecture, commit }) => [architecture, commit]));
+  const work = host.store.work(input.run, 'notes', 'reports');
+  const reports = stream.release
+    ? await reportsOn(step, host.store, name, stream.release, { build, commits }, work)
+    : [];
   return {
     stream: { name, title, description, osname },
     build,
@@ -67,6 +73,7 @@ export async function makeNotes(host: Host, step: Step, input: NotesInput): Prom
     approvers: [...approvers],
     ...(upstream ? { upstream } : {}),
     ...(security ? { security: securityOf(security) } : {}),
+    ...(reports.length > 0 ? { reports } : {}),
     knownIssues: issues,
     architectures,
   };

@@ -2,7 +2,7 @@
 import type { DecisionRecord, StreamView } from '../domain/promotion.js';
 import type { ReleaseIndex } from '../domain/release.js';
 import type { ReleasedFix, SecurityCase } from '../domain/security.js';
-import { fixDecisions } from '../domain/statement.js';
+import { securityDecisions } from '../domain/statement.js';
 import type { WatchRecord } from '../security/watch-record.js';
 
 /** What pages, feeds and published files are made of. */
@@ -51,7 +51,7 @@ export function publicView(known: StreamKnowledge, index: ReleaseIndex): StreamK
 
 /** A request that came to nothing has no case to tell whether it was under embargo. */
 const isVain = ({ decision, refused, case: id }: DecisionRecord): boolean =>
-  refused !== undefined && id === undefined && (fixDecisions as readonly string[]).includes(decision);
+  refused !== undefined && id === undefined && securityDecisions.includes(decision);
 
 const isSecret = ({ embargoed, phase, build }: SecurityCase, { releases }: ReleaseIndex): boolean =>
   embargoed && phase !== 'released' && !releases.some(({ version }) => version === build);

@@ -8,7 +8,7 @@ import { Failure } from '../domain/failures.js';
 import { splitEvra, type Lockfile } from '../domain/lockfile.js';
 import { isOpenVerdict, type Affecting, type Fix } from '../domain/security.js';
 import type { SecuritySettings } from '../domain/security-settings.js';
-import type { FixRequest } from '../domain/statement.js';
+import type { FixRequest } from '../domain/decisions/fix.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import { packageSetsOf } from '../release/lockfiles.js';
 import { currentRelease, readReleases } from '../release/release-index.js';

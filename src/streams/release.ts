@@ -21,11 +21,27 @@ export function checkRelease(stream: Stream, add: Add): void {
   if (release.mode === 'signed-rebuild') checkRebuild(stream, release, add);
   if (architectures.length > 1 && !(release.ref ?? ref).includes('${arch}'))
     add(['release', 'ref'], 'several architectures would share one ref: put `${arch}` into it');
-  for (const field of ['name', 'key'] as const)
+  for (const field of ['name', 'key'] as const) {
     for (const [place, approver] of release.approvers.entries())
       if (release.approvers.findIndex((other) => other[field] === approver[field]) < place)
         add(['release', 'approvers', place, field], 'listed twice: an approver counts once');
-  for (const [decision, needed] of Object.entries(release.approvals))
+    for (const [place, tester] of release.testers.entries())
+      if (release.testers.findIndex((other) => other[field] === tester[field]) < place)
+        add(['release', 'testers', place, field], 'listed twice: a tester counts once');
+      else if (release.approvers.some((approver) => approver[field] === tester[field]))
+        add(
+          ['release', 'testers', place, field],
+          'is an approver, who may sign test reports anyway: remove it',
+        );
+  }
+  const { reports, ...approvals } = release.approvals;
+  const reporters = release.approvers.length + release.testers.length;
+  if (reports > reporters)
+    add(
+      ['release', 'approvals', 'reports'],
+      `${reports} passing reports are needed, but there are ${reporters} approvers and testers: lower it or add some`,
+    );
+  for (const [decision, needed] of Object.entries(approvals))
     // A stream that is released by copy never comes to the others.
     if (
       needed > release.approvers.length &&
@@ -95,6 +111,7 @@ export function releaseWithPaths(release: ReleaseSettings, at: (path: string) =>
   return {
     ...release,
     approvers: release.approvers.map(({ name, key }) => ({ name, key: at(key) })),
+    testers: release.testers.map(({ name, key }) => ({ name, key: at(key) })),
     ...(rebuild
       ? {
           rebuild: {

@@ -8,7 +8,7 @@ import { buildIndex, buildMeta, type BuildMeta } from '../../src/domain/metadata
 import type { Statement } from '../../src/domain/statement.js';
 import { keepFixed } from '../../src/security/ledger.js';
 import { needJson, writeJson } from '../../src/store/store.js';
-import { People, statementOf, type Person } from '../keys/people.js';
+import { People, statementOf, type Fields, type Person } from '../keys/people.js';
 import { Tiny, type Build } from '../publish/tiny.js';
 import { runActivity } from '../steps/activity.js';
 
@@ -96,6 +96,26 @@ describe('decide', function () {
       await fails(take(await people.sign('ann', old)), 'StatementRefused', /is too old/);
     });
 
+    it('takes test reports of testers, and nothing else of theirs', async () => {
+      const tom = await people.join('tom');
+      await declare({ approvers: [ann, bob], testers: [{ name: tom.name, key: tom.key }] });
+      const said = statementOf({ decision: 'report', result: 'pass', note: 'boots' });
+      const { approver } = await take(await people.sign('tom', said), 'tom');
+      assert.equal(approver, 'tom');
+      await fails(
+        take(await people.sign('tom', statementOf({ decision: 'approve' })), 'other'),
+        'StatementRefused',
+        /tom is a tester, not an approver: testers sign test reports, not approve/,
+      );
+      const { reports } = await runActivity(activities().standing, {
+        ...{ ...args, nonces: [], build: said.build },
+        commits: { x86_64: said.commits.x86_64 ?? '' },
+      });
+      assert.deepEqual(reports, [
+        { build: said.build, by: 'tom', result: 'pass', note: 'boots', at: said.time },
+      ]);
+    });
+
     it('says what is wrong with the stream file', async () => {
       const text = await people.sign('ann', statementOf());
       await declare();
@@ -134,8 +154,9 @@ describe('decide', function () {
         approvers: [ann, bob].map(({ name, fingerprint }) => ({ name, fingerprint })),
         approvals: {
           ...{ promote: 2, rollback: 1, announce: 1 },
-          ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1, fix: 1 },
+          ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1, fix: 1, reports: 0 },
         },
+        reports: [],
         proposerCounts: false,
         proposalAge: 28 * 86_400,
         remindEvery: 7200,
@@ -307,7 +328,7 @@ describe('decide', function () {
         ...{ ...args, ...about, commits, changes },
         ...{ decision: 'approve-fix' as const, signed: id },
       });
-    const takes = async (by: string, said: Partial<Statement>) => {
+    const takes = async (by: string, said: Fields) => {
       const text = await people.sign(by, statementOf(said));
       await runActivity(activities().takeStatement, { ...args, text, request: text });
     };

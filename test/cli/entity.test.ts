@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StreamView } from '../../src/domain/promotion.js';
-import { statement } from '../../src/domain/statement.js';
+import { statement, type Statement } from '../../src/domain/statement.js';
+import type { Fields } from '../keys/people.js';
 import { findBuild } from '../../src/cli/builds.js';
 import { readSigned } from '../../src/cli/statement.js';
 import { packageRoot } from '../../src/settings.js';
@@ -77,9 +78,20 @@ describe('decisions from the command line', function () {
   };
   const signed = async (...args: string[]) => {
     const { update, request } = await taken(...args, ...ann());
-    const said = readSigned(request.statement ?? assert.fail(), 'it');
+    const said: Statement & Fields = readSigned(request.statement ?? assert.fail(), 'it');
     return { update, said, build: request.build };
   };
+
+  it('a test report names the build, its commits, and what the test has come to', async () => {
+    const report = (...args: string[]) => signed('report', 'sample', ...args);
+    const { update, said } = await report(build, 'fail', '--note', 'no network');
+    assert.deepEqual(
+      [update, said.decision, said.build, said.commits, said.result, said.note],
+      ['decide', 'report', build, commits, 'fail', 'no network'],
+    );
+    assert.deepEqual((await report(signedBuild, 'pass')).said.build, signedBuild);
+    await assert.rejects(report(build, 'fail'), /a failing report says what failed: --note/);
+  });
 
   it('say that nothing is there before the first', async () => {
     const { exitCode, stderr } = await instance.cli('promotions', 'sample');

@@ -67,15 +67,21 @@ export class People {
   }
 }
 
-/** A statement made now. */
-export const statementOf = (change: Partial<Statement> = {}): Statement => ({
-  'treeline-statement': 1,
-  stream: 'tiny',
-  decision: 'promote',
-  build: '20261123_01',
-  commits: { x86_64: 'ab'.repeat(32) },
-  onto: null,
-  time: new Date().toISOString(),
-  nonce: randomBytes(16).toString('hex'),
-  ...change,
-});
+/** Fields of statements; a test may sign what does not fit its kind. */
+export type Fields = Partial<
+  Record<Statement extends infer S ? (S extends Statement ? keyof S : never) : never, unknown>
+>;
+
+/** A statement made now, unless `change` makes it none. */
+export const statementOf = (change: Fields = {}): Statement =>
+  ({
+    'treeline-statement': 1,
+    stream: 'tiny',
+    decision: 'promote',
+    build: '20261123_01',
+    commits: { x86_64: 'ab'.repeat(32) },
+    onto: null,
+    time: new Date().toISOString(),
+    nonce: randomBytes(16).toString('hex'),
+    ...change,
+  }) as Statement;

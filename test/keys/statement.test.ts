@@ -166,6 +166,19 @@ describe('statements', function () {
     await refuses(await say({ ...statementOf(), urgent: true }), /has a mistake: .*urgent/);
     await refuses(await say({ ...statementOf(), build: '../x' }), /has a mistake: build: write a build id/);
     await refuses(await say({ ...statementOf(), nonce: 'x' }), /has a mistake: nonce/);
+    const release = { decision: 'release', attempt: 1, signed: '20261123_02' };
+    for (const [change, why] of [
+      [{ decision: 'relase' }, /mistake: decision: write one of promote, approve, .*report/],
+      [{ decision: 'approve', attempt: 1 }, /mistake: attempt: no field of a statement `approve`/],
+      [{ ...release, signed: undefined }, /mistake: signed: missing/],
+      [{ ...release, attempt: '20261123-1' }, /mistake: attempt: .*expected number/],
+      [{ ...release, signed: '20261123-1' }, /mistake: signed: write a build id/],
+      [{ decision: 'dismiss-fix', reason: 'no', case: '20261123_01' }, /mistake: case: a case such as/],
+      [{ decision: 'dismiss-fix', case: '20261123-1' }, /mistake: reason: say why/],
+      [{ decision: 'rollback' }, /mistake: onto: /],
+      [{ decision: 'report', result: 'good' }, /mistake: result: .*"pass"\|"fail"/],
+    ] as const)
+      await refuses(await say(statementOf(change)), why);
     const twice = JSON.stringify(statementOf()).replace('"decision"', '"build":"20990101_01","decision"');
     await refuses(await say(twice), /has a field twice/);
     await refuses(

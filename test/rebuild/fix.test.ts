@@ -13,11 +13,11 @@ import { equivalence } from '../../src/domain/equivalence.js';
 import { lockfile, type Lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import type { Fix } from '../../src/domain/security.js';
-import type { Statement } from '../../src/domain/statement.js';
 import type { ApprovedArgs } from '../../src/activities/inputs.js';
 import { rebuildPlan } from '../../src/rebuild/plan.js';
 import { needJson, writeJson } from '../../src/store/store.js';
 import { runActivity } from '../steps/activity.js';
+import type { Fields } from '../keys/people.js';
 import { acceptedBuild, arch, barSpec, Fixture, fooSpec, type Rpm } from './fixture.js';
 
 const base = '20261121_01';
@@ -256,7 +256,7 @@ describe('the build of a security case', function () {
     ...{ stream: of.args.stream, run: of.args.run, step: 'sign-packages', arch },
     ...{ build: base, onto: base, attempt: 1, reuse: false, fix },
   });
-  const say = (name: string, { fix }: ApprovedArgs, more: Partial<Statement> = {}) =>
+  const say = (name: string, { fix }: ApprovedArgs, more: Fields = {}) =>
     f.say(name, 'approve-fix', {
       ...{ build: base, onto: base, commits: { [arch]: released.commit }, case: about },
       ...{ changes: fix?.changes, ...(fix?.srpms ? { srpms: fix.srpms } : {}), ...more },

@@ -20,7 +20,7 @@ import { serve, type WebServer } from '../../src/web/serve.js';
 import type { ApprovedArgs } from '../../src/activities/inputs.js';
 import { ownRepos } from '../../src/rebuild/collect.js';
 import type { Decision, Statement } from '../../src/domain/statement.js';
-import { People, statementOf, type Person } from '../keys/people.js';
+import { People, statementOf, type Fields, type Person } from '../keys/people.js';
 import { runActivity } from '../steps/activity.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { freePort } from '../support/ports.js';
@@ -395,7 +395,7 @@ export class Fixture {
   }
 
   /** A statement in the archive. */
-  async say(name: string, decision: Decision = 'approve', more: Partial<Statement> = {}): Promise<string> {
+  async say(name: string, decision: Decision = 'approve', more: Fields = {}): Promise<string> {
     const commits = { [arch]: this.accepted };
     const statement = statementOf({ decision, build: acceptedBuild, commits, ...more });
     const file = join('state/store/tiny/statements', `${statement.nonce}.asc`);

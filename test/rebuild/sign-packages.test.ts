@@ -6,7 +6,7 @@ import { signPackagesActivities } from '../../src/activities/sign-packages.js';
 import { sha256 } from '../../src/activities/sign.js';
 import type { Lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
-import type { ReworkChanges } from '../../src/domain/statement.js';
+import type { ReworkChanges } from '../../src/domain/rework-changes.js';
 import { signingHome } from '../../src/keys/gpg.js';
 import { rpmsignCommand } from '../../src/rebuild/sign-rpms.js';
 import { needJson, readJson, writeJson } from '../../src/store/store.js';

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { Failure } from '../../src/domain/failures.js';
 import { releaseSettings, type ReleaseSettings } from '../../src/domain/release-settings.js';
-import type { ReworkChanges, Statement } from '../../src/domain/statement.js';
-import { authority, type Question } from '../../src/release/authority.js';
+import type { ReworkChanges } from '../../src/domain/rework-changes.js';
+import type { Statement } from '../../src/domain/statement.js';
+import type { Question } from '../../src/domain/statement.js';
+import { authority, reportsOn } from '../../src/release/authority.js';
 import { Store } from '../../src/store/store.js';
-import { People, statementOf, type Person } from '../keys/people.js';
+import { People, statementOf, type Fields, type Person } from '../keys/people.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 
 const build = '20261123_01';
@@ -29,7 +31,7 @@ describe('authority', function () {
   const settings = (change: object = {}, approvers = sig.slice(0, 2)): ReleaseSettings =>
     releaseSettings.parse({ approvers: approvers.map(({ name, key }) => ({ name, key })), ...change });
   /** Puts a signed statement into the archive; each is a second later than the one before. */
-  async function says(name: string, change: Partial<Statement> = {}, file?: string): Promise<void> {
+  async function says(name: string, change: Fields = {}, file?: string): Promise<void> {
     const time = new Date(Date.now() - 3_600_000 + 1000 * ++seconds).toISOString();
     const said = statementOf({ decision: 'approve', build, commits, time, ...change });
     await s.write(`store/tiny/statements/${file ?? said.nonce}.asc`, await people.sign(name, said));
@@ -120,6 +122,49 @@ describe('authority', function () {
     await refused(ask({ decision: 'announce' }), /0 of 1/);
     await says('ann', { decision: 'announce' });
     assert.deepEqual(await ask({ decision: 'announce' }), ['ann']);
+  });
+
+  it('waits for passing test reports where the stream asks for them', async () => {
+    const [ann, bob, tom] = sig as [Person, Person, Person];
+    const testers = [{ name: 'eve', key: tom.key }];
+    const settled = settings({ testers, approvals: { reports: 2 } }, [ann, bob]);
+    const store = new Store(s.folder);
+    const reports = () =>
+      reportsOn(s.step, store, 'tiny', settled, { build, commits }, s.at('work')).then((all) =>
+        all.map(({ by, result, note }) => [by, result, note]),
+      );
+    for (const name of ['ann', 'bob']) await says(name);
+    assert.deepEqual(await ask({}, settings({ testers })), ['ann', 'bob'], 'none are asked for');
+    await refused(ask({}, settled), /0 of 2 passing test reports on 20261123_01 \(nobody\)/);
+    const report = { decision: 'report', result: 'pass' };
+    await says('eve', report);
+    await says('eve', { ...report, note: 'once more' });
+    await says('bob', { ...report, commits: { x86_64: 'cd'.repeat(32) } });
+    await says('bob', { ...report, build: '20261122_01', note: build });
+    await refused(ask({}, settled), /1 of 2 passing test reports on 20261123_01 \(eve\)/);
+    await says('bob', { ...report, result: 'fail', note: 'no network' });
+    assert.deepEqual(await reports(), [
+      ['eve', 'pass', 'once more'],
+      ['bob', 'fail', 'no network'],
+    ]);
+    await refused(ask({}, settled), /1 of 2/);
+    await says('bob', report);
+    assert.deepEqual(await ask({}, settled), ['ann', 'bob']);
+    // Testers report, and nothing else.
+    await says('ann', { decision: 'withdraw' });
+    await says('eve');
+    await refused(ask({}, settled), /1 of 2 signed statements/);
+    await says('ann');
+    assert.deepEqual(await ask({}, settled), ['ann', 'bob']);
+    // A tester who was removed counts no more.
+    await refused(ask({}, settings({ approvals: { reports: 2 } }, [ann, bob])), /1 of 2 passing/);
+    // The rebuild is begun without; its signed build is tested.
+    assert.deepEqual(await ask({}, { ...settled, mode: 'signed-rebuild' }), ['ann', 'bob']);
+    const release = { decision: 'release', attempt: 1, signed: '20261124_02', commits } as const;
+    for (const name of ['ann', 'bob']) await says(name, release);
+    await refused(ask(release, settled), /0 of 2 passing test reports on 20261124_02/);
+    for (const name of ['ann', 'eve']) await says(name, { ...report, build: '20261124_02' });
+    assert.deepEqual(await ask(release, settled), ['ann', 'bob']);
   });
 
   describe('over a signed rebuild', () => {

@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
 import type { Standing } from '../../src/activities/decide.js';
 import type { ReleasePlan } from '../../src/activities/release.js';
 import { endOf } from '../../src/activities/view.js';
-import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type { Promotion, StreamView, TestReport } from '../../src/domain/promotion.js';
 import type {
   Affecting,
   CasePhase,
@@ -22,14 +22,15 @@ import type {
   ReleasedFix,
   SecurityCase,
 } from '../../src/domain/security.js';
-import type { Question } from '../../src/release/authority.js';
 import type { RunRecord } from '../../src/domain/run.js';
+import type { FixRequest } from '../../src/domain/decisions/fix.js';
 import {
-  contradicts,
-  isFixDecision,
+  ends,
   isRebuildDecision,
+  readStatement,
+  securityDecisions,
   type Decision,
-  type FixRequest,
+  type Question,
   type RebuildDecision,
   type Statement,
   type Verified,
@@ -46,6 +47,7 @@ import {
   streamId,
   type Answer,
 } from '../../src/workflows/decisions/stream-messages.js';
+import type { Fields } from '../keys/people.js';
 import { saveHistory } from '../support/histories.js';
 import { checkInput } from '../support/inputs.js';
 import { until } from '../support/ports.js';
@@ -206,9 +208,7 @@ export interface Held {
   open(): void;
 }
 
-type Said = Partial<
-  Omit<Statement, 'treeline-statement' | 'stream' | 'decision' | 'build' | 'time' | 'nonce'>
->;
+type Said = Omit<Fields, 'treeline-statement' | 'stream' | 'decision' | 'build' | 'time' | 'nonce'>;
 
 export class World {
   readonly stream = `s-${randomUUID().slice(0, 8)}`;
@@ -226,6 +226,7 @@ export class World {
       rollback: 1,
       announce: 1,
       fix: 1,
+      reports: 0,
     },
     proposerCounts: true,
     proposalAge: 86_400,
@@ -242,7 +243,8 @@ export class World {
   saved: StreamView | undefined;
   readonly #signers = new Map<string, string>();
   /** Statements that were taken in, oldest first. */
-  readonly #said: (Verified['statement'] & { by: string })[] = [];
+  readonly #said: { said: Statement; by: string }[] = [];
+  testers: readonly string[] = [];
   readonly #runs: { id: string; run: string }[] = [];
   #releasing: string | undefined;
   readonly #overlaps: string[] = [];
@@ -330,7 +332,8 @@ export class World {
   async statement(decision: Decision, build: string, by: string, said: Said = {}): Promise<string> {
     const onto = said.onto === undefined ? (await this.view()).current : said.onto;
     const nonce = randomUUID().replaceAll('-', '');
-    return JSON.stringify({ decision, build, by, commits: commitsOf(build), nonce, ...said, onto });
+    const text = { 'treeline-statement': 1, stream: this.stream, decision, build, commits: commitsOf(build) };
+    return JSON.stringify({ by, said: { ...text, time: new Date().toISOString(), nonce, ...said, onto } });
   }
   /** Proposes; as somebody: by signed statement. */
   async promote(build: string, by?: string, said?: Said): Promise<Answer> {
@@ -531,6 +534,19 @@ export class World {
     return (this.steps[name] ?? this.good(name))(args);
   }
 
+  /** As src/release/authority.ts: each person's last counts. */
+  #reports(build: string): TestReport[] {
+    const last = new Map<string, TestReport>();
+    for (const { said, by } of this.#said) {
+      if (said.decision !== 'report' || said.build !== build) continue;
+      if (![...this.approvers, ...this.testers].includes(by)) continue;
+      const { result, note, time: at } = said;
+      last.delete(by);
+      last.set(by, { build, by, result, note, at });
+    }
+    return [...last.values()];
+  }
+
   /** Up to the drift check, a release must be alone. */
   #watch(name: string, workflow: string, step: unknown): void {
     // A release that is scripted ends without the steps that are looked at here.
@@ -548,14 +564,16 @@ export class World {
     takeFormer: () => ({ split: false }),
     examine: ({ build }) => ({ commits: commitsOf(String(build)) }),
     takeStatement: ({ text }): Verified => {
-      const said = JSON.parse(String(text)) as Verified['statement'] & { by: string };
-      if (!this.approvers.includes(said.by))
-        throw ApplicationFailure.nonRetryable(`${said.by} is no approver`, 'StatementRefused');
-      this.#signers.set(said.nonce, said.by);
-      this.#said.push(said);
-      return { statement: said, approver: said.by, fingerprint: fingerprintOf(said.by) };
+      const { by, said: value } = JSON.parse(String(text)) as { by: string; said: unknown };
+      const { said, mistake } = readStatement(value);
+      if (!said) throw ApplicationFailure.nonRetryable(mistake, 'StatementRefused');
+      if (![...this.approvers, ...this.testers].includes(by))
+        throw ApplicationFailure.nonRetryable(`${by} is no approver`, 'StatementRefused');
+      this.#signers.set(said.nonce, by);
+      this.#said.push({ said, by });
+      return { statement: said, approver: by, fingerprint: fingerprintOf(by) };
     },
-    standing: ({ nonces }): Standing => {
+    standing: ({ nonces, build }): Standing => {
       const approvers = this.approvers.map((name) => ({ name, fingerprint: fingerprintOf(name) }));
       const { group, ...security } = this.rules.security;
       return {
@@ -564,27 +582,26 @@ export class World {
         ),
         ...this.rules,
         approvers,
+        reports: this.#reports(String(build)),
         security: { ...security, approvers: approvers.filter(({ name }) => group.includes(name)) },
       };
     },
     // As src/release/authority.ts: each approver's last word counts.
     authorize: (question) => {
       const { decision, build, onto, attempt, case: about } = question as unknown as Question;
-      const last = new Map<string, Verified['statement']>();
-      for (const said of this.#said) {
-        if (said.build !== build || !this.approvers.includes(said.by)) continue;
-        if (said.case !== about || (isFixDecision(decision) && !this.rules.security.group.includes(said.by)))
-          continue;
+      const ofGroup = securityDecisions.includes(decision);
+      const last = new Map<string, Statement & Fields>();
+      for (const { said: statement, by } of this.#said) {
+        const said: Statement & Fields = statement;
+        if (said.build !== build || !this.approvers.includes(by)) continue;
+        if (said.case !== about || (ofGroup && !this.rules.security.group.includes(by))) continue;
         const promotes = ['promote', 'approve', 'reject', 'withdraw'].includes(said.decision);
         const matters = isRebuildDecision(decision)
-          ? said.attempt === attempt &&
-            (said.decision === decision ||
-              said.decision === 'withdraw' ||
-              (isRebuildDecision(said.decision) && contradicts(said.decision, decision)))
+          ? said.attempt === attempt && (said.decision === decision || ends(said.decision, decision))
           : decision === 'promote'
             ? promotes && said.attempt === undefined
-            : said.decision === decision || (isFixDecision(decision) && said.decision === 'withdraw');
-        if (matters) last.set(said.by, said);
+            : said.decision === decision || (ofGroup && said.decision === 'withdraw');
+        if (matters) last.set(by, said);
       }
       const approvers = [...last].filter(
         ([, said]) =>
@@ -592,10 +609,12 @@ export class World {
           (['announce', 'accept', 'redo', 'rework', 'abandon', 'accept-fix'].includes(decision) ||
             said.onto === onto) &&
           (decision !== 'promote' ||
-            this.lacks(build).every((lack) => said.unfixed?.includes(lack.case) === true)) &&
+            this.lacks(build).every(
+              (lack) => Array.isArray(said.unfixed) && said.unfixed.includes(lack.case),
+            )) &&
           (said.decision !== 'promote' || this.rules.proposerCounts),
       );
-      const needed = this.rules.approvals[isFixDecision(decision) ? 'fix' : decision];
+      const needed = this.rules.approvals[isSecurity(decision) ? 'fix' : decision];
       if (approvers.length < needed)
         throw ApplicationFailure.nonRetryable(`${approvers.length} of ${needed}`, 'StatementRefused');
       return { approvers: approvers.map(([by]) => by) };
@@ -668,6 +687,8 @@ export class World {
   };
 }
 
+const isSecurity = (decision: Decision): decision is 'approve-fix' | 'accept-fix' | 'dismiss-fix' =>
+  securityDecisions.includes(decision);
 const ignore = () => undefined;
 /** An advisory that asks for a newer package of its name in lower case. */
 export const affecting = (id: string): Affecting => ({

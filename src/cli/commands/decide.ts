@@ -2,7 +2,7 @@
 import { Argument, type Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
-import { rebuildDecisions, type RebuildDecision } from '../../domain/statement.js';
+import { kindOf, rebuildDecisions, type RebuildDecision } from '../../domain/statement.js';
 import type { Settings } from '../../settings.js';
 import { previewAnnouncement } from '../announcement.js';
 import {
@@ -15,26 +15,23 @@ import {
 } from '../decision.js';
 import { CliError, exitCodes, paint } from '../output.js';
 import { showPromotion } from '../preview.js';
+import { showReports } from '../reports.js';
 import { chooseAttempt, showDecision, type RebuildOptions } from '../rebuild-decision.js';
 import { formerRelease, type Known } from '../releases.js';
 import { loadStream } from '../../streams/load.js';
 import { readSigned, updateIdOf } from '../statement.js';
 
-const aboutPromotions: readonly (readonly ['approve' | 'reject' | 'withdraw', string])[] = [
-  ['approve', 'show what would be released, sign your approval of a proposed build and send it'],
-  ['reject', 'sign your veto against a build: it is neither proposed nor released while the veto stands'],
-  ['withdraw', 'sign that you take back your proposal, approval or veto of a build'],
-];
+const aboutPromotions = ['approve', 'reject', 'withdraw'] as const;
 
 export function addDecide(program: Command, settings: Settings): void {
-  for (const [decision, description] of aboutPromotions)
+  for (const decision of aboutPromotions)
     withDecisionOptions(
       optionsOf[decision](
         program
           .command(decision)
           .argument('<stream>')
           .argument('<build>', 'build id')
-          .description(description),
+          .description(`show, sign and send: ${kindOf(decision).text.does}`),
       ),
     ).action((stream: string, build: string, options: PromotionOptions) =>
       decide(
@@ -47,10 +44,11 @@ export function addDecide(program: Command, settings: Settings): void {
           ...(decision === 'withdraw' ? wordToWithdraw(known, build, options) : {}),
           ...(decision === 'approve' ? unfixedOf({ unfixed: options.unfixed ?? [] }) : {}),
         }),
-        async (store, { onto, unfixed }, known) => {
-          if (decision !== 'approve') return;
-          await showPromotion(store, stream, build, onto);
-          sayUnfixed(known, build, unfixed);
+        async (store, said, known) => {
+          if (said.decision !== 'approve') return;
+          await showPromotion(store, stream, build, said.onto);
+          sayUnfixed(known, build, said.unfixed);
+          await showReports(settings, store, stream, said);
         },
       ),
     );
@@ -141,7 +139,12 @@ function addDecideAttempt(program: Command, settings: Settings): void {
         .command('decide')
         .argument('<stream>')
         .argument('<build>', 'id of the accepted build, or of the signed one')
-        .addArgument(new Argument('<decision>').choices(rebuildDecisions))
+        .addArgument(
+          new Argument(
+            '<decision>',
+            rebuildDecisions.map((name) => `${name}: ${kindOf(name).text.does}`).join('; '),
+          ).choices(rebuildDecisions),
+        )
         .description('sign what becomes of the last signed rebuild of an accepted build, and send it')
         .option('--reuse', 'redo, rework: take signed packages whose sources are the same', true)
         .option('--no-reuse', 'redo, rework: rebuild all of them anew')
@@ -163,7 +166,11 @@ function addDecideAttempt(program: Command, settings: Settings): void {
         decision,
         options,
         (known, store) => chooseAttempt(store, stream, build, decision, options, known),
-        (store, choice, known) => showDecision(store, declared, decision, choice, known),
+        async (store, said, known) => {
+          await showDecision(store, declared, said, known);
+          if (said.decision === 'release')
+            await showReports(settings, store, stream, { build: said.signed, commits: said.commits });
+        },
       );
     },
   );

@@ -13,6 +13,7 @@ import { addPromote } from './promote.js';
 import { addPromotions } from './promotions.js';
 import { addReimzulBuilder } from './reimzul-builder.js';
 import { addReleases } from './releases.js';
+import { addReport } from './report.js';
 import { addRuns } from './runs.js';
 import { addSample } from './sample.js';
 import { addSecurity } from './security.js';
@@ -36,6 +37,7 @@ export const commands: readonly AddCommand[] = [
   addLogs,
   addPromote,
   addDecide,
+  addReport,
   addPromotions,
   addReleases,
   addSecurity,

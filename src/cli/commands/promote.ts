@@ -12,6 +12,7 @@ import {
   type UnfixedOptions,
 } from '../decision.js';
 import { showPromotion } from '../preview.js';
+import { showReports } from '../reports.js';
 
 export function addPromote(program: Command, settings: Settings): void {
   const command = program
@@ -34,8 +35,9 @@ export function addPromote(program: Command, settings: Settings): void {
         'promote',
         options,
         ({ current }) => ({ build, onto: current, ...unfixedOf(options) }),
-        async (store, { onto }) => {
-          await showPromotion(store, stream, build, onto);
+        async (store, said) => {
+          await showPromotion(store, stream, build, said.onto);
+          await showReports(settings, store, stream, said);
           if (release?.mode === 'signed-rebuild')
             console.log(
               `With ${release.approvals.promote} approvals its signed rebuild begins; \`treeline decide\` then says what becomes of that.\n`,

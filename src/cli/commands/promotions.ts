@@ -3,16 +3,20 @@ import type { Command } from 'commander';
 import {
   agreed,
   isOpen,
+  releasedAs,
+  reportsLacking,
   treeline,
   type Attempt,
   type DecisionRecord,
   type Promotion,
   type StreamView,
 } from '../../domain/promotion.js';
-import { rebuildDecisions, type ReworkChanges } from '../../domain/statement.js';
+import type { ReworkChanges } from '../../domain/rework-changes.js';
+import { rebuildDecisions } from '../../domain/statement.js';
 import type { Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
+import { reportLine } from '../reports.js';
 import { needView } from '../entity.js';
 import { clean, paint, printJson, printTable } from '../output.js';
 
@@ -48,10 +52,21 @@ export function printView({ stream, current, promotions, inWork, vetoes, history
   if (open.length === 0) console.log('nothing is proposed');
   else printTable(['BUILD', 'PHASE', 'APPROVALS', 'MISSING', 'EXPIRES', 'NOTE'], open.map(promotionRow));
   for (const promotion of open) if (promotion.attempts) printAttempts(promotion, promotion.attempts);
+  for (const promotion of open) printReports(promotion);
   for (const { build, by } of vetoes) console.log(clean(`veto against ${build} by ${by}`));
   if (history.length === 0) return;
   console.log(`\n${paint('bold', 'Last decisions')}`);
   printTable(['TIME', 'BUILD', 'DECISION', 'BY', 'OUTCOME'], history.slice(0, historyShown).map(decisionRow));
+}
+
+function printReports(promotion: Promotion): void {
+  for (const report of promotion.reports ?? [])
+    console.log(report.result === 'fail' ? paint('red', reportLine(report)) : reportLine(report));
+  const lacking = reportsLacking(promotion);
+  if (lacking > 0)
+    console.log(
+      `${releasedAs(promotion)}: ${lacking} more passing test reports are needed: \`treeline report\``,
+    );
 }
 
 /** Every attempt at a build's signed rebuild, and what the SIG says of the last. */

@@ -62,7 +62,7 @@ const shell = (lines: readonly string[]) => block(lines, 'sh');
 
 /** The release notes, for people. */
 export function toMarkdown(notes: ReleaseNotes): string {
-  const { stream, build, time, approvers, page, knownIssues } = notes;
+  const { stream, build, time, approvers, page, reports = [], knownIssues } = notes;
   const approved = approvers.length > 0 ? `, approved by ${approvers.map(text).join(', ')}` : '';
   return document(
     [`# ${text(stream.title)} ${build}`],
@@ -76,6 +76,15 @@ export function toMarkdown(notes: ReleaseNotes): string {
     ...images(notes),
     ...verify(notes, '##'),
     ...origins(notes),
+    ...(reports.length > 0
+      ? [
+          ['## Test reports'],
+          reports.map(
+            ({ by, result, note }) =>
+              `* ${text(by)}: ${result}${note === undefined ? '' : `: ${prose(note)}`}`,
+          ),
+        ]
+      : []),
     ...(knownIssues.length > 0 ? [['## Known issues'], knownIssues.map((issue) => `* ${prose(issue)}`)] : []),
   );
 }

@@ -12,7 +12,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { signedName } from '../../domain/lines.js';
 import type { FixPlan, PlannedChange } from '../../domain/security.js';
-import { changesText, type ReworkChanges } from '../../domain/statement.js';
+import { changesText, type ReworkChanges } from '../../domain/rework-changes.js';
 import { control, publish } from '../activities.js';
 import {
   commitsOf,

@@ -1,7 +1,7 @@
 /** How a signed rebuild is started, and what it and its promotion say to each other. */
 import { defineSignal } from '@temporalio/workflow';
 import type { Attempt } from '../../domain/promotion.js';
-import type { ReworkChanges } from '../../domain/statement.js';
+import type { ReworkChanges } from '../../domain/rework-changes.js';
 
 export interface RebuildInput {
   readonly stream: string;

@@ -8,7 +8,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { ReleasePlan } from '../../activities/release.js';
 import { buildSteps } from '../../domain/build-steps.js';
 import { cvesOf } from '../../domain/security.js';
-import type { Question } from '../../release/authority.js';
+import type { Question } from '../../domain/statement.js';
 import { control, publish, signing } from '../activities.js';
 import { afterSwitch, announce, mirrorsFollow } from './after-switch.js';
 import { pushedText } from './build.js';

@@ -2,7 +2,7 @@
 import { CancellationScope, condition, setHandler, type SignalDefinition } from '@temporalio/workflow';
 import type { ArchStepArgs } from '../../activities/inputs.js';
 import type { SourcesToBuild } from '../../activities/rebuild.js';
-import type { Question } from '../../release/authority.js';
+import type { Question } from '../../domain/statement.js';
 import type { ApprovedArgs } from '../../activities/inputs.js';
 import { control, reimzul, signing } from '../activities.js';
 import { makeTree, resolvePackages, type Committed, type OnHost } from './build.js';

@@ -1,8 +1,21 @@
 /** The attempts of a promotion at a signed rebuild, and what the SIG says of them. No calls: those are in promotion.ts. */
-import { agreed, type Attempt, type Promotion, type Vote, type Votes } from '../../domain/promotion.js';
-import { contradicts, rebuildDecisions, type RebuildDecision } from '../../domain/statement.js';
+import {
+  agreed,
+  reportsLacking,
+  type Approval,
+  type Attempt,
+  type Promotion,
+  type Vote,
+  type Votes,
+} from '../../domain/promotion.js';
+import {
+  ends,
+  kindOf,
+  rebuildDecisions,
+  type RebuildDecision,
+  type StatementOf,
+} from '../../domain/statement.js';
 import type { RebuildNews } from '../chains/rebuild-messages.js';
-import type { PromotionDecision } from './signals.js';
 
 export const lastAttempt = ({ attempts }: Pick<Promotion, 'attempts'>): Attempt | undefined =>
   attempts?.at(-1);
@@ -27,15 +40,13 @@ export interface Asked {
   readonly by: readonly string[];
 }
 
-/** The most final comes first. */
-const order = ['abandon', 'rework', 'redo', 'accept', 'release'] as const;
-
-/** What enough approvers ask for of the last attempt as it is now. */
+/** What enough approvers ask for of the last attempt as it is now; the most final comes first. */
 export function asked(me: Promotion): Asked | undefined {
-  const state = lastAttempt(me)?.state;
-  for (const decision of order) {
-    if (decision === 'accept' && state !== 'differs') continue;
-    if (decision === 'release' && state !== 'testing') continue;
+  const last = lastAttempt(me);
+  if (!last) return undefined;
+  for (const decision of rebuildDecisions.toReversed()) {
+    if (!kindOf(decision).offered(last.state)) continue;
+    if (decision === 'release' && reportsLacking(me) > 0) continue;
     const votes = agreed(me.votes, decision);
     const needed = me.votesNeeded?.[decision];
     const [vote] = votes;
@@ -48,14 +59,16 @@ export function asked(me: Promotion): Asked | undefined {
 /** The votes with this approver's newest word. */
 export function withVote(
   votes: Votes | undefined,
-  decision: RebuildDecision,
-  { approval, onto, signed, reuse, changes, reason }: PromotionDecision,
+  said: StatementOf<RebuildDecision>,
+  approval: Approval,
 ): Votes {
+  const { decision } = said;
+  // Of what it says, what its kind has.
+  const { onto, signed, reuse, changes, reason }: Omit<Vote, keyof Approval> = said;
   const others = onlyVotes(
     votes,
     (vote, earlier) =>
-      (vote.fingerprint !== approval.fingerprint ||
-        (earlier !== decision && !contradicts(decision, earlier))) &&
+      (vote.fingerprint !== approval.fingerprint || (earlier !== decision && !ends(decision, earlier))) &&
       // What was said when another release was the newest counts no more.
       (decision !== 'release' || earlier !== 'release' || vote.onto === onto),
   );
@@ -125,5 +138,17 @@ export function waitsFor(stream: string, me: Promotion): string | undefined {
     `${what} ${state}${last.note === undefined ? '' : `: ${last.note}`}`,
     `said so far: ${said.join('; ') || 'nothing'}`,
     `still asked: ${me.missing.join(', ') || 'nobody'}`,
+    ...(last.state === 'testing' ? reportLines(me) : []),
   ].join('\n');
+}
+
+/** What people are told of the test reports on what would be released. */
+export function reportLines({ reports = [], ...me }: Pick<Promotion, 'reports' | 'reportsNeeded'>): string[] {
+  const lacking = reportsLacking({ reports, ...me });
+  return [
+    ...reports.map(
+      ({ by, result, note }) => `test report by ${by}: ${result}${note === undefined ? '' : `: ${note}`}`,
+    ),
+    ...(lacking > 0 ? [`passing test reports that are needed still: ${lacking}`] : []),
+  ];
 }

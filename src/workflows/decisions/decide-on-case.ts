@@ -1,15 +1,16 @@
 /** How the stream workflow opens security cases and takes in what is decided about them. */
 import { condition, getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { commitsText, ofOpenCase } from '../../domain/decisions/decision.js';
 import { urgent } from '../../domain/lines.js';
 import { isOpen } from '../../domain/promotion.js';
 import { isOpenCase, type Affecting, type Fix, type SecurityCase } from '../../domain/security.js';
-import { changesText, type Statement, type Verified } from '../../domain/statement.js';
+import { kindOf, type FixDecision, type StatementOf, type Verified } from '../../domain/statement.js';
 import { control } from '../activities.js';
 import { allFixes, findingsOf, groupOf, isApproved, joined, subjectOf } from './cases.js';
 import { now, type Entity } from './entity.js';
-import { approval, commitsText, ifRunning, readRules, refuse } from './requests.js';
+import { approval, ifRunning, readRules, refuse } from './requests.js';
 import type { security } from './security.js';
-import { caseDecision, joinSignal, promotionNews, type CaseDecision } from './security-messages.js';
+import { caseDecision, joinSignal, promotionNews } from './security-messages.js';
 import { retrySignal } from './signals.js';
 import { promotionId, releaseId, securityId, type AdvisoriesFound, type Answer } from './stream-messages.js';
 
@@ -58,20 +59,16 @@ export class CaseDecisions {
   };
 
   /** An approver asks for a security release. */
-  async fix(verified: Verified): Promise<{ answer: Answer; case: string }> {
+  async fix(verified: Verified<StatementOf<'fix'>>): Promise<{ answer: Answer; case: string }> {
     const { entity } = this;
     const { statement, approver } = verified;
-    const { fix: request, srpms, build, onto, commits } = statement;
-    const none = { advisories: [], packages: [], embargo: false };
-    const asked = request ?? none;
+    const { fix: asked, srpms, commits } = statement;
     const given = Object.keys(srpms ?? {});
-    if (asked.advisories.length + asked.packages.length + given.length === 0)
-      throw refuse('StatementRefused', 'fix names neither an advisory nor a package nor a source RPM');
+    const why = kindOf('fix').check(statement, { current: entity.current });
     const released = entity.view().released.find((one) => one.build === entity.current);
-    if (!released || build !== released.build || onto !== released.build)
-      throw refuse('StatementRefused', `${build}: is not the current release (${entity.current ?? 'none'})`);
+    if (why !== undefined || !released) throw refuse('StatementRefused', why ?? 'nothing is released');
     if (commitsText(commits) !== commitsText(released.commits))
-      throw refuse('StatementRefused', `${build}: has the commits ${commitsText(released.commits)}`);
+      throw refuse('StatementRefused', `${released.build}: has the commits ${commitsText(released.commits)}`);
     const { mode } = await this.#group(verified);
     if (given.length > 0 && mode !== 'signed-rebuild')
       throw refuse('StatementRefused', 'source RPMs are rebuilt only where releases are signed rebuilds');
@@ -89,17 +86,17 @@ export class CaseDecisions {
   }
 
   /** A word on an open case: hands it over and waits until the case has told what it makes of it. */
-  async onCase(verified: Verified, decision: CaseDecision['decision']): Promise<Answer> {
+  async onCase(verified: Verified<StatementOf<FixDecision | 'withdraw'>>): Promise<Answer> {
     const { entity } = this;
     const { statement } = verified;
-    const { case: id = '', reason, onto } = statement;
-    checkWord(entity, statement, decision);
+    const { case: id = '', decision } = statement;
+    checkWord(entity, statement);
     await this.#group(verified);
     // It may have changed while that was asked.
-    checkWord(entity, statement, decision);
+    checkWord(entity, statement);
     const given = approval(verified);
     await this.#case(id)
-      .signal(caseDecision, { decision, approval: given, reason, onto })
+      .signal(caseDecision, { ...statement, approval: given })
       .catch(() => {
         throw refuse('StatementRefused', `security case ${id}: its workflow is gone; it is begun again soon`);
       });
@@ -190,38 +187,13 @@ export class CaseDecisions {
   readonly #case = (id: string) => getExternalWorkflowHandle(securityId(this.entity.stream, id));
 }
 
-/** Can this be said of the case as it is now? */
-function checkWord(entity: Entity, said: Statement, decision: CaseDecision['decision']): void {
-  const { case: id = '', build, onto, commits, changes, srpms, reason } = said;
-  const one = entity.caseOf(id);
-  const no = (why: string) => refuse('StatementRefused', `security case ${id}: ${why}`);
-  if (!one) throw no('there is none of this id');
-  if (!isOpenCase(one.phase)) throw no(`is ${one.phase} already`);
-  const { plan, phase } = one;
-  switch (decision) {
-    case 'approve-fix':
-      if (!plan) throw no(`is ${phase}; what it changes is not planned yet`);
-      if (phase === 'releasing') throw no('is being released');
-      if (build !== plan.base || onto !== plan.base)
-        throw no(`is made from ${plan.base}, not from ${onto ?? 'nothing'}`);
-      if (onto !== entity.current)
-        throw no(`${entity.current ?? 'nothing'} is the release now, not ${plan.base}`);
-      if (commitsText(commits) !== commitsText(plan.commits))
-        throw no(
-          `names the commits ${commitsText(commits)}, but ${plan.base} has ${commitsText(plan.commits)}`,
-        );
-      if (!changes || changesText(changes) !== changesText(plan.changes))
-        throw no('names other changes than those that are planned');
-      if (commitsText(srpms ?? {}) !== commitsText(one.srpms ?? {})) throw no('names other source RPMs');
-      break;
-    case 'accept-fix':
-      if (phase !== 'differs') throw no(`is ${phase}; there are no differences to accept`);
-      if (commitsText(commits) !== commitsText(one.buildCommits ?? {}))
-        throw no(
-          `names the commits ${commitsText(commits)}, but its build has ${commitsText(one.buildCommits ?? {})}`,
-        );
-      break;
-    case 'dismiss-fix':
-      if (!reason?.trim()) throw no('dismissing it needs a reason');
-  }
+/** Fails with StatementRefused for what cannot be said of the case as it is now. */
+function checkWord(entity: Entity, said: StatementOf<FixDecision | 'withdraw'>): void {
+  const id = said.case ?? '';
+  const { current } = entity;
+  // A withdrawal, too, is only of an open case.
+  const known = { current, case: entity.caseOf(id) };
+  const why =
+    said.decision === 'withdraw' ? ofOpenCase()(said, known) : kindOf(said.decision).check(said, known);
+  if (why !== undefined) throw refuse('StatementRefused', `security case ${id}: ${why}`);
 }

@@ -7,13 +7,15 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
+import { commitsText } from '../../domain/decisions/decision.js';
 import { agreed, releasedAs, type Promotion } from '../../domain/promotion.js';
 import type { Lack } from '../../domain/security.js';
 import {
-  changesText,
-  isRebuildDecision,
+  isAboutAttempt,
+  kindOf,
   type RebuildDecision,
   type Statement,
+  type StatementOf,
   type Verified,
 } from '../../domain/statement.js';
 import { control } from '../activities.js';
@@ -23,7 +25,7 @@ import { isCaseId, unfixedText } from './cases.js';
 import { describeFailure } from '../describe.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
-import { approval, checkRequest, commitsText, ifRunning, readRules, refuse } from './requests.js';
+import { approval, checkRequest, ifRunning, readRules, refuse } from './requests.js';
 import {
   announceSignal,
   decisionSignal,
@@ -77,16 +79,10 @@ export class Decisions {
     return this.#recorded('promote', build, by ?? 'unsigned', async () => {
       checkBuild(entity, build);
       const { commits } = await this.#examine(build);
-      const verified = text === undefined ? undefined : await this.#take(text);
+      const verified = text === undefined ? undefined : promotes(build, await this.#take(text));
       if (verified) {
-        const { statement } = verified;
-        if (statement.decision !== 'promote' || statement.build !== build)
-          throw refuse(
-            'StatementRefused',
-            `says ${statement.decision} ${statement.build}, not promote ${build}`,
-          );
-        this.#checkCommits(statement, commits);
-        this.#checkOnto(statement);
+        this.#checkCommits(verified.statement, commits);
+        this.#checkOnto(verified.statement);
       }
       const rules = await readRules(entity);
       // The world may have moved while those steps ran.
@@ -97,11 +93,8 @@ export class Decisions {
       const open = entity.promotion(build);
       if (open) {
         if (verified && approvals[0]) {
-          const { onto } = verified.statement;
-          return {
-            ...(await this.#tell(open, { decision: 'approve', approval: approvals[0], onto })),
-            verified,
-          };
+          const said = { ...verified.statement, decision: 'approve', approval: approvals[0] } as const;
+          return { ...(await this.#tell(open, said)), verified };
         }
         throw refuse('BuildNotReleasable', `${build}: is proposed already`);
       }
@@ -145,7 +138,7 @@ export class Decisions {
         case 'promote':
           throw refuse('StatementRefused', 'says promote: send it by `treeline promote` or `submit`');
         case 'rollback':
-          return { answer: await this.#rollback(verified), verified };
+          return { answer: await this.#rollback({ ...verified, statement }), verified };
         case 'announce':
           await this.#release(statement.build)
             .signal(announceSignal, approval(verified))
@@ -153,24 +146,23 @@ export class Decisions {
               throw refuse('StatementRefused', `${statement.build}: no announcement of it waits`);
             });
           return { answer: { message: `${statement.build}: the announcement may go` }, verified };
-        case 'accept':
-        case 'release':
-        case 'redo':
-        case 'rework':
-        case 'abandon':
-          return this.#onAttempt(verified, statement.decision);
+        case 'report':
+          return this.#report({ ...verified, statement });
         case 'fix':
-          return { ...(await this.cases.fix(verified)), verified };
+          return { ...(await this.cases.fix({ ...verified, statement })), verified };
+        case 'withdraw':
+          if (statement.case !== undefined)
+            return { answer: await this.cases.onCase({ ...verified, statement }), verified };
+          return this.#onPromotion({ ...verified, statement });
+        case 'approve':
+        case 'reject':
+          return this.#onPromotion({ ...verified, statement });
         case 'approve-fix':
         case 'accept-fix':
         case 'dismiss-fix':
-          return { answer: await this.cases.onCase(verified, statement.decision), verified };
-        case 'withdraw':
-          if (statement.case !== undefined)
-            return { answer: await this.cases.onCase(verified, statement.decision), verified };
-          return this.#onPromotion(verified, statement.decision);
+          return { answer: await this.cases.onCase({ ...verified, statement }), verified };
         default:
-          return this.#onPromotion(verified, statement.decision);
+          return this.#onAttempt({ ...verified, statement });
       }
     });
   };
@@ -200,10 +192,10 @@ export class Decisions {
     return { message: `${build}: is tried again`, promotion };
   };
 
-  async #onPromotion(verified: Verified, decision: 'approve' | 'reject' | 'withdraw') {
+  async #onPromotion(verified: Verified<StatementOf<'approve' | 'reject' | 'withdraw'>>) {
     const { entity } = this;
     const { statement, fingerprint } = verified;
-    const { build } = statement;
+    const { build, decision } = statement;
     const open = entity.promotion(build);
     if (decision === 'withdraw' && entity.vetoOf(build)?.fingerprint === fingerprint) {
       entity.liftVeto(build);
@@ -221,46 +213,51 @@ export class Decisions {
     if (!open) throw refuse('StatementRefused', `${build}: no promotion of it is open; propose it first`);
     const { commits } = await this.#examine(build);
     this.#checkCommits(statement, commits);
-    if (decision === 'approve') {
+    if (statement.decision === 'approve') {
       this.#checkOnto(statement);
       // A signed rebuild may be reworked with the fixes.
       if (!open.votesNeeded) await this.#lacking(build, statement);
     }
-    const { reason, onto, attempt } = statement;
-    if (decision === 'withdraw') {
+    if (statement.decision === 'withdraw') {
+      const withdrawal = { ...verified, statement };
       // What is taken back may still be on its way through the promotion.
-      const said = () => hasSaid(entity.promotion(build) ?? open, verified);
+      const said = () => hasSaid(entity.promotion(build) ?? open, withdrawal);
       if (!said()) await condition(said, '5s');
-      checkWithdrawal(entity.promotion(build) ?? open, verified);
+      checkWithdrawal(entity.promotion(build) ?? open, withdrawal);
     }
     if (decision === 'reject') entity.veto(build, approval(verified));
-    const told = await this.#tell(open, {
-      ...{ decision, approval: approval(verified), reason, onto },
-      ...(decision === 'withdraw' && attempt !== undefined ? { attempt } : {}),
-    });
-    return { ...told, verified };
+    return { ...(await this.#tell(open, { ...statement, approval: approval(verified) })), verified };
   }
 
   /** A word on the last attempt at a signed rebuild. */
-  async #onAttempt(verified: Verified, decision: RebuildDecision) {
+  async #onAttempt(verified: Verified<StatementOf<RebuildDecision>>) {
     const { entity } = this;
     const { statement } = verified;
-    const { build, onto, reason, attempt, signed, reuse, changes } = statement;
-    checkAttempt(entity.promotion(build), statement, decision);
-    if (decision === 'release') {
+    checkAttempt(entity, statement);
+    if (statement.decision === 'release') {
       this.#checkOnto(statement);
-      await this.#lacking(signed ?? '', statement);
+      await this.#lacking(statement.signed, statement);
     }
-    if (decision === 'redo' || decision === 'rework') {
-      const { commits } = await this.#examine(build);
-      this.#checkCommits(statement, commits);
-    }
+    if (statement.decision === 'redo' || statement.decision === 'rework')
+      this.#checkCommits(statement, (await this.#examine(statement.build)).commits);
     // The attempt may have ended while that was asked.
-    const open = checkAttempt(entity.promotion(build), statement, decision);
-    const told = await this.#tell(open, {
-      ...{ decision, approval: approval(verified), onto, reason, attempt, signed, reuse, changes },
-    });
-    return { ...told, verified };
+    const open = checkAttempt(entity, statement);
+    return { ...(await this.#tell(open, { ...statement, approval: approval(verified) })), verified };
+  }
+
+  /** A test report; its promotion, if one is open, reads it from the archive. */
+  async #report(verified: Verified<StatementOf<'report'>>) {
+    const { entity } = this;
+    const { statement } = verified;
+    const { build, result } = statement;
+    const why = kindOf('report').check(statement, { current: entity.current });
+    if (why !== undefined) throw refuse('StatementRefused', `${build}: ${why}`);
+    const open = entity.promotionOf(build);
+    const made = open?.attempts?.find((attempt) => attempt.build === build)?.commits;
+    this.#checkCommits(statement, made ?? (await this.#examine(build)).commits);
+    const told = open && (await this.#tell(open, { ...statement, approval: approval(verified) }));
+    const message = `${build}: the test report is recorded: ${result}`;
+    return { answer: { ...told?.answer, message }, verified };
   }
 
   /** Hands a decision to its promotion and waits until that has told what it makes of it. */
@@ -278,18 +275,18 @@ export class Decisions {
         now.heard === nonce ||
         now.approvals.some((given) => given.nonce === nonce) ||
         allVotes(now.votes).some((vote) => vote.nonce === nonce) ||
-        (isRebuildDecision(decision.decision) && lastAttempt(now)?.number !== decision.attempt)
+        (isAboutAttempt(decision) && lastAttempt(now)?.number !== decision.attempt)
       );
     };
     await condition(heard, '10s');
     const promotion = entity.promotion(open.build);
     if (!promotion) return { answer: { message: `${open.build}: the promotion has ended` } };
-    if (isRebuildDecision(decision.decision))
+    if (isAboutAttempt(decision))
       return { answer: { message: voted(promotion, decision.decision), promotion } };
     return { answer: { message: waiting(promotion, `${decision.decision} taken in`), promotion } };
   }
 
-  async #rollback(verified: Verified): Promise<Answer> {
+  async #rollback(verified: Verified<StatementOf<'rollback'>>): Promise<Answer> {
     const { entity } = this;
     const { build, onto: to, reason } = verified.statement;
     const asked = () =>
@@ -299,8 +296,8 @@ export class Decisions {
     const releasing = entity.promotionOf(build)?.phase === 'releasing';
     if (build !== entity.current && (!releasing || entity.release(build)))
       throw refuse('StatementRefused', `${build}: is not the current release (${entity.current ?? 'none'})`);
-    if (to === null || !entity.former(to, build))
-      throw refuse('StatementRefused', `${to ?? 'nothing'}: is no former release to return to`);
+    if (!entity.former(to, build))
+      throw refuse('StatementRefused', `${to}: is no former release to return to`);
     if (entity.rollingBack || entity.asked?.enough)
       throw refuse('StatementRefused', 'a rollback is in work already');
     const approvals = [
@@ -327,7 +324,10 @@ export class Decisions {
    * Released fixes that the build lacks. With a statement that does not name them all it fails with ReleaseUnfixed: the release would
    * count it for nothing.
    */
-  async #lacking(build: string, said?: Statement): Promise<readonly Lack[]> {
+  async #lacking(
+    build: string,
+    said?: StatementOf<'promote' | 'approve' | 'release'>,
+  ): Promise<readonly Lack[]> {
     if (!this.entity.hasFixes) return [];
     const title = `Check ${build} for lost security fixes`;
     const limit = { scheduleToCloseTimeout: '5m' } as const;
@@ -374,7 +374,7 @@ export class Decisions {
     body: () => Promise<{ answer: Answer; verified?: Verified | undefined; case?: string }>,
   ): Promise<Answer> {
     try {
-      const { answer, verified, case: about = verified?.statement.case } = await body();
+      const { answer, verified, case: about = caseOf(verified) } = await body();
       this.entity.remember({
         at: now(),
         decision,
@@ -401,53 +401,29 @@ export class Decisions {
   }
 }
 
-/** Is the statement a word on the attempt that is the last now, and one that can be said of it? Answers its promotion. */
-function checkAttempt(open: Promotion | undefined, said: Statement, decision: RebuildDecision): Promotion {
-  const { build, attempt, commits } = said;
-  const no = (why: string) => refuse('StatementRefused', `${build}: ${why}`);
-  const last = open && lastAttempt(open);
-  if (!open || !last) throw no('no rebuild of it waits for a decision');
-  const number = String(last.number);
+/** Fails with StatementRefused for what cannot be said of the last attempt as it is now. Answers its promotion. */
+function checkAttempt(entity: Entity, said: StatementOf<RebuildDecision>): Promotion {
+  const { build, decision } = said;
+  const open = entity.promotion(build);
+  const attempt = open && lastAttempt(open);
   // A word against it may still come in time.
-  if (open.phase === 'releasing' && (decision === 'release' || decision === 'accept'))
-    throw no(`attempt ${number} is being released`);
-  if (attempt !== last.number)
-    throw no(
-      `was said of ${attempt === undefined ? 'no attempt' : `attempt ${attempt}`}; the last is ${number}`,
-    );
-  switch (decision) {
-    case 'release':
-      if (last.state !== 'testing') throw no(`attempt ${number} cannot be released: it is ${last.state}`);
-      if (said.signed !== last.build)
-        throw no(`attempt ${number} has made ${last.build ?? 'no build'}, not ${said.signed ?? 'none'}`);
-      break;
-    case 'accept':
-      if (last.state !== 'differs') throw no(`attempt ${number} has no differences to accept`);
-      break;
-    case 'redo':
-    case 'rework': {
-      if (said.reuse === undefined) throw no('does not say whether signed packages are reused');
-      if (decision === 'rework' && !said.changes) throw no('does not say what is changed');
-      // The same inputs once more.
-      const [same, other] = [last.changes, said.changes].map((changes) => changes && changesText(changes));
-      if (decision === 'redo' && same !== other)
-        throw no(`names other changes than attempt ${number} was made with: say rework`);
-      break;
-    }
-    case 'abandon':
-      if (!said.reason?.trim()) throw no('abandon needs a reason');
-  }
-  if (
-    (decision === 'release' || decision === 'accept') &&
-    commitsText(commits) !== commitsText(last.commits ?? {})
-  )
-    throw no(
-      `names the commits ${commitsText(commits)}, but attempt ${number} has ${commitsText(last.commits ?? {}) || 'none'}`,
-    );
+  const releasing = open?.phase === 'releasing' && (decision === 'release' || decision === 'accept');
+  const why = releasing
+    ? `attempt ${attempt?.number ?? ''} is being released`
+    : kindOf(decision).check(said, { current: entity.current, attempt });
+  if (why !== undefined || !open) throw refuse('StatementRefused', `${build}: ${why ?? 'is not proposed'}`);
   return open;
 }
 
-function checkWithdrawal(open: Promotion, verified: Verified): void {
+/** Fails with StatementRefused for a statement that is not about promoting the build. */
+function promotes(build: string, verified: Verified): Verified<StatementOf<'promote'>> {
+  const { statement } = verified;
+  if (statement.decision !== 'promote' || statement.build !== build)
+    throw refuse('StatementRefused', `says ${statement.decision} ${statement.build}, not promote ${build}`);
+  return { ...verified, statement };
+}
+
+function checkWithdrawal(open: Promotion, verified: Verified<StatementOf<'withdraw'>>): void {
   if (hasSaid(open, verified)) return;
   const { statement, approver } = verified;
   const { build, attempt } = statement;
@@ -460,11 +436,18 @@ function checkWithdrawal(open: Promotion, verified: Verified): void {
 }
 
 /** Is there something of this approver that a withdrawal takes back? */
-function hasSaid(open: Promotion, { statement, fingerprint, approver }: Verified): boolean {
+function hasSaid(
+  open: Promotion,
+  { statement, fingerprint, approver }: Verified<StatementOf<'withdraw'>>,
+): boolean {
   const mine = (given: { fingerprint: string }) => given.fingerprint === fingerprint;
   if (statement.attempt === undefined) return open.proposedBy === approver || open.approvals.some(mine);
   return lastAttempt(open)?.number === statement.attempt && allVotes(open.votes).some(mine);
 }
+
+/** The security case that a statement is about. */
+const caseOf = (verified: Verified | undefined) =>
+  verified && 'case' in verified.statement ? verified.statement.case : undefined;
 
 /** What a word on an attempt has come to. */
 function voted(promotion: Promotion, decision: RebuildDecision): string {

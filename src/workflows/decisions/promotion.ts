@@ -14,8 +14,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Standing } from '../../activities/decide.js';
-import { isOpen, releasedAs, type Attempt, type Promotion } from '../../domain/promotion.js';
-import { isRebuildDecision } from '../../domain/statement.js';
+import { isOpen, releasedAs, reportsLacking, type Attempt, type Promotion } from '../../domain/promotion.js';
+import { isAboutAttempt } from '../../domain/statement.js';
 import { buildAttribute, phaseAttribute, streamAttribute } from '../../search-attributes.js';
 import { control, publish } from '../activities.js';
 import {
@@ -25,6 +25,7 @@ import {
   lastAttempt,
   nextAttempt,
   onlyVotes,
+  reportLines,
   waitsFor,
   withNews,
   withVote,
@@ -121,7 +122,11 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
   const evaluate = async (): Promise<void> => {
     const nonces = [...me.approvals, ...allVotes(me.votes)].map(({ nonce }) => nonce);
     try {
-      rules = await calls.call('standing', 'Verify which approvals count', control.standing, { nonces });
+      rules = await calls.call('standing', 'Verify which approvals count', control.standing, {
+        nonces,
+        build: releasedAs(me),
+        commits: lastAttempt(me)?.commits,
+      });
     } catch (error) {
       if (isCancellation(error)) throw error;
       // Such as a stream file that is wrong at the moment: nothing is released on rules that nobody knows.
@@ -153,10 +158,13 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
             ? undefined
             : me.note;
     doubt = undefined;
-    set({ approvals, missing, expires, needed, note });
+    const { reports } = rules;
+    const reportsNeeded = me.attempts || mode !== 'signed-rebuild' ? rules.approvals.reports : 0;
+    set({ approvals, missing, expires, needed, note, reports, reportsNeeded });
     if (!me.attempts && mode !== 'signed-rebuild') {
       const open = me.phase === 'proposed' || me.phase === 'ready';
-      return become(open ? { phase: approvals.length >= needed ? 'ready' : 'proposed' } : {});
+      const enough = approvals.length >= needed && reportsLacking(me) === 0;
+      return become(open ? { phase: enough ? 'ready' : 'proposed' } : {});
     }
     const { release: forRelease, redo, rework, accept, abandon } = rules.approvals;
     set({
@@ -325,7 +333,8 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     // What has begun does not end by itself.
     const expiry = me.attempts ? Infinity : Date.parse(me.expires);
     if (now >= expiry) {
-      await become({ phase: 'expired', note: 'too few approvals in time' });
+      const few = me.approvals.length < me.needed ? 'approvals' : 'passing test reports';
+      await become({ phase: 'expired', note: `too few ${few} in time` });
       await tell(
         'expired',
         `expired-${me.build}-${proposedAt}`,
@@ -397,13 +406,15 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
 
 /** What a decision makes of a promotion. */
 function decided(me: Promotion, said: PromotionDecision): Partial<Promotion> {
-  const { decision, approval, reason, onto, attempt } = said;
+  const { decision, approval, reason, onto } = said;
   const last = lastAttempt(me);
   const { approver, fingerprint } = approval;
-  if (isRebuildDecision(decision))
-    return last?.number === attempt
-      ? { votes: withVote(me.votes, decision, said) }
-      : { note: `${approver} has said ${decision} of attempt ${attempt ?? ''}, which is not the last` };
+  if (isAboutAttempt(said))
+    return last?.number === said.attempt
+      ? { votes: withVote(me.votes, said, approval) }
+      : { note: `${approver} has said ${decision} of attempt ${said.attempt}, which is not the last` };
+  // It is in the archive, where it is read with the rules.
+  if (decision === 'report') return {};
   if (decision === 'approve' && onto !== me.onto) {
     // What has begun was approved on the release of then.
     if (last && me.approvals.length >= me.needed) return {};
@@ -414,6 +425,7 @@ function decided(me: Promotion, said: PromotionDecision): Partial<Promotion> {
   if (decision === 'approve') return { approvals: [...others, approval] };
   if (decision === 'reject')
     return { phase: 'rejected', note: `rejected by ${approver}${reason === undefined ? '' : `: ${reason}`}` };
+  const { attempt } = said;
   const votes = last ? { votes: onlyVotes(me.votes, (vote) => vote.fingerprint !== fingerprint) } : {};
   if (attempt !== undefined)
     return last?.number === attempt
@@ -425,7 +437,7 @@ function decided(me: Promotion, said: PromotionDecision): Partial<Promotion> {
 
 /** Do these decisions end a release that runs? What is said of its attempt does if too few want the release then. */
 function isAgainst(me: Promotion, decisions: readonly PromotionDecision[]): boolean {
-  const votes = decisions.filter(({ decision }) => isRebuildDecision(decision));
+  const votes = decisions.filter(isAboutAttempt);
   if (decisions.some(({ decision }) => decision === 'reject' || decision === 'withdraw')) return true;
   if (!me.attempts || votes.length === 0) return false;
   const then = votes.reduce<Promotion>((now, vote) => ({ ...now, ...decided(now, vote) }), me);
@@ -436,7 +448,10 @@ const waitingText = (stream: string, me: Promotion) =>
   me.phase === 'failed'
     ? `${stream} ${me.build}: the release failed and waits for a retry: ${me.note ?? ''}`
     : (waitsFor(stream, me) ??
-      `${stream} ${me.build}: ${me.approvals.length} of ${me.needed} approvals; still asked: ${me.missing.join(', ')}`);
+      [
+        `${stream} ${me.build}: ${me.approvals.length} of ${me.needed} approvals; still asked: ${me.missing.join(', ')}`,
+        ...reportLines(me),
+      ].join('\n'));
 
 /** Where one that is not released yet goes back to. */
 const waiting = (me: Promotion): Promotion['phase'] => (me.attempts ? 'deciding' : 'proposed');

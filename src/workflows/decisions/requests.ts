@@ -31,13 +31,6 @@ export const approval = ({ approver, fingerprint, statement }: Verified): Approv
   at: now(),
 });
 
-/** Commits by architecture, as text: the same for the same ones. */
-export const commitsText = (commits: Readonly<Record<string, string | undefined>>) =>
-  Object.entries(commits)
-    .map(([arch, commit]) => `${arch} ${commit ?? ''}`)
-    .sort()
-    .join(', ');
-
 /** For `.catch` of a start: what runs already is what was wanted. */
 export function ifRunning(error: unknown): void {
   if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;

@@ -2,7 +2,7 @@
 import { defineSignal } from '@temporalio/workflow';
 import type { Approval } from '../../domain/promotion.js';
 import type { Affecting, Fix, FixPlan, SecurityCase, SecurityRelease } from '../../domain/security.js';
-import type { FixDecision } from '../../domain/statement.js';
+import type { FixDecision, StatementOf } from '../../domain/statement.js';
 import type { Turn } from './signals.js';
 
 /** Input of `security/<stream>/<case>`. */
@@ -60,14 +60,8 @@ export const approvedSignal = defineSignal('approved');
 /** Tells its last news again, to a case that was lost meanwhile. */
 export const sayAgainSignal = defineSignal('sayAgain');
 
-/** To `security/<stream>/<case>`, from the stream. */
-export interface CaseDecision {
-  readonly decision: Exclude<FixDecision, 'fix'> | 'withdraw';
-  readonly approval: Approval;
-  readonly reason?: string | undefined;
-  /** Of `approve-fix`: the release that the plan is made from. */
-  readonly onto: string | null;
-}
+/** To `security/<stream>/<case>`, from the stream: a statement that was taken in. */
+export type CaseDecision = StatementOf<FixDecision | 'withdraw'> & { readonly approval: Approval };
 export const caseDecision = defineSignal<[CaseDecision]>('caseDecision');
 /** Advisories that were found while it waits for such. */
 export const joinSignal = defineSignal<[readonly Affecting[]]>('join');

@@ -1,7 +1,7 @@
 /** What the workflows of promotion say to each other. Their names for people are in stream-messages.ts. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Approval, Promotion, StreamView } from '../../domain/promotion.js';
-import type { RebuildDecision, ReworkChanges } from '../../domain/statement.js';
+import type { RebuildDecision, StatementOf } from '../../domain/statement.js';
 import type {
   AdvisoriesFound,
   Answer,
@@ -37,19 +37,12 @@ export const releaseDone = defineSignal<[ReleaseDone]>('releaseDone');
 export const rollbackEnded =
   defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
 
-/** To `promotion/<stream>/<build>`, from the stream. */
-export interface PromotionDecision {
-  readonly decision: 'approve' | 'reject' | 'withdraw' | RebuildDecision;
+/** To `promotion/<stream>/<build>`, from the stream: a statement that was taken in. */
+export type PromotionDecision = StatementOf<
+  'approve' | 'reject' | 'withdraw' | 'report' | RebuildDecision
+> & {
   readonly approval: Approval;
-  readonly reason?: string | undefined;
-  /** Of a decision about a signed rebuild, and of a word on it that is withdrawn. */
-  readonly attempt?: number | undefined;
-  readonly signed?: string | undefined;
-  readonly reuse?: boolean | undefined;
-  readonly changes?: ReworkChanges | undefined;
-  /** The newest release when it was signed. */
-  readonly onto: string | null;
-}
+};
 export const decisionSignal = defineSignal<[PromotionDecision]>('decision');
 /** It is this promotion's turn: nothing else is being released. */
 export interface Turn {

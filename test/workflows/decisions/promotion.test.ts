@@ -46,6 +46,30 @@ describe('promotion workflow', function () {
       await world.keep('promotion-rejected', promotionId(world.stream, first), await world.firstRun(first));
     },
 
+    async 'waits for passing test reports, and shows those that failed'(world) {
+      world.testers = ['tess'];
+      world.rules.approvals.reports = 2;
+      const report = (by: string, result: string, note?: string) =>
+        world.decide('report', first, by, { result, ...(note === undefined ? {} : { note }) });
+      await world.promote(first, 'alice');
+      await refused(report('tess', 'fail'), 'StatementRefused', /says what failed: --note/);
+      assert.match((await report('tess', 'fail', 'no network')).message, /report is recorded: fail/);
+      await world.approve(first, 'bob');
+      const { phase, reports, reportsNeeded } = await world.becomes(first, 'proposed');
+      assert.deepEqual(
+        [phase, reportsNeeded, reports?.map(({ by, result, note }) => [by, result, note])],
+        ['proposed', 2, [['tess', 'fail', 'no network']]],
+      );
+      await report('alice', 'pass');
+      assert.equal((await world.promotion(first))?.phase, 'proposed');
+      assert.equal(world.count('load'), 0);
+      await report('tess', 'pass', 'network is back');
+      await world.released(first);
+      // Without a promotion it is recorded all the same, and nothing else begins.
+      await world.decide('report', second, 'tess', { result: 'pass' });
+      assert.deepEqual((await world.view()).promotions, []);
+    },
+
     async 'loses an approval that is withdrawn, and ends when its proposer withdraws'(world) {
       world.rules.approvals.promote = 3;
       await world.approved(first);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { fileURLToPath } from 'node:url';
 import type { Votes } from '../../../src/domain/promotion.js';
-import type { ReworkChanges } from '../../../src/domain/statement.js';
+import type { ReworkChanges } from '../../../src/domain/rework-changes.js';
 import {
   commitsOf,
   emptyView,
@@ -180,7 +180,7 @@ describe('promotion with signed rebuilds', function () {
         await begin(world);
         await step.reached;
         delete world.steps.testAttempt;
-        await refused(world.say('abandon', first, 'bob'), 'StatementRefused', /needs a reason/);
+        await refused(world.say('abandon', first, 'bob'), 'StatementRefused', /reason: say why/);
         await world.say('abandon', first, 'bob', { reason: 'netbase is broken' });
         assert.equal(await world.result(first), 'abandoned');
         const { history, promotions, attempted } = await world.view();
@@ -295,7 +295,7 @@ describe('promotion with signed rebuilds', function () {
         );
         await world.attempt(first, 1, 'testing', 'deciding');
         const no = (sent: Promise<unknown>, why: RegExp) => refused(sent, 'StatementRefused', why);
-        await no(world.decide('release', first, 'alice'), /was said of no attempt; the last is 1/);
+        await no(world.decide('release', first, 'alice'), /^attempt: missing/);
         await no(world.say('release', first, 'alice', { attempt: 2 }), /was said of attempt 2/);
         await no(
           world.say('release', first, 'alice', { signed: first }),
@@ -303,9 +303,9 @@ describe('promotion with signed rebuilds', function () {
         );
         await no(world.say('release', first, 'alice', { commits: commitsOf(first) }), /names the commits/);
         await no(world.say('release', first, 'alice', { onto: second }), /was signed when 20261108/);
-        await no(world.decide('redo', first, 'alice', { attempt: 1 }), /does not say whether/);
+        await no(world.decide('redo', first, 'alice', { attempt: 1 }), /^reuse: missing/);
         await no(world.say('redo', first, 'alice', { commits: commitsOf(second) }), /names the commits/);
-        await no(world.say('rework', first, 'alice'), /does not say what is changed/);
+        await no(world.say('rework', first, 'alice'), /^changes: missing/);
         await no(world.say('release', first, 'mallory'), /mallory is no approver/);
         assert.deepEqual((await world.promotion(first))?.votes, {});
       },

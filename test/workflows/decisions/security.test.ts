@@ -267,7 +267,7 @@ describe('security cases', function () {
         await world.advisories('A');
         await step.reached;
         const one = await planned(world, 'building');
-        await refused(world.sayOf('dismiss-fix', one, 'bob'), 'StatementRefused', /needs a reason/);
+        await refused(world.sayOf('dismiss-fix', one, 'bob'), 'StatementRefused', /reason: say why/);
         await refused(
           world.sayOf('dismiss-fix', one, 'carol', { reason: 'no' }),
           'StatementRefused',
