@@ -46,12 +46,25 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/domain/**'],
+    files: ['src/domain/*'],
     rules: {
       'no-restricted-imports': [
         'error',
         {
           patterns: [{ group: ['node:*', 'execa', '../*'], message: 'The domain is pure and stands alone.' }],
+        },
+      ],
+    },
+  },
+  {
+    files: ['src/domain/*/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { group: ['node:*', 'execa', '../../*'], message: 'The domain is pure and stands alone.' },
+          ],
         },
       ],
     },

@@ -108,24 +108,27 @@ async function statementsOn(
   work: string,
 ): Promise<Verified[]> {
   const folder = store.statements(stream);
+  const files = (await readdir(folder).catch((): string[] => [])).filter((file) => file.endsWith('.asc'));
+  const texts = await Promise.all(
+    files.map(async (file) => ({ file, text: await readText(join(folder, file)) })),
+  );
+  // A quick look first: gpg is asked only about this build's.
+  const about = texts.flatMap(({ file, text }) => (text?.includes(build) ? [{ file, text }] : []));
+  if (about.length === 0) return [];
   const found: Verified[] = [];
   const keyring = await openKeyring(step, people, work);
   try {
-    const names = await readdir(folder).catch((): string[] => []);
-    for (const name of names.filter((file) => file.endsWith('.asc'))) {
-      const text = await readText(join(folder, name));
-      // A quick look first: gpg is asked only about this build's.
-      if (!text?.includes(build)) continue;
+    for (const { file, text } of about) {
       const verified = await keyring.verify(text).catch((error: unknown) => {
         if (error instanceof Failure && error.code === 'StatementRefused') return undefined;
         throw error;
       });
-      const statement = verified?.statement;
+      const { statement } = verified ?? {};
       if (
         verified &&
         statement?.stream === stream &&
         statement.build === build &&
-        `${statement.nonce}.asc` === name
+        `${statement.nonce}.asc` === file
       )
         found.push(verified);
     }

@@ -4,7 +4,6 @@ import { rm } from 'node:fs/promises';
 import { Failure } from '../../src/domain/failures.js';
 import { releaseSettings, type ReleaseSettings } from '../../src/domain/release-settings.js';
 import type { ReworkChanges } from '../../src/domain/rework-changes.js';
-import type { Statement } from '../../src/domain/statement.js';
 import type { Question } from '../../src/domain/statement.js';
 import { authority, reportsOn } from '../../src/release/authority.js';
 import { Store } from '../../src/store/store.js';

@@ -138,13 +138,13 @@ export interface Kind<N extends string = string, A extends About = About, To ext
   readonly vetoes: boolean;
   readonly lasting: boolean;
   readonly text: { readonly does: string };
-  quorum(needed: Needed): number;
-  counts(settings: Settings): boolean;
-  answers(said: Statementlike, asked: Matter): boolean;
-  concerns(said: Statementlike, asked: Matter): boolean;
-  tested(asked: Matter, settings: Settings): string | undefined;
-  check(said: Statementlike, known: Known): string | undefined;
-  offered(state: Attempt['state']): boolean;
+  readonly quorum: (needed: Needed) => number;
+  readonly counts: (settings: Settings) => boolean;
+  readonly answers: (said: Statementlike, asked: Matter) => boolean;
+  readonly concerns: (said: Statementlike, asked: Matter) => boolean;
+  readonly tested: (asked: Matter, settings: Settings) => string | undefined;
+  readonly check: (said: Statementlike, known: Known) => string | undefined;
+  readonly offered: (state: Attempt['state']) => boolean;
 }
 
 /** Declares a kind of statement: its name, its own fields, and the rest. */

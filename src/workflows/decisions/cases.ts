@@ -174,18 +174,18 @@ export const groupOf = ({ security, approvers }: Pick<Standing, 'security' | 'ap
 
 /** What a decision makes of a case; one that ends it says so by its phase. */
 export function decidedCase(me: SecurityCase, said: CaseDecision): SecurityCase {
-  const { decision, approval, reason, onto } = said;
+  const { approval } = said;
   const { approver, fingerprint } = approval;
   const others = me.approvals.filter((given) => given.fingerprint !== fingerprint);
-  switch (decision) {
+  switch (said.decision) {
     case 'approve-fix':
-      return me.plan?.base === onto
+      return me.plan?.base === said.onto
         ? { ...me, approvals: [...others, approval] }
         : { ...me, note: `${approver} has approved what is not planned any more: approve again` };
     case 'accept-fix':
       return me;
     case 'dismiss-fix':
-      return { ...me, phase: 'dismissed', note: `dismissed by ${approver}: ${reason ?? ''}` };
+      return { ...me, phase: 'dismissed', note: `dismissed by ${approver}: ${said.reason}` };
     case 'withdraw':
       if (others.length === me.approvals.length && me.openedBy === approver)
         return { ...me, phase: 'dismissed', note: `withdrawn by ${approver}` };
