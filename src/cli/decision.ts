@@ -86,7 +86,8 @@ export async function decide<D extends Decision>(
       ...(reason === undefined ? {} : { reason }),
     });
     const why = kindOf(decision).check(said, whatIsKnown(known, said));
-    if (why !== undefined) throw new CliError(`${stream} ${said.build}: ${why}`, exitCodes.usage);
+    const about = ('case' in said ? said.case : undefined) ?? said.build;
+    if (why !== undefined) throw new CliError(`${stream} ${about}: ${why}`, exitCodes.usage);
     if (options.print || !client) return console.log(statementText(said).trimEnd());
     if (!options.json) await show(store, said, known);
     await confirm(`${decision} ${stream} ${said.build}?`, options);

@@ -82,17 +82,6 @@ describe('decisions from the command line', function () {
     return { update, said, build: request.build };
   };
 
-  it('a test report names the build, its commits, and what the test has come to', async () => {
-    const report = (...args: string[]) => signed('report', 'sample', ...args);
-    const { update, said } = await report(build, 'fail', '--note', 'no network');
-    assert.deepEqual(
-      [update, said.decision, said.build, said.commits, said.result, said.note],
-      ['decide', 'report', build, commits, 'fail', 'no network'],
-    );
-    assert.deepEqual((await report(signedBuild, 'pass')).said.build, signedBuild);
-    await assert.rejects(report(build, 'fail'), /a failing report says what failed: --note/);
-  });
-
   it('say that nothing is there before the first', async () => {
     const { exitCode, stderr } = await instance.cli('promotions', 'sample');
     assert.equal(exitCode, 4);
@@ -139,6 +128,17 @@ describe('decisions from the command line', function () {
       [go.said.decision, go.said.build, go.said.onto],
       ['announce', '20261101_01', '20261122_01'],
     );
+  });
+
+  it('a test report names the build, its commits, and what the test has come to', async () => {
+    const report = (...args: string[]) => signed('report', 'sample', ...args);
+    const { update, said } = await report(build, 'fail', '--note', 'no network');
+    assert.deepEqual(
+      [update, said.decision, said.build, said.commits, said.result, said.note],
+      ['decide', 'report', build, commits, 'fail', 'no network'],
+    );
+    assert.deepEqual((await report(signedBuild, 'pass')).said.build, signedBuild);
+    await assert.rejects(report(build, 'fail'), /a failing report says what failed: --note/);
   });
 
   it('a decision about a signed rebuild names its last attempt, and what is made of it', async () => {
@@ -328,7 +328,11 @@ describe('decisions from the command line', function () {
       assert.rejects(run(...security(...args, ...ann())), message);
     await no(/no security case 20261123-22\. Did you mean `20261123-2`\?/, '--approve', '20261123-22');
     await no(/has no plan yet that could be approved: it is joining/, '--approve', '20261123-3');
-    await no(/has no differences to accept/, '--accept', '20261123-2');
+    await no(
+      /^CliError: sample 20261123-2: is waiting; there are no differences to accept/,
+      '--accept',
+      '20261123-2',
+    );
     await no(/say why: --reason/, '--dismiss', '20261123-2');
   });
 
