@@ -3,18 +3,18 @@ import assert from 'node:assert/strict';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { execa } from 'execa';
 import { createHash } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
 import type { StreamView } from '../../src/domain/promotion.js';
 import { statement, type Statement } from '../../src/domain/statement.js';
-import type { Fields } from '../keys/people.js';
 import { findBuild } from '../../src/cli/builds.js';
 import { readSigned } from '../../src/cli/statement.js';
 import { packageRoot } from '../../src/settings.js';
 import { connectionOptions } from '../../src/temporal/connect.js';
 import { writeJson } from '../../src/store/store.js';
 import type { Answer } from '../../src/workflows/decisions/stream-messages.js';
-import { People } from '../keys/people.js';
+import { People, statementOf, type Fields } from '../keys/people.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { TestInstance } from '../support/instance.js';
 import { runHere } from './here.js';
@@ -207,6 +207,37 @@ describe('decisions from the command line', function () {
     ] as const)
       for (const name of [id, `sample/${id}`, `${line}/${id}`])
         assert.equal((await findBuild(instance.store(), name)).run.stream, line, name);
+  });
+
+  it('shows test reports before anybody signs, and marks those that failed', async () => {
+    const [tess, joe] = [await people.join('tess'), await people.join('joe')];
+    const key = s.at('ann.asc');
+    let before = '';
+    await instance.edit('sample', 'stream.yaml', (text) => {
+      before = text;
+      const declared = parse(text) as { release: object };
+      const approvals = { promote: 1, release: 1, reports: 2 };
+      const testers = [tess, joe].map((one) => ({ name: one.name, key: one.key }));
+      const release = { ...declared.release, approvers: [{ name: 'Ann', key }], testers, approvals };
+      return stringify({ ...declared, release });
+    });
+    const reports = async (by: string, change: Fields) => {
+      const said = statementOf({ stream: 'sample', decision: 'report', build, commits, ...change });
+      const folder = instance.store().statements('sample');
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, `${said.nonce}.asc`), await people.sign(by, said));
+    };
+    await reports('joe', { result: 'pass', note: 'boots' });
+    await reports('tess', { result: 'fail', note: 'no network' });
+    await reports('tess', { result: 'pass', build: '20261122_01' });
+    for (const command of ['promote', 'approve']) {
+      const shown = await run(command, 'sample', build, ...ann());
+      assert.match(shown, /^test report on 20261123_01: pass by joe, .*: boots$/m);
+      assert.match(shown, /^this build failed a test: .* fail by tess, .*: no network$/m);
+      assert.match(shown, /^1 of 2 passing test reports/m);
+    }
+    await instance.edit('sample', 'stream.yaml', () => before);
+    await rm(instance.store().statements('sample'), { recursive: true });
   });
 
   it('a statement names the fixes that the build lacks, and approve says which', async () => {
