@@ -19,7 +19,7 @@ import { loadStream } from '../../src/streams/load.js';
 import { serve, type WebServer } from '../../src/web/serve.js';
 import type { ApprovedArgs } from '../../src/activities/inputs.js';
 import { ownRepos } from '../../src/rebuild/collect.js';
-import type { Decision, Statement } from '../../src/domain/statement.js';
+import type { Decision } from '../../src/domain/statement.js';
 import { People, statementOf, type Fields, type Person } from '../keys/people.js';
 import { runActivity } from '../steps/activity.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';

@@ -69,7 +69,7 @@ export function addDecide(program: Command, settings: Settings): void {
       options,
       (known) => chooseRollback(stream, known, options.to),
       (_store, { build, onto }) => {
-        console.log(`${stream}: readers return from ${build} to ${onto ?? ''}`);
+        console.log(`${stream}: readers return from ${build} to ${onto}`);
       },
     ),
   );
