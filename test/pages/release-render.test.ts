@@ -72,6 +72,35 @@ describe('release pages', () => {
     assert.match(withPromotions({ ...proposed, missing: [] }), /nobody is left to give it/);
   });
 
+  it('show test reports, the failed ones marked, and how many that pass are lacking', () => {
+    const report = {
+      build: candidate,
+      by: 'Tess <b>T</b>',
+      result: 'fail',
+      at: '2026-11-23T10:00:00Z',
+    } as const;
+    const reports = [
+      { ...report, note: '<i>no network' },
+      { ...report, by: 'Bob Birch', result: 'pass' } as const,
+    ];
+    const html = renderReleases({
+      ...input,
+      view: { ...view, promotions: [{ ...proposed, reports, reportsNeeded: 3 }] },
+    });
+    assert.doesNotMatch(html, /<b>T|<i>no/);
+    assert.match(
+      text(html),
+      new RegExp(
+        `✗ test failed ${candidate}, Tess <b>T</b>, 2026-11-23 10:00 UTC : <i>no network ✓ test passed ${candidate}, Bob Birch`,
+      ),
+    );
+    assert.match(
+      text(html),
+      new RegExp(`2 more passing test reports are needed: treeline report sample ${candidate} pass`),
+    );
+    assert.match(text(renderRelease({ notes: { ...notes, reports } })), /Test reports ✗ test failed/);
+  });
+
   it('show every attempt at a signed rebuild, and what the SIG says of the last', () => {
     const shown = withPromotions(rebuilt);
     assert.match(
