@@ -1,10 +1,7 @@
 /** The namespace of the embedded server. */
-import { isGrpcServiceError, type Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import type { Settings } from '../settings.js';
-
-/** gRPC's status codes. */
-const [notFound, alreadyExists] = [5, 6];
-const codeOf = (error: unknown) => (isGrpcServiceError(error) ? (error.code as number) : undefined);
+import { grpcCode, statusOf } from './grpc.js';
 
 /** Histories of closed workflows are kept so long; what people want to know later is in the build store. Seconds. */
 const retention = 7 * 86_400;
@@ -17,11 +14,11 @@ export async function registerNamespace(
   try {
     await workflowService.describeNamespace({ namespace });
   } catch (error) {
-    if (codeOf(error) !== notFound) throw error;
+    if (statusOf(error) !== grpcCode.notFound) throw error;
     await workflowService
       .registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: retention as never } })
       .catch((error: unknown) => {
-        if (codeOf(error) !== alreadyExists) throw error;
+        if (statusOf(error) !== grpcCode.alreadyExists) throw error;
       });
   }
 }

@@ -1,12 +1,11 @@
 /** Registration of the search attributes on a server, be it the embedded one or one's own. */
-import { isGrpcServiceError, type Client } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { searchAttributes } from '../search-attributes.js';
 import type { Settings } from '../settings.js';
+import { grpcCode, statusOf } from './grpc.js';
 
 /** `INDEXED_VALUE_TYPE_KEYWORD` of the Temporal API. */
 const keyword = 2;
-/** gRPC's status code for what is there already. */
-const alreadyExists = 6;
 
 /** Registers what is missing; the server may need some seconds until they can be used. Idempotent. */
 export async function registerSearchAttributes(
@@ -23,6 +22,6 @@ export async function registerSearchAttributes(
     })
     .catch((error: unknown) => {
       // Another process was quicker.
-      if (!isGrpcServiceError(error) || (error.code as number) !== alreadyExists) throw error;
+      if (statusOf(error) !== grpcCode.alreadyExists) throw error;
     });
 }

@@ -42,7 +42,8 @@ const namespaces = [tool('setpriv', 'util-linux'), tool('unshare', 'util-linux')
 
 /** Tools of each role, but for the composers: of those a host needs one. */
 function toolsOf(role: Role): readonly Tool[] {
-  if (role === 'control') return [...namespaces, tool('git', 'git')];
+  // OpenSSL makes the certificates of the embedded Temporal server.
+  if (role === 'control') return [...namespaces, tool('git', 'git'), tool('openssl', 'openssl')];
   if (role === 'images') return [...namespaces, ...imageTools];
   if (role === 'signing')
     return [
