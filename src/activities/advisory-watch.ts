@@ -74,7 +74,7 @@ export const watchActivities = (host: Host) => {
 
   return {
     /**
-     * Reads all advisories, judges them by the release of now, and writes `watch.json`. Idempotent. By the stream file as it is now.
+     * Reads all advisories, judges them by the current release, and writes `watch.json`. Idempotent. By the stream file as it is now.
      * Fails with BuildNotReleasable where the packages of the release are not known here, and with StreamInvalid.
      */
     lookForAdvisories: asStep(host, stepArgs, async (step, args): Promise<WatchResult> => {
@@ -125,7 +125,7 @@ export const watchActivities = (host: Host) => {
     ),
 
     /**
-     * What a person has asked for, as fixes of packages of the release of now: of advisories, whatever their severity, and of packages
+     * What a person has asked for, as fixes of packages of the current release: of advisories, whatever their severity, and of packages
      * that are in the stream's repos. Given source RPMs are only checked: what they make is known when they are built. Fails with
      * FixNotFound, and with RepoUnreachable and the like where repos have to be asked.
      */
@@ -149,7 +149,7 @@ export const watchActivities = (host: Host) => {
       },
     ),
 
-    /** Which of these fixes does the release of now lack? Fails with BuildNotReleasable. */
+    /** Which of these fixes does the current release lack? Fails with BuildNotReleasable. */
     lackingNow: asStep(host, stepArgs.extend({ fixes }), async (step, args): Promise<readonly Fix[]> => {
       const stream = await loadStream(settings, baseOf(args.stream));
       const now = await releasedNow(host, stream, step.signal);

@@ -107,7 +107,7 @@ export const releaseNews = ({ stream, build, page, architectures, security }: Re
 const releaseKey = (build: string) => `release-${build}`;
 
 /**
- * The stream as it is declared now, so that a server, password file or address that was refused can be mended and tried again; as
+ * The stream as it is declared now, so that a server, password file or address that was refused can be fixed and tried again; as
  * it was frozen where it is no longer declared.
  */
 async function currentStream(host: Host, args: StepArgs): Promise<Stream> {

@@ -62,7 +62,7 @@ export const fixActivities = (host: Host) => {
 
   return {
     /**
-     * Freezes the run: files, repos and packages of the release of now, in the line that it is of. Another try begins from the same
+     * Freezes the run: files, repos and packages of the current release, in the line that it is of. Another try begins from the same
      * release. Fails with BuildNotReleasable, StreamInvalid.
      */
     loadFix: asStep(host, caseArgs.extend({ attempt }), async (step, args): Promise<FixBegun> => {

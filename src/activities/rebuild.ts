@@ -33,7 +33,7 @@ export interface SourcesToBuild {
   readonly sources: readonly PlannedSource[];
   /** Packages that are taken as they were accepted. */
   readonly accepted: number;
-  /** Sources in work at a time. */
+  /** Sources in progress at a time. */
   readonly limit: number;
 }
 

@@ -31,7 +31,7 @@ export const signActivities = (host: Host) => {
 
   return {
     /**
-     * Signs the commit in the staging repo: once, a signature of this key that is there already is made anew. Before the images,
+     * Signs the commit in the staging repo: once, a signature of this key that is there already is made again. Before the images,
      * which carry it: without it `ostree admin status` complains on every machine that was installed from one.
      */
     signCommit: asStep(

@@ -142,11 +142,11 @@ function printAnswer(answer: Answer, { json }: { readonly json?: boolean | undef
   else console.log(clean(answer.message));
 }
 
-/** Asks on the terminal. Throws `CliError` for a no, and where there is nobody to ask. */
+/** Asks on the terminal. Throws `CliError` for a no, and where the command is not interactive. */
 export async function confirm(question: string, { yes, json }: DecisionOptions): Promise<void> {
   if (yes) return;
   if (json || !process.stdin.isTTY || !process.stdout.isTTY)
-    throw new CliError('nobody to ask here: confirm with `--yes`', exitCodes.usage);
+    throw new CliError('not interactive: confirm with `--yes`', exitCodes.usage);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   // Ctrl-C and Ctrl-D are a no.
   const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));

@@ -107,7 +107,7 @@ export async function showDecision(
   const packages =
     'reuse' in said && said.reuse
       ? 'signed packages whose sources are the same are reused'
-      : 'all is rebuilt anew';
+      : 'all packages are rebuilt';
   const next = `attempt ${attempt + 1}`;
   const running = last.state === 'running' || last.state === 'differs';
   console.log(paint('bold', `${stream.name} ${build}, attempt ${attempt} (${last.state})`));

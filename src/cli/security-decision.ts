@@ -25,7 +25,7 @@ export interface FixOptions {
   readonly embargo?: boolean;
 }
 
-/** A release that is asked for: on the release of now. Copies the source RPMs into the build store. Throws `CliError`. */
+/** A release that is asked for: on the current release. Copies the source RPMs into the build store. Throws `CliError`. */
 export async function chooseFix(
   store: Store,
   stream: string,

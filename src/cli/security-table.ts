@@ -75,7 +75,7 @@ export function printSecurityOfAll(all: readonly StreamSecurity[]): void {
   if (rows.length === 0) console.log('no security case');
   else printTable(['STREAM', ...heads], rows);
   for (const { stream, watch } of all)
-    if (!watch) console.log(`${stream}: nobody has looked for advisories yet`);
+    if (!watch) console.log(`${stream}: advisories not checked yet`);
     else {
       if (watch.considered.some(({ verdict }) => isOpenVerdict(verdict)))
         console.log(paint('yellow', `${stream}: ${openText(watch.considered)}`));
@@ -110,7 +110,7 @@ function caseRow(one: SecurityCase): string[] {
 }
 
 function printWatch(watch: WatchRecord | undefined): void {
-  if (!watch) return console.log('nobody has looked for advisories yet');
+  if (!watch) return console.log('advisories not checked yet');
   const { looked, release, considered, failed } = watch;
   const idle = considered.filter(({ verdict }) => verdict !== 'acted');
   const open = idle.filter(({ verdict }) => isOpenVerdict(verdict));

@@ -60,7 +60,7 @@ export const failureKinds = {
     'package',
     false,
     'The packages cannot be installed together.',
-    'Read the problem list in the log of step `resolve`; mend the repos or the treefile.',
+    'Read the problem list in the log of step `resolve`; fix the repos or the treefile.',
   ),
   PackageSignature: kind(
     'package',
@@ -131,7 +131,7 @@ export const failureKinds = {
   ResultsStuck: kind(
     'rebuild',
     true,
-    'The repo of the results is not made anew: its `.repolock` was left behind.',
+    'The repo of the results is not made again: its `.repolock` was left behind.',
     'Look whether createrepo still runs there; remove the lock if not. The step goes on by itself.',
   ),
   LockfileDrift: kind(
@@ -150,7 +150,7 @@ export const failureKinds = {
     'test',
     false,
     'The tree is not fit for a release: a package without the right signature, or a wrong update source.',
-    'The message says which; mend the packages or the stream and decide `redo` or `rework`.',
+    'The message says which; fix the packages or the stream and decide `redo` or `rework`.',
   ),
   ComposeFailed: kind(
     'compose',
@@ -162,7 +162,7 @@ export const failureKinds = {
     'compose',
     false,
     'A post-process script of the treefile failed.',
-    'Read the log of step `compose` and mend the script.',
+    'Read the log of step `compose` and fix the script.',
   ),
   CommitInvalid: kind(
     'compose',
@@ -235,7 +235,7 @@ export const failureKinds = {
     'package',
     false,
     'Advisories of a repo or file are malformed, truncated, too large or hostile.',
-    'What the message names was not taken in; all other advisories count. Mend it, or tell its owner.',
+    'What the message names was ignored; all other advisories count. Fix it or report it upstream.',
   ),
   BuildDamaged: kind(
     'decision',

@@ -8,7 +8,7 @@ export const treeline = 'treeline';
 
 /** One decision, or an attempt at one, as the history keeps it. */
 export interface DecisionRecord {
-  /** ISO 8601, UTC: when it was taken in. */
+  /** ISO 8601, UTC: when it was accepted. */
   readonly at: string;
   readonly decision: string;
   readonly build: string;
@@ -119,7 +119,7 @@ export interface Promotion {
   readonly expires: string;
   /** Why it waits or failed, for people. */
   readonly note?: string | undefined;
-  /** Nonce of the last decision that it has taken in. */
+  /** Nonce of the last decision that it has accepted. */
   readonly heard?: string | undefined;
   /** Test reports on the build that would be released, oldest first. */
   readonly reports?: readonly TestReport[] | undefined;

@@ -53,7 +53,7 @@ export type AcceptedRun = z.infer<typeof acceptedRun>;
 
 /**
  * What `accepted` has other than `approved`, but for `changes`: a line each, for people. Empty where all is as it was approved. A rework
- * with the files of now may add packages, which the stream's repos then vouch for.
+ * with the current files may add packages, which the stream's repos then vouch for.
  */
 export function lockfileDrift(
   approved: Lockfile,

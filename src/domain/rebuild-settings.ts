@@ -49,7 +49,7 @@ export const reimzulSettings = z.strictObject({
     .describe(
       'Tube with the builders’ news for Treeline alone: `notify` where nothing else reads that, else a copy’s.',
     ),
-  limit: z.int().min(1).max(200).default(8).describe('Source packages in work at a time.'),
+  limit: z.int().min(1).max(200).default(8).describe('Source packages in progress at a time.'),
   waves: z
     .boolean()
     .default(false)

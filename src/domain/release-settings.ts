@@ -11,7 +11,7 @@ const approver = z.strictObject({
   name: z
     .string()
     .regex(/^[^\x00-\x1f<>]{1,60}$/, { error: 'a name of one line, without `<` and `>`' })
-    .describe('Name for people.'),
+    .describe('Display name.'),
   key: plain.describe('File of the public OpenPGP key that signs this person’s statements.'),
 });
 
@@ -66,7 +66,7 @@ const approvals = z.strictObject({
 });
 
 const upstream = z.strictObject({
-  name: z.string().min(1).max(60).default('Fedora').describe('Name for people.'),
+  name: z.string().min(1).max(60).default('Fedora').describe('Display name.'),
   anchor: z
     .strictObject({
       number: z.int().min(0).describe('Its number.'),

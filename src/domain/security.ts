@@ -1,5 +1,5 @@
 /**
- * Words of security rebuilds: advisories, cases and their plans. A case is opened by the advisory watch or by a person, makes one
+ * Types for security releases: advisories, cases and their plans. A case is opened by the advisory watch or by a person, makes one
  * security release, and ends with it. Free of schemas, so that workflows may import it.
  */
 import type { Approval } from './promotion.js';
@@ -38,7 +38,7 @@ export interface Fix {
   readonly advisories: readonly string[];
 }
 
-/** What the watch found for one advisory that is at work for the release of now. */
+/** What the watch found for one advisory that affects the current release. */
 export interface Affecting {
   readonly advisory: SecurityAdvisory;
   readonly fixes: readonly Fix[];
@@ -113,7 +113,7 @@ export interface Considered extends SecurityAdvisory {
 /** One package that a security release changes. */
 export interface PlannedChange {
   readonly name: string;
-  /** `[epoch:]version-release.arch` in the release of now; null for one that is added. */
+  /** `[epoch:]version-release.arch` in the current release; null for one that is added. */
   readonly from: string | null;
   /** Null for one that goes. */
   readonly to: string | null;
@@ -187,7 +187,7 @@ export interface SecurityCase {
   /** Names of those of the security group who have not approved. */
   readonly missing: readonly string[];
   readonly times: CaseTimes;
-  /** Nonce of the last decision that it has taken in. */
+  /** Nonce of the last decision that it has accepted. */
   readonly heard?: string | undefined;
   /** Why it waits, failed or ended; for people. */
   readonly note?: string | undefined;

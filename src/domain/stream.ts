@@ -126,7 +126,7 @@ const notification = z.strictObject({
 
 export const streamSchema = z.strictObject({
   name: name.describe('Name of the stream; the same as its folder’s.'),
-  title: z.string().min(1).max(80).describe('Name for people.'),
+  title: z.string().min(1).max(80).describe('Display name.'),
   description: z.string().max(400).default('').describe('One paragraph for the build pages.'),
   treefile: plain.describe('The treefile, beside the stream file.'),
   ref: refTemplate.describe('The ostree ref; `${arch}` stands for the architecture.'),

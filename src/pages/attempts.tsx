@@ -91,7 +91,7 @@ function SignedBuild({
 function inputs({ kind, reuse, changes }: Attempt): string {
   if (kind === 'first') return 'as accepted';
   const what = changes ? changed(changes) : 'the same once more';
-  return `${what}${reuse === false ? '; all packages anew' : ''}`;
+  return `${what}${reuse === false ? '; all packages rebuilt' : ''}`;
 }
 
 function changed({ pin, drop, files }: ReworkChanges): string {
@@ -134,7 +134,7 @@ function Asked({
   const choices = rebuildDecisions.filter((name) => kindOf(name).offered(last.state));
   return (
     <dl class="facts">
-      <dt>Still asked</dt>
+      <dt>Awaiting</dt>
       <dd>{missing.length > 0 ? missing.join(', ') : 'nobody'}</dd>
       <dt>To decide</dt>
       <dd>

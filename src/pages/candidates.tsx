@@ -31,7 +31,7 @@ export function Candidates({ view, approvers, calendar, stream }: CandidatesProp
       )}
       {inWork && (
         <p>
-          <Mark tone="warn">in work</Mark> {view.inWork} is being released or rolled back now.
+          <Mark tone="warn">in progress</Mark> {view.inWork} is being released or rolled back now.
         </p>
       )}
       {view.promotions.length === 0 && <p>No build is proposed at the moment.</p>}

@@ -17,7 +17,7 @@ export function OpenCases({ cases, stream }: CasesProps) {
   return (
     <section aria-labelledby="cases">
       <h2 id="cases">In work</h2>
-      {open.length === 0 && <p>No security release is in work.</p>}
+      {open.length === 0 && <p>No security release is in progress.</p>}
       {open.map((one) => (
         <Case one={one} stream={stream} key={one.id} />
       ))}

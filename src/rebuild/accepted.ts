@@ -45,7 +45,7 @@ export async function comparedVersions(
 }
 
 /**
- * The accepted package set with the changes of a rework: depsolved anew from the accepted repos, in which no version counts but
+ * The accepted package set with the changes of a rework: depsolved again from the accepted repos, in which no version counts but
  * the accepted ones and those that are pinned. Fails with DepsolveFailed, PackageNotFound.
  */
 export async function reworkedLockfile(
@@ -60,7 +60,7 @@ export async function reworkedLockfile(
     throw new Failure('StreamInvalid', `both pinned and dropped: ${strange.join(', ')}: do one of them`);
   const kept = Object.entries(accepted.packages).filter(([name]) => !drop.includes(name));
   const limit = { ...Object.fromEntries(kept.map(([name, { evra }]) => [name, evra])), ...pin };
-  // A treefile of now may ask for more than was accepted; rpm-ostree's own reading of it comes with the compose, which then refuses.
+  // The current treefile may ask for more than was accepted; rpm-ostree's own reading of it comes with the compose, which then refuses.
   const asked =
     files === 'current' && composer === 'dnf'
       ? await readTreefile(input.treefile, input.arch)

@@ -1,6 +1,6 @@
 /**
  * The run of a security case's build: its record `fix.json`, and where its packages come from. What the base has stays under its own repo
- * ids; repos of now have ids that no stream file can give.
+ * ids; current repos have ids that no stream file can give.
  */
 import { join } from 'node:path';
 import { z } from 'zod';

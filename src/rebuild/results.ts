@@ -65,7 +65,7 @@ const repodataCommand: Argv = [
 ];
 
 /**
- * What the build system's repo of results has of these packages, read anew. `work` is a scratch folder of its own, emptied first.
+ * What the build system's repo of results has of these packages, read again. `work` is a scratch folder of its own, emptied first.
  * Fails with ReimzulAway.
  */
 export async function publishedRpms(

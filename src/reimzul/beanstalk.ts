@@ -22,7 +22,7 @@ export interface BeanstalkPatience {
 const usualPatience: BeanstalkPatience = { connect: 10_000, answer: 30_000 };
 
 export interface ReservedJob {
-  /** Decimal; beanstalkd without its binlog begins anew with 1 when it restarts. */
+  /** Decimal; beanstalkd without its binlog starts again at 1 when it restarts. */
   readonly id: string;
   readonly body: Buffer;
 }

@@ -81,7 +81,7 @@ export interface JobKey {
 export const keyOf = ({ run, arch, srpm, attempt }: JobKey): string =>
   jobKey.parse(`${run}/${architecture.parse(arch)}/${srpmFile.parse(srpm).slice(0, -8)}/${attempt}`);
 
-/** A request to make a target's repo anew; only `target` is read. */
+/** A request to make a target's repo again; only `target` is read. */
 export const createrepoRequest = z.looseObject({ target: jobTarget });
 
 /**

@@ -119,7 +119,7 @@ export const listCommand: Argv = [
 /** The repo of the results of one target, read again only when it has changed. */
 export class ResultsRepo {
   #known: { asked: string; listing: Listing } | undefined;
-  /** Hex sha256 of repomd.xml as `list` has last seen it; empty for none. Another one each time that the repo is made anew. */
+  /** Hex sha256 of repomd.xml as `list` has last seen it; empty for none. Another one each time that the repo is made again. */
   repomd = '';
   constructor(
     readonly step: Step,

@@ -53,7 +53,7 @@ export async function putJob(
 }
 
 /**
- * Is our job still in the queue, waiting or reserved? By its content: a queue that was lost begins its ids anew, so another's job may
+ * Is our job still in the queue, waiting or reserved? By its content: a queue that was lost begins its ids again, so another's job may
  * have the id that ours had.
  */
 export async function inQueue(queue: Beanstalk, id: string, key: string): Promise<boolean> {
@@ -66,7 +66,7 @@ export async function inQueue(queue: Beanstalk, id: string, key: string): Promis
   }
 }
 
-/** Asks for the repo of a target to be made anew: the request may be dropped, as reimzul's own. Gives the request's id. */
+/** Asks for the repo of a target to be made again: the request may be dropped, as reimzul's own. Gives the request's id. */
 export async function askForRepo(queue: Beanstalk, target: string): Promise<string> {
   await queue.use(internalTubes.createrepo);
   return queue.put(JSON.stringify({ target }));

@@ -109,7 +109,7 @@ export class Results {
       if (unreadable) throw new Failure('ReimzulAway', `${settings.results}: ${target}: ${why}`);
       // A lock may be there that the server does not show.
       if (known.repomd === this.input.repo.repomd)
-        throw new Failure('ResultsStuck', `${settings.results}: ${target} is not made anew; ${why}`);
+        throw new Failure('ResultsStuck', `${settings.results}: ${target} is not made again; ${why}`);
       await this.#refuse(place.timestamp, `${place.url}: ${why}`);
     } else if (now - known.asked > Math.max(secondMs, most / 4) && !(await untaken())) {
       known.request = await askForRepo(queue, target);

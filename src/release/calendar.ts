@@ -7,7 +7,7 @@ import type { UpstreamBuild, UpstreamSettings } from '../domain/upstream.js';
 import type { Step } from '../steps/step.js';
 import { listReader, loadUpstream } from './upstream.js';
 
-/** The upstream's list. It is only told of: where it cannot be had, the log says so, the rule does, and the caller goes on. */
+/** The upstream's list. It is only told of: where it is not available, the log says so, the rule does, and the caller goes on. */
 export async function upstreamList(
   step: Step,
   upstream: UpstreamSettings | undefined,

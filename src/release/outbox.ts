@@ -63,7 +63,7 @@ export const readOutbox = (host: Host, stream: string, key: string) =>
   readJson(fileOf(host, stream, key), outboxRecord);
 
 /**
- * Sends the mail of this key unless it was sent. `make` is asked at each try until something may have gone out, so that a mended
+ * Sends the mail of this key unless it was sent. `make` is asked at each try until something may have gone out, so that a fixed
  * text or address counts. Throws `MailServerAway`, `MailRefused`, `MailInDoubt`, and `Busy` while another delivers it.
  */
 export async function deliver(

@@ -22,7 +22,7 @@ import { toFeed } from './texts/feed.js';
 
 /** Rows of the calendar on the page. */
 const [past, coming] = [6, 6];
-/** Releases in the feed, and of these the ones whose pages are written anew. */
+/** Releases in the feed, and of these the ones whose pages are written again. */
 const [listed, newest] = [50, 3];
 
 /**

@@ -18,7 +18,7 @@ export const signatureCommands = (
 const good = ': digests signatures OK';
 
 /**
- * Those of `files` that are damaged, unsigned, or signed by none of these keys (files of public keys). `keyring` is made anew.
+ * Those of `files` that are damaged, unsigned, or signed by none of these keys (files of public keys). `keyring` is made again.
  */
 export async function notSignedBy(
   step: Step,

@@ -1,6 +1,6 @@
 /** What the sample distribution is made of. Everything here is data: the recipe's digest covers it. */
 
-/** Raise it when a change in the code makes other RPMs of the same data: instances then make theirs anew. */
+/** Raise it when a change in the code makes other RPMs of the same data: instances then make theirs again. */
 export const recipeVersion = 2;
 
 /** Debian packages to ask for; apt adds what they depend on. */

@@ -125,7 +125,7 @@ async function placeKernel(step: Step, root: string): Promise<void> {
 
 /**
  * Compiles Python modules, as Debian does after the installation: /usr is read-only on the machine, and without byte
- * code each start of cloud-init compiles anew. `unchecked-hash`: ostree sets every file's time to zero.
+ * code each start of cloud-init compiles again. `unchecked-hash`: ostree sets every file's time to zero.
  */
 async function compilePython(step: Step, root: string): Promise<void> {
   const lib = join(root, 'usr/lib');

@@ -176,7 +176,7 @@ def parsed(file, names):
         if size > UNPACKED:
             raise Broken(f"more than {UNPACKED >> 20} MiB unpacked")
         reader.parser.Parse(block, False)
-        # Expat begins anew at the start of a token with every block.
+        # Expat begins again at the start of a token with every block.
         if size - reader.parser.CurrentByteIndex > TOKEN:
             raise Broken(f"a piece of more than {TOKEN >> 20} MiB")
     reader.parser.Parse(b"", True)

@@ -1,6 +1,6 @@
 /**
  * The certificates of the embedded server: who has none of them can connect, but is not heard. One authority signs one for the server and
- * one for its clients; its own key is thrown away, so that nobody can make another. All are made anew by taking their folder away.
+ * one for its clients; its own key is thrown away, so that nobody can make another. All are made again by taking their folder away.
  */
 import { clientConfigToToml, type ClientConfigTLS } from '@temporalio/envconfig';
 import { execa } from 'execa';

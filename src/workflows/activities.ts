@@ -16,7 +16,7 @@ const common = {
   heartbeatTimeout: '20s',
   // A cancelled step has really ended (its processes too) before the workflow goes on.
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  // What cannot be mended by a retry says so itself (nonRetryable); the total time below bounds the rest.
+  // What cannot be fixed by a retry says so itself (nonRetryable); the total time below bounds the rest.
   retry: { initialInterval: '5s', backoffCoefficient: 2, maximumInterval: '2m' },
 } as const satisfies ActivityOptions;
 

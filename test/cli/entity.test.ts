@@ -375,7 +375,7 @@ describe('decisions from the command line', function () {
       /20261123-2 \(embargo\) +waiting +critical +T-2026:1 +netbase, base +20261122_01 +0 of 1 +Alice/,
     );
     assert.match(unlooked, /20261120-1 +released .* 2026-11-23 11:30 +2 h 30 min/);
-    assert.match(unlooked, /nobody has looked for advisories yet/);
+    assert.match(unlooked, /advisories not checked yet/);
     const considered = [
       {
         id: 'T-9',
@@ -470,7 +470,7 @@ describe('decisions from the command line', function () {
   it('nothing is signed without a yes or a key', async () => {
     const unasked = await instance.cli('approve', 'sample', build);
     assert.equal(unasked.exitCode, 2);
-    assert.match(unasked.stderr, /nobody to ask here: confirm with `--yes`/);
+    assert.match(unasked.stderr, /not interactive: confirm with `--yes`/);
     const keyless = await instance.cli('approve', 'sample', build, ...ann(), '--key', 'eve@example.org');
     assert.equal(keyless.exitCode, 1);
     assert.match(
@@ -487,9 +487,9 @@ describe('decisions from the command line', function () {
     assert.match(text, /1 +promotion +failed +2026-11-23 10:00 +2026-11-23 10:00 +SourceMissing: vim/);
     assert.match(
       text,
-      /2 +rework: all anew, netbase=2-1\.noarch, without vim, current files +testing +20261123_09/,
+      /2 +rework: all rebuilt, netbase=2-1\.noarch, without vim, current files +testing +20261123_09/,
     );
-    assert.match(text, /release +1 of 2 +Alice +2026-11-23 10:00 +boots\n\s*still asked: Bob/);
+    assert.match(text, /release +1 of 2 +Alice +2026-11-23 10:00 +boots\n\s*awaiting: Bob/);
     assert.match(text, /veto against 20261119_01 by Bob/);
     assert.match(text, /20261119_01 +promote +Alice +refused: is too old/);
     assert.equal(text.match(/ promote /g)?.length, 10);

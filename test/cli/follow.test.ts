@@ -120,7 +120,7 @@ describe('the end of a failed run', () => {
       'sample: failed. Logs: `treeline logs sample compose`',
       ...tail.map((line) => `    ${line}`),
       '    more of it',
-      'sample: PostprocessFailed in step compose: fix.sh: exit code 3. Read the log of step `compose` and mend the script.',
+      'sample: PostprocessFailed in step compose: fix.sh: exit code 3. Read the log of step `compose` and fix the script.',
     ]);
   });
 

@@ -113,7 +113,7 @@ describe('release pages', () => {
     assert.match(shown, /✓ redo Bob Birch, 2026-11-23 09:05 UTC \(1 of 1\)/);
     assert.match(
       shown,
-      /Still asked Carol Cedar, .* To decide treeline decide sample 20261122_01 and one of release , redo , rework , abandon/,
+      /Awaiting Carol Cedar, .* To decide treeline decide sample 20261122_01 and one of release , redo , rework , abandon/,
     );
     const attempts = rebuilt.attempts ?? [];
     const differs = { ...attempts[2]!, state: 'differs', ended: undefined } as const;

@@ -83,7 +83,7 @@ describe('the security page', () => {
       renderSecurity({ generated, stream, cases: [], watch: undefined, fixes: [], releases: [] }),
     );
     for (const none of [
-      'No security release is in work',
+      'No security release is in progress',
       'There is no release yet',
       'No fix was released',
       'Nobody has looked',

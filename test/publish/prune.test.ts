@@ -68,7 +68,7 @@ describe('retention', function () {
     assert.ok((await readdir(tiny.s.at('store/tiny/runs'))).includes(`run-of-${old}`));
   });
 
-  it('keeps the release of now, which security releases are made from, and what an open case has made', async () => {
+  it('keeps the current release, which security releases are made from, and what an open case has made', async () => {
     const [, , ours = '', , released = ''] = ids;
     const commits = [{ architecture: 'x86_64' as const, checksum: 'ab'.repeat(32) }];
     const treeline = { released: '2026-11-23T10:00:00Z', ref: 'x', page: 'x', former: null, approvers: [] };
@@ -108,7 +108,7 @@ describe('retention', function () {
     const runs = await readdir(tiny.s.at('store/tiny/runs'));
     assert.ok(runs.includes(`run-of-${released}`) && runs.includes(`run-of-${ours}`));
     assert.ok(runs.includes('of-20261123-2') && !runs.includes('of-20261123-3'));
-    // The case has ended, and another release is the one of now.
+    // The case has ended, and another release is the current one.
     const other = { ...index, releases: [{ ...index.releases[0], version: ids[0] }] };
     await writeJson(join(tiny.host.store.releasePublished('tiny'), 'releases.json'), other);
     await saveView(tiny.host.store, { ...view, security: [ended] });

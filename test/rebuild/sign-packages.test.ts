@@ -127,7 +127,7 @@ describe('signing the packages of a rebuild', function () {
     assert.deepEqual((await record(attempt)).foo, ours);
   });
 
-  it('signs anew what another key has signed, or what has another content', async () => {
+  it('signs again what another key has signed, or what has another content', async () => {
     const attempt = await begin();
     const there = join(attempt.folder, 'packages/foo-1-5.el7_4.noarch.rpm');
     await copyFile(foo, there);

@@ -170,7 +170,7 @@ describe('rebuildSource', function () {
     }
   });
 
-  it('submits a job anew that a dying builder took', async () => {
+  it('submits a job again that a dying builder took', async () => {
     await begin();
     reimzul.behaviour = first(() => Promise.resolve());
     await isGood(await rebuild(), 2);
@@ -188,7 +188,7 @@ describe('rebuildSource', function () {
     assert.equal(reimzul.jobs.length, 2);
   });
 
-  it('submits a job anew whose builder dies in the build, after its deadline', async () => {
+  it('submits a job again whose builder dies in the build, after its deadline', async () => {
     await begin({ deadline: '3s' });
     reimzul.behaviour = first((hands) => hands.news('Building'));
     await isGood(await rebuild(), 2);
@@ -268,7 +268,7 @@ describe('rebuildSource', function () {
       reimzul.behaviour = good;
       const lock = await s.write(`${run}/repo/t1.x86_64/.repolock`, '');
       if (!shown) reimzul.answers.set('.repolock', 403);
-      const said = shown ? /t1\.x86_64\/\.repolock is there/ : /t1\.x86_64 is not made anew/;
+      const said = shown ? /t1\.x86_64\/\.repolock is there/ : /t1\.x86_64 is not made again/;
       await assert.rejects(rebuild(), failsWith('ResultsStuck', said));
       await rm(lock);
       await isGood(await rebuild(), 1);

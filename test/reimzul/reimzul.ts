@@ -23,7 +23,7 @@ export interface Hands {
   news(status: string, change?: Record<string, unknown>): Promise<void>;
   /** Puts RPMs, all or some of a folder, where results go: those of the job's arch or of a chained build. */
   results(rpms: string, only?: RegExp, arch?: string): Promise<string>;
-  /** Asks for the repo to be made anew. */
+  /** Asks for the repo to be made again. */
   createrepo(): Promise<void>;
   put(tube: string, body: string | Buffer): Promise<void>;
 }
@@ -88,7 +88,7 @@ export class Reimzul {
     await Promise.all(this.#loops);
   }
 
-  /** Kills beanstalkd and starts it anew. */
+  /** Kills beanstalkd and starts it again. */
   async restart(): Promise<void> {
     const { port } = this.queue;
     await this.queue.close('SIGKILL');

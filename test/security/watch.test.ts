@@ -16,7 +16,7 @@ describe('a look for advisories', function () {
   beforeEach(async () => void (w = await Watched.make()));
   afterEach(() => w.remove());
 
-  it('compares versions as RPM does, with the release of now', async () => {
+  it('compares versions as RPM does, with the current release', async () => {
     /** Released, fixed; is it lacking? */
     const cases = {
       plain: ['5.1-1', '5.1-2', true],

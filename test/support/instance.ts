@@ -181,7 +181,7 @@ export class TestInstance {
     await this.startWorker();
   }
 
-  /** The client; connects anew after the server was restarted. */
+  /** The client; connects again after the server was restarted. */
   async client(): Promise<Client> {
     this.#client ??= await connect(this.settings);
     return this.#client;

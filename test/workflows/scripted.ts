@@ -242,7 +242,7 @@ export class World {
   steps: Steps = {};
   saved: StreamView | undefined;
   readonly #signers = new Map<string, string>();
-  /** Statements that were taken in, oldest first. */
+  /** Statements that were accepted, oldest first. */
   readonly #said: { said: Statement; by: string }[] = [];
   testers: readonly string[] = [];
   readonly #runs: { id: string; run: string }[] = [];

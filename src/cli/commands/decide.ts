@@ -80,7 +80,7 @@ export function addDecide(program: Command, settings: Settings): void {
     .command('retry')
     .argument('<stream>')
     .argument('<build>', 'build id')
-    .description('try a release that failed once more')
+    .description('retry a failed release')
     .option('--json', 'print the answer as JSON')
     .action((stream: string, build: string, options: { json?: boolean }) =>
       send(settings, stream, 'retry', { build }, options),
@@ -147,7 +147,7 @@ function addDecideAttempt(program: Command, settings: Settings): void {
         )
         .description('sign what becomes of the last signed rebuild of an accepted build, and send it')
         .option('--reuse', 'redo, rework: take signed packages whose sources are the same', true)
-        .option('--no-reuse', 'redo, rework: rebuild all of them anew')
+        .option('--no-reuse', 'redo, rework: rebuild all of them again')
         .option('--pin <name=evra>', 'rework: take this version of a package; may be repeated', collect, [])
         .option('--drop <name>', 'rework: leave a package out; may be repeated', collect, [])
         .option('--current-files', 'rework: treefile and stream file as they are now'),

@@ -31,7 +31,7 @@ interface Check {
   readonly role: string;
   readonly what: string;
   readonly ok: boolean;
-  /** What was found, or how to mend it. */
+  /** What was found, or how to fix it. */
   readonly detail: string;
   /** Missing, but nothing that is declared needs it here. */
   readonly optional?: boolean;

@@ -1,4 +1,4 @@
-/** `promotions STREAM`: what is proposed, waiting for whom, in work; vetoes; the last decisions. */
+/** `promotions STREAM`: what is proposed, waiting for whom, in progress; vetoes; the last decisions. */
 import type { Command } from 'commander';
 import {
   agreed,
@@ -47,7 +47,7 @@ export function printView({ stream, current, promotions, inWork, vetoes, history
   console.log(
     paint('bold', `${stream}: ${current === null ? 'nothing released yet' : `released ${current}`}`),
   );
-  if (inWork !== null) console.log(`in work: ${inWork}`);
+  if (inWork !== null) console.log(`in progress: ${inWork}`);
   const open = promotions.filter(({ phase }) => isOpen(phase));
   if (open.length === 0) console.log('nothing is proposed');
   else printTable(['BUILD', 'PHASE', 'APPROVALS', 'MISSING', 'EXPIRES', 'NOTE'], open.map(promotionRow));
@@ -103,12 +103,12 @@ function printAttempts(
   );
   if (said.length > 0) printTable(['DECISION', 'AGREED', 'BY', 'TIME', 'WHAT'], said);
   const last = attempts.at(-1);
-  if (last && last.state !== 'running') console.log(clean(`still asked: ${missing.join(', ') || 'nobody'}`));
+  if (last && last.state !== 'running') console.log(clean(`awaiting: ${missing.join(', ') || 'none'}`));
 }
 
 const inputs = (reuse: boolean | undefined, changes: ReworkChanges | undefined) =>
   [
-    ...(reuse === false ? ['all anew'] : []),
+    ...(reuse === false ? ['all rebuilt'] : []),
     ...Object.entries(changes?.pin ?? {}).map(([name, evra]) => `${name}=${evra}`),
     ...(changes?.drop ?? []).map((name) => `without ${name}`),
     ...(changes?.files === 'current' ? ['current files'] : []),

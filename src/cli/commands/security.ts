@@ -47,7 +47,7 @@ export function addSecurity(program: Command, settings: Settings): void {
       .option('--accept <case>', 'sign that what else has changed in its build is accepted')
       .option('--dismiss <case>', 'sign that nothing is released for it; needs --reason')
       .option('--withdraw <case>', 'sign that you take back your word on it')
-      .option('--retry <case>', 'try a case that failed once more'),
+      .option('--retry <case>', 'retry a failed case'),
   ).action((stream: string | undefined, options: Options) => security(settings, stream, options));
 }
 

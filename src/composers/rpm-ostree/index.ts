@@ -26,7 +26,7 @@ import { keepMetadata, openWorkspace, type Workspace } from './workspace.js';
 
 /**
  * Composes with `rpm-ostree compose tree`; needs root, bwrap, gpg and fuse on the host, and repos served over HTTP.
- * Each step starts from the files of the one before and writes anew what it owns. Beside the failures of the interface:
+ * Each step starts from the files of the one before and writes again what it owns. Beside the failures of the interface:
  * ToolMissing, Busy (another run has the cache), DiskFull, RepoChanged (a locked package has left its repo),
  * PostprocessFailed, CommitInvalid, ComposeFailed.
  */

@@ -9,7 +9,7 @@ import { createrepoRequest, jobTarget, packageName, timestamp } from '../job.js'
 /** Left behind by one that crashed: then no request is served until a person has removed it, as with reimzul's. */
 export const lockName = '.repolock';
 
-/** Makes the repo of a target anew; does nothing if somebody does that already. */
+/** Makes the repo of a target again; does nothing if somebody does that already. */
 export async function createrepo(
   step: Step,
   say: (line: string) => void,

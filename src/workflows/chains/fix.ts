@@ -1,5 +1,5 @@
 /**
- * The build of a security case: the release of now with the fixed packages and what these strictly need, nothing else. It is rebuilt,
+ * The build of a security case: the current release with the fixed packages and what these strictly need, nothing else. It is rebuilt,
  * composed, compared with that release and tested as any build, and then kept in the build store alone: nothing of it is published
  * before its release. Read it from top to bottom. What can be done without an approval is done before there is one.
  */

@@ -1,7 +1,7 @@
 /**
  * The signed rebuild of an accepted build: its source packages are rebuilt in reimzul, the RPMs signed, the tree composed from the
  * signed set and nothing else, compared with the accepted one, tested, and published at the testing location. Read it from top
- * to bottom. It ends there: what becomes of it is the SIG's decision, which its promotion takes in.
+ * to bottom. It ends there: what becomes of it is the SIG's decision, which its promotion waits for.
  */
 import { CancellationScope, getExternalWorkflowHandle, isCancellation } from '@temporalio/workflow';
 import type { ChainPlan } from '../../activities/prepare.js';

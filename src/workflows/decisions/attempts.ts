@@ -137,7 +137,7 @@ export function waitsFor(stream: string, me: Promotion): string | undefined {
   return [
     `${what} ${state}${last.note === undefined ? '' : `: ${last.note}`}`,
     `said so far: ${said.join('; ') || 'nothing'}`,
-    `still asked: ${me.missing.join(', ') || 'nobody'}`,
+    `awaiting: ${me.missing.join(', ') || 'none'}`,
     ...(last.state === 'testing' ? reportLines(me) : []),
   ].join('\n');
 }

@@ -132,7 +132,7 @@ export function withNews(me: SecurityCase, news: FixNews, at: string): SecurityC
   };
 }
 
-/** The case with the approvals that count now, by the rules of now. */
+/** The case with the approvals that count now, by the current rules. */
 export function counted(
   me: SecurityCase,
   rules: Standing,
@@ -210,7 +210,7 @@ export function asksFor(stream: string, me: SecurityCase): string | undefined {
   if (phase === 'failed') return `${about} has failed${why}\nto try it again: ${command('retry')}`;
   if (!plan || (phase !== 'building' && phase !== 'waiting') || isApproved(me)) return undefined;
   return [
-    `${about} waits for approval: ${approvals.length} of ${needed}; still asked: ${missing.join(', ') || 'nobody'}`,
+    `${about} waits for approval: ${approvals.length} of ${needed}; awaiting: ${missing.join(', ') || 'none'}`,
     ...(note === undefined ? [] : [note]),
     `made from ${plan.base}:`,
     ...plan.packages.map((one) => `  ${one.name} ${one.from ?? 'none'} → ${one.to ?? 'none'} (${one.why})`),

@@ -1,4 +1,4 @@
-/** How the stream workflow opens security cases and takes in what is decided about them. */
+/** How the stream workflow opens security cases and receives what is decided about them. */
 import { condition, getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { commitsText, ofOpenCase } from '../../domain/decisions/decision.js';
 import { urgent } from '../../domain/lines.js';
@@ -43,7 +43,7 @@ export class CaseDecisions {
     if (refused > 0)
       entity.remember({
         ...{ at: now(), decision: 'advisories', build: entity.current ?? '', by: 'watch' },
-        refused: `${refused} are not as the watch makes them`,
+        refused: `${refused} are malformed`,
       });
     const news = taken.filter(({ advisory }) => !this.#known(advisory.id, entity.security));
     if (news.length === 0 || entity.current === null) return;
@@ -106,7 +106,7 @@ export class CaseDecisions {
     if (!one) return { message: `security case ${id}: has ended` };
     const still = isApproved(one) ? '' : `, waits for ${one.missing.join(', ') || 'nobody'}`;
     const count = `${one.approvals.length} of ${one.needed} approvals${isOpenCase(one.phase) ? still : ''}`;
-    return { message: `security case ${id}: ${decision} taken in; is ${one.phase}, ${count}` };
+    return { message: `security case ${id}: ${decision} recorded; is ${one.phase}, ${count}` };
   }
 
   async retry(id: string): Promise<Answer> {

@@ -1,4 +1,4 @@
-/** How the stream workflow takes in decisions. What is refused is refused with its reason, and recorded. */
+/** How the stream workflow receives decisions. What is refused is refused with its reason, and recorded. */
 import {
   condition,
   getExternalWorkflowHandle,
@@ -283,7 +283,7 @@ export class Decisions {
     if (!promotion) return { answer: { message: `${open.build}: the promotion has ended` } };
     if (isAboutAttempt(decision))
       return { answer: { message: voted(promotion, decision.decision), promotion } };
-    return { answer: { message: waiting(promotion, `${decision.decision} taken in`), promotion } };
+    return { answer: { message: waiting(promotion, `${decision.decision} recorded`), promotion } };
   }
 
   async #rollback(verified: Verified<StatementOf<'rollback'>>): Promise<Answer> {
@@ -299,7 +299,7 @@ export class Decisions {
     if (!entity.former(to, build))
       throw refuse('StatementRefused', `${to}: is no former release to return to`);
     if (entity.rollingBack || entity.asked?.enough)
-      throw refuse('StatementRefused', 'a rollback is in work already');
+      throw refuse('StatementRefused', 'a rollback is in progress already');
     const approvals = [
       ...asked().filter(
         ({ fingerprint, nonce }) =>
@@ -457,8 +457,8 @@ function voted(promotion: Promotion, decision: RebuildDecision): string {
   const needed = votesNeeded?.[decision] ?? said;
   const at = `is ${phase}${last ? `, attempt ${last.number} ${last.state}` : ''}${note === undefined ? '' : `: ${note}`}`;
   // Once it is done, nobody's word is open any more.
-  if (said === 0 || said >= needed) return `${build}: ${decision} taken in; ${at}`;
-  return `${build}: ${decision} taken in; ${said} of ${needed} say so, waits for ${missing.join(', ') || 'nobody'}`;
+  if (said === 0 || said >= needed) return `${build}: ${decision} recorded; ${at}`;
+  return `${build}: ${decision} recorded; ${said} of ${needed} approvals; waiting for ${missing.join(', ') || 'nobody'}`;
 }
 
 function waiting({ build, approvals, needed, missing, phase }: Promotion, what: string): string {

@@ -81,7 +81,7 @@ export class Entity {
     this.changed = this.unsaved;
   }
 
-  /** Begins from what the build store knows; nothing is taken to be in work. */
+  /** Begins from what the build store knows; nothing is taken to be in progress. */
   recall(view: StreamView): void {
     this.current = view.current;
     this.promotions = view.promotions.filter(({ phase }) => isOpen(phase));
@@ -157,7 +157,7 @@ export class Entity {
     return this.#vetoes.find((veto) => veto.build === build);
   }
 
-  /** `turn`: which one was given to its promotion; unknown for what was found in work. */
+  /** `turn`: which one was given to its promotion; unknown for what was found in progress. */
   work(build: string | null, turn?: string): void {
     this.inWork = build;
     this.#turn = turn;
@@ -273,7 +273,7 @@ export class Entity {
     );
   }
 
-  /** A release that is not in work any more makes way for the next, unless it is being taken back. */
+  /** A release that is not in progress any more makes way for the next, unless it is being taken back. */
   #leave(build: string): void {
     if (this.inWork === build && this.rollingBack?.build !== build) this.inWork = null;
   }

@@ -1,7 +1,7 @@
 /**
  * One promotion of a build: collects approvals, waits for its turn, runs the release. Where the stream asks for signed rebuilds, its
  * approvals begin one; what is released is what the SIG says of its attempts. It may wait for weeks: reminders, and a mere proposal
- * expires. What it is at is told to the stream workflow with every change.
+ * expires. It reports every change to the stream workflow.
  */
 import {
   condition,
@@ -449,7 +449,7 @@ const waitingText = (stream: string, me: Promotion) =>
     ? `${stream} ${me.build}: the release failed and waits for a retry: ${me.note ?? ''}`
     : (waitsFor(stream, me) ??
       [
-        `${stream} ${me.build}: ${me.approvals.length} of ${me.needed} approvals; still asked: ${me.missing.join(', ')}`,
+        `${stream} ${me.build}: ${me.approvals.length} of ${me.needed} approvals; awaiting: ${me.missing.join(', ')}`,
         ...reportLines(me),
       ].join('\n'));
 

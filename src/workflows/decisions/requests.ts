@@ -17,7 +17,7 @@ export function checkRequest(request: unknown, needed: string, ...allowed: reado
   const wrong = [needed, ...allowed].find(
     (field) => typeof fields[field] !== 'string' && (field === needed || fields[field] !== undefined),
   );
-  if (wrong !== undefined) throw refuse('StatementRefused', `the request’s \`${wrong}\` is no text`);
+  if (wrong !== undefined) throw refuse('StatementRefused', `the request’s \`${wrong}\` must be a string`);
 }
 
 /** What the stream asks for now, and which approvals of these nonces count. */

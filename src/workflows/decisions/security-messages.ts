@@ -60,7 +60,7 @@ export const approvedSignal = defineSignal('approved');
 /** Tells its last news again, to a case that was lost meanwhile. */
 export const sayAgainSignal = defineSignal('sayAgain');
 
-/** To `security/<stream>/<case>`, from the stream: a statement that was taken in. */
+/** To `security/<stream>/<case>`, from the stream: a statement that was accepted. */
 export type CaseDecision = StatementOf<FixDecision | 'withdraw'> & { readonly approval: Approval };
 export const caseDecision = defineSignal<[CaseDecision]>('caseDecision');
 /** Advisories that were found while it waits for such. */

@@ -1,6 +1,6 @@
 /**
- * A security case: waits a moment for advisories that come together, has the release of now built with the fixes, collects approvals of
- * the plan while that runs, and releases it in its turn. When another release comes first it begins anew from that. What it is at is
+ * A security case: waits a moment for advisories that come together, has the current release built with the fixes, collects approvals of
+ * the plan while that runs, and releases it in its turn. When another release comes first it begins again from that. What it is at is
  * told to the stream workflow with every change.
  */
 import {
@@ -160,7 +160,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
     ask();
   };
 
-  /** A build from the release of now; none if that has all fixes. */
+  /** A build from the current release; none if that has all fixes. */
   const begin = async (note?: string): Promise<void> => {
     await stop(note);
     inbox.joined = false;
@@ -179,7 +179,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
         .catch(() => me.fixes);
     const { srpms = {} } = me;
     if (left.length === 0 && Object.keys(srpms).length === 0)
-      return become({ phase: 'fixed', note: 'the release of now has the fixes' });
+      return become({ phase: 'fixed', note: 'the current release has the fixes' });
     if (!rules) return become({ phase: 'failed', note: doubt?.note });
     fix = 'running';
     signalled = '';
@@ -217,7 +217,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
   };
 
   const rebase = (current: string | null) =>
-    begin(`${current ?? 'nothing'} is the release now: it is built and approved anew`);
+    begin(`${current ?? 'nothing'} is the release now: it is built and approved again`);
 
   const runRelease = async (accepted: string): Promise<void> => {
     const { plan, build } = me;
@@ -287,7 +287,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
       continue;
     }
     if (inbox.joined && me.attempt > 0) {
-      await begin('another advisory has joined: it is built and approved anew');
+      await begin('another advisory has joined: it is built and approved again');
       continue;
     }
     inbox.joined = false;

@@ -37,7 +37,7 @@ export const releaseDone = defineSignal<[ReleaseDone]>('releaseDone');
 export const rollbackEnded =
   defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
 
-/** To `promotion/<stream>/<build>`, from the stream: a statement that was taken in. */
+/** To `promotion/<stream>/<build>`, from the stream: a statement that was accepted. */
 export type PromotionDecision = StatementOf<
   'approve' | 'reject' | 'withdraw' | 'report' | RebuildDecision
 > & {
@@ -60,5 +60,5 @@ export const releaseEnded = defineSignal<[{ failure?: string }]>('releaseEnded')
 
 /** To `release/<stream>/<build>`, from the stream. */
 export const announceSignal = defineSignal<[Approval]>('announce');
-/** The SIG goes back: no more repair, no announcement. */
+/** A rollback was approved: no more repair, no announcement. */
 export const stopSignal = defineSignal('stop');

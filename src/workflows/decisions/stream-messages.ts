@@ -56,7 +56,7 @@ export interface RetryRequest {
 
 /** Answer of the updates. They fail with StatementRefused or BuildNotReleasable. */
 export interface Answer {
-  /** One line for people: what was taken in and what comes next. */
+  /** One line for people: what was accepted and what comes next. */
   readonly message: string;
   readonly promotion?: Promotion;
 }

@@ -1,5 +1,5 @@
 /**
- * The long-lived workflow of a stream: takes in decisions, lets one release at a time go, knows what is proposed, in work and
+ * The long-lived workflow of a stream: receives decisions, lets one release at a time go, knows what is proposed, in progress and
  * released. It continues as new; what it knows is also in the build store, from which a lost one is begun again.
  */
 import {
@@ -168,7 +168,7 @@ async function dispatch(entity: Entity): Promise<void> {
     .catch(() => beginAgain(entity, next, false));
 }
 
-/** Readers have another release: security cases begin anew from it, and promotions are told which released fix they lack. */
+/** Readers have another release: security cases begin again from it, and promotions are told which released fix they lack. */
 async function tellOfRelease(entity: Entity): Promise<void> {
   const moved = entity.takeMoved();
   if (!moved) return;
@@ -192,7 +192,7 @@ async function tellOfRelease(entity: Entity): Promise<void> {
   }
 }
 
-/** Begins promotions again that should be running but are not; finds what is in work. */
+/** Begins promotions again that should be running but are not; finds what is in progress. */
 async function findLost(entity: Entity, recalled = false): Promise<void> {
   const { stream: name, promotions: open, openCases } = entity;
   const back = recalled ? entity.current : entity.rollingBack?.build;

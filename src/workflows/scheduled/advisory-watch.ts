@@ -1,5 +1,5 @@
 /**
- * The scheduled look for advisories: what affects the release of now goes to the stream workflow, which opens cases. Each look stands for
+ * The scheduled look for advisories: what affects the current release goes to the stream workflow, which opens cases. Each look stands for
  * itself: what one could not do, the next one does.
  */
 import { ApplicationFailure } from '@temporalio/common';
@@ -135,7 +135,7 @@ function unreadable(stream: string, line: string, now: Date): News {
     key: `unreadable-${now.toISOString().slice(0, 10)}-${source.replace(/[^\w.-]+/g, '-').slice(-80)}`,
     event: 'unreadable-advisories',
     subject: `[${stream}] Advisories cannot be read: ${source}`,
-    text: `${line}\n\nWhat it says is not watched for until that is mended; the other sources are.\n`,
+    text: `${line}\n\nWhat it says is not watched for until that is fixed; the other sources are.\n`,
   };
 }
 

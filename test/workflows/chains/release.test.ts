@@ -403,7 +403,7 @@ describe('release workflow', function () {
       await refused(
         world.decide('rollback', second, 'bob', { onto: first }),
         'StatementRefused',
-        /in work already/,
+        /in progress already/,
       );
       assert.equal(world.count('takeFormer'), 0);
       step.open();

@@ -191,7 +191,7 @@ describe('promotion workflow', function () {
       assert.ok(keys.length >= 2, keys.join(' '));
       assert.equal(new Set(keys).size, keys.length);
       const text = world.calls.find(({ name }) => name === 'tellSig')?.args.text;
-      assert.equal(text, `${world.stream} ${first}: 1 of 2 approvals; still asked: bob, carol`);
+      assert.equal(text, `${world.stream} ${first}: 1 of 2 approvals; awaiting: bob, carol`);
       assert.equal(world.told('expired').length, 1);
       // Proposed once more, it is told of once more.
       await world.promote(first, 'alice');

@@ -76,11 +76,11 @@ describe('promotion with signed rebuilds', function () {
         assert.deepEqual(world.told('deciding'), [`testing-${first}-1`]);
         assert.match(
           (await world.say('release', first, 'alice')).message,
-          /release taken in; 1 of 2 say so, waits for bob, carol$/,
+          /release recorded; 1 of 2 approvals; waiting for bob, carol$/,
         );
         assert.match(
           (await world.say('release', first, 'alice')).message,
-          /1 of 2 say so/,
+          /1 of 2 approvals/,
           'the same person twice counts once',
         );
         await world.say('release', first, 'carol');
@@ -222,7 +222,7 @@ describe('promotion with signed rebuilds', function () {
         );
         assert.match(
           (await world.say('accept', first, 'alice')).message,
-          /1 of 2 say so, waits for bob, carol/,
+          /1 of 2 approvals; waiting for bob, carol/,
         );
         assert.equal(world.count('testAttempt'), 0);
         await world.say('accept', first, 'bob');
@@ -585,7 +585,7 @@ describe('promotion with signed rebuilds over weeks', function () {
         const text = world.calls.findLast(({ args }) => args.event === 'waiting')?.args.text;
         assert.match(
           String(text),
-          /\(20261101_51\) can be tested\nsaid so far: nothing\nstill asked: alice, bob, carol/,
+          /\(20261101_51\) can be tested\nsaid so far: nothing\nawaiting: alice, bob, carol/,
         );
         for (const name of ['alice', 'bob']) await world.say('release', first, name);
         await world.released(first);

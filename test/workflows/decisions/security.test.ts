@@ -164,7 +164,7 @@ describe('security cases', function () {
         await planned(world);
       },
 
-      async 'by hand: by one of the group, on the release of now, for what no open case covers'(world) {
+      async 'by hand: by one of the group, on the current release, for what no open case covers'(world) {
         await begin(world);
         await refused(
           ask(world, 'carol', ['zlib']),
@@ -355,7 +355,7 @@ describe('security cases', function () {
         );
       },
 
-      async 'begins anew from another release, and asks for approvals again'(world) {
+      async 'begins again from another release, and asks for approvals again'(world) {
         world.rules.approvals.fix = 2;
         await begin(world);
         await world.advisories('A');
@@ -450,7 +450,7 @@ describe('security cases', function () {
         await world.caseIs('ready');
         assert.equal((await world.view()).inWork, newer);
         step.open();
-        // The other release came first: it begins anew from that. The promotion goes meanwhile, nothing holds it.
+        // The other release came first: it begins again from that. The promotion goes meanwhile, nothing holds it.
         await world.released(newer);
         const one = await world.caseIs('waiting', ({ plan }) => plan?.base === newer);
         const { onto } = await world.becomes(newest, 'proposed');
