@@ -24,10 +24,8 @@ async function say(
   await mkdir(folder, { recursive: true });
   for (const who of ['ann', 'bob']) {
     const { build, onto, commits = {}, signed } = facts;
-    const said = {
-      ...makeStatement({ stream: 'tiny', decision, build, commits, onto }),
-      ...(signed === undefined ? {} : { signed, attempt: 1 }),
-    };
+    const made = signed === undefined ? {} : { signed, attempt: 1 };
+    const said = makeStatement({ stream: 'tiny', decision, build, commits, onto, ...made });
     const signer = { key: `${who}@example.org`, home: tiny.builds.people.home };
     await writeFile(join(folder, `${said.nonce}.asc`), await signStatement(said, signer));
   }

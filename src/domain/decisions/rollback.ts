@@ -1,10 +1,11 @@
 /** Readers return from the current release, `build`, to a former one, `onto`. */
+import { z } from 'zod';
 import { buildId } from '../build-id.js';
 import { decision } from './decision.js';
 
 export const rollback = decision(
   'rollback',
-  { onto: buildId },
+  { onto: z.string({ error: 'name the former release to return to' }).pipe(buildId) },
   {
     about: 'release',
     group: 'approvers',

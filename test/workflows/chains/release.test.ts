@@ -360,7 +360,7 @@ describe('release workflow', function () {
       const back = (build: string, onto: string | null, by: string) =>
         world.decide('rollback', build, by, { onto, reason: 'netbase is broken' });
       await refused(back(second, first, 'alice'), 'StatementRefused', /is not the current release/);
-      await refused(back(third, null, 'alice'), 'StatementRefused', /no former release/);
+      await refused(back(third, null, 'alice'), 'StatementRefused', /onto: name the former release/);
       await refused(back(third, third, 'alice'), 'StatementRefused', /no former release/);
       await refused(back(third, '20261102_01', 'alice'), 'StatementRefused', /no former release/);
       await refused(back(third, second, 'mallory'), 'StatementRefused', /no approver/);

@@ -187,7 +187,10 @@ describe('security cases', function () {
           /has the commits/,
         );
         await refused(
-          world.decide('fix', base, 'alice', { srpms: { 'zlib-2-1.src.rpm': 'a'.repeat(64) } }),
+          world.decide('fix', base, 'alice', {
+            fix: { advisories: [], packages: [], embargo: false },
+            srpms: { 'zlib-2-1.src.rpm': 'a'.repeat(64) },
+          }),
           'StatementRefused',
           /only where releases are signed rebuilds/,
         );

@@ -204,6 +204,11 @@ describe('stream workflow', function () {
       await world.approved(first);
       await step.reached;
       await world.promote(second, 'alice');
+      await until(
+        'the rules of the second are read',
+        60,
+        async () => (await world.promotion(second))?.reportsNeeded !== undefined,
+      );
       const before = await world.view();
       assert.equal(before.inWork, first);
       await world.renew();
