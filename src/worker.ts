@@ -47,6 +47,12 @@ export function queuesOf(role: Role, settings: Settings): string[] {
 
 const slotsOf = (role: Role, queue: string) => (queue.endsWith(urgentLane('')) ? 1 : slots[role]);
 
+/**
+ * The SDK gives up on workflow code that computes for 5 s, as caught in a loop. On a crowded machine a replay takes as long, and each failed
+ * task makes the server wait longer before the next. The option is in the SDK, but not in its public type.
+ */
+const workflowsOf = () => ({ workflowBundle: { codePath: workflowBundle }, isolateExecutionTimeout: '20s' });
+
 /** Sets up logs and metrics of this process. Once, before any worker. `destination`: a file, or 2 for standard error. */
 export function installRuntime(settings: Settings, destination: string | number): void {
   const log = pino({ level: 'info' }, pino.destination({ dest: destination, mkdir: true, sync: true }));
@@ -89,7 +95,7 @@ export async function startWorkers(settings: Settings, of: readonly Role[] = rol
           namespace: settings.temporalNamespace,
           taskQueue,
           activities: activitiesOf[role](host),
-          ...(role === 'control' ? { workflowBundle: { codePath: workflowBundle } } : {}),
+          ...(role === 'control' ? workflowsOf() : {}),
           maxConcurrentActivityTaskExecutions: slotsOf(role, taskQueue),
           // A cancellation comes with a heartbeat's answer: the default would let a person wait for 16 s.
           maxHeartbeatThrottleInterval: '2s',

@@ -36,7 +36,8 @@ const mostFaults = 2;
 /**
  * Boots the image in QEMU on a throw-away overlay, with a network that leads nowhere, until its console shows a login prompt and the
  * expected commit, or what nothing good can follow. What is not the image's fault is not held against it: where KVM does not go on, this
- * host does not use it again, and the same test goes on under TCG. Throws where there can be no verdict: DiskFull, ToolMissing.
+ * host does not use it again, and the same test goes on under TCG; so it does where a guest stands still or is late under KVM, of which
+ * KVM is to blame if TCG boots it. Throws where there can be no verdict: DiskFull, ToolMissing.
  */
 export async function bootTest(step: Step, options: BootOptions): Promise<BootResult> {
   const { arch, commit, console, virtualization } = options;
@@ -52,6 +53,8 @@ export async function bootTest(step: Step, options: BootOptions): Promise<BootRe
     step.note(line);
     await appendFile(console, `\ntreeline: ${line}\n`);
   };
+  /** What KVM did not get done, if it should turn out that TCG does. */
+  let doubt: string | undefined;
   const startAgain = async (remark: string) => {
     remarks.push(remark);
     await say(`${remark}; started again under ${accelerator.toUpperCase()}`);
@@ -64,6 +67,12 @@ export async function bootTest(step: Step, options: BootOptions): Promise<BootRe
       await startAgain(`KVM stopped the guest: ${reason}`);
       continue;
     }
+    if (how === 'late' && accelerator === 'kvm' && virtualization.wanted === 'auto') {
+      accelerator = 'tcg';
+      doubt = `${reason}, after ${formatSeconds(seconds)}`;
+      await startAgain(`not booted under KVM: ${doubt}`);
+      continue;
+    }
     if (how === 'emulator' && faults++ < mostFaults) {
       await startAgain(`fault of the virtual machine, not of the image: ${reason}`);
       continue;
@@ -73,6 +82,8 @@ export async function bootTest(step: Step, options: BootOptions): Promise<BootRe
     const result = { seconds, accelerator, ...(remarks.length === 0 ? {} : { remarks }) };
     const after = `after ${formatSeconds(seconds)} under ${accelerator.toUpperCase()}`;
     if (how === 'booted') {
+      if (doubt !== undefined)
+        await markKvmUnusable(step, virtualization, `it did not boot a guest: ${doubt}`);
       step.note(`booted ${commit} ${after}`);
       return { passed: true, commit, ...result };
     }

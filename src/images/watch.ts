@@ -12,8 +12,11 @@ import type { Machine, MachineEnd } from './qemu.js';
 
 /** What came of one power-on. */
 export interface Outcome {
-  /** `kvm`: KVM did not go on; `emulator`: the virtual machine's fault. Neither says anything of the image. */
-  readonly how: 'booted' | 'failed' | 'kvm' | 'emulator';
+  /**
+   * `kvm`: KVM did not go on; `emulator`: the virtual machine's fault. Neither says anything of the image. `late`: out of time, for
+   * whatever reason.
+   */
+  readonly how: 'booted' | 'failed' | 'late' | 'kvm' | 'emulator';
   /** Why it has not booted. */
   readonly reason: string;
   /** The console's lines that show it. */
@@ -32,6 +35,9 @@ export interface Expected {
 /** After the login prompt, for the line with the commit: in seconds of an idle machine with KVM. cloud-init ends long after the prompt. */
 const graceSeconds = { console: 30, 'cloud-init': 180 } as const;
 
+/** Part of the time limit. A guest under KVM that prints nothing for so long stands still, or KVM does. */
+const silence = 0.3;
+
 /** Returns when the guest has booted, or cannot any more. Throws DiskFull or ToolMissing where that is why QEMU ended. */
 export async function watch(step: Step, machine: Machine, expected: Expected): Promise<Outcome> {
   const { accelerator, commit, test } = expected;
@@ -39,6 +45,7 @@ export async function watch(step: Step, machine: Machine, expected: Expected): P
   const patience = new Patience();
   const live = new LiveView(step, accelerator);
   let login: number | undefined;
+  let printed = { text: '', at: 0 };
   let settled = false;
   for (let last = performance.now(); ; await sleep(250)) {
     step.signal.throwIfAborted();
@@ -72,7 +79,10 @@ export async function watch(step: Step, machine: Machine, expected: Expected): P
     if (seen.login) login ??= patience.worth;
     if (login !== undefined && patience.worth - login > graceSeconds[test.probe])
       return outcome('failed', `a login prompt, but ${seen.missing}`);
-    if (patience.isOver(test.timeout)) return outcome('failed', seen.missing);
+    if (text !== printed.text) printed = { text, at: patience.worth };
+    const still = accelerator === 'kvm' && patience.worth - printed.at >= silence * test.timeout;
+    if (still) return outcome('late', `the guest stands still: ${seen.missing}`);
+    if (patience.isOver(test.timeout)) return outcome('late', seen.missing);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The long-lived workflow of each stream that has releases: `stream/<stream>`. */
 import { WorkflowNotFoundError, type Client, type WorkflowStartOptions } from '@temporalio/client';
 import type { Stream } from '../domain/stream.js';
-import { streamId } from '../workflows/decisions/stream-messages.js';
+import { streamId, workflowTaskTimeout } from '../workflows/decisions/stream-messages.js';
 
 export interface EntityChange {
   readonly stream: string;
@@ -17,6 +17,7 @@ export const entityOptions = (stream: string) =>
     taskQueue: 'control',
     args: [{ stream }],
     workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowTaskTimeout,
     staticSummary: `Releases of ${stream}`,
   }) as const satisfies WorkflowStartOptions;
 

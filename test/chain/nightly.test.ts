@@ -16,7 +16,7 @@ import { until } from '../support/ports.js';
 import { replayRun } from '../support/histories.js';
 
 describe('the nightly chain', function () {
-  this.timeout('20m');
+  this.timeout('30m');
   let instance: TestInstance;
   let tools: string;
   let guests: () => Promise<string[]>;

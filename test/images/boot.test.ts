@@ -90,6 +90,55 @@ describe('boot test', function () {
     assert.deepEqual(await half.guests(), ['kvm probe', 'kvm', 'tcg', 'tcg']);
   });
 
+  describe('that stands still under KVM', () => {
+    /** A QEMU whose KVM does not go on, and says nothing. */
+    const still = () =>
+      makeHalfKvm(
+        join(folder, 'still'),
+        `case " $* " in *isa-debug-exit*) ;; *" -accel kvm "*)
+for a do shift; case $a in kvm) a=tcg;; host) a=max;; esac; set -- "$@" "$a"; done; exec qemu-system-x86_64 "$@" -S;; esac`,
+      );
+    const test = { timeout: 10 };
+
+    it('is booted under TCG, and KVM is not tried again', async () => {
+      const { path } = await still();
+      const { passed, remarks, accelerator } = await boot({ says: booted }, { wanted: 'auto', path, test });
+      assert.deepEqual([passed, accelerator], [true, 'tcg']);
+      assert.match(
+        remarks?.join('\n') ?? '',
+        /^not booted under KVM: the guest stands still: no login prompt and no line .*, after \d+ s$/,
+      );
+      const second = await boot({ says: booted }, { wanted: 'auto', path, test });
+      assert.match(
+        second.remarks?.join('\n') ?? '',
+        /^no KVM: it did not boot a guest: the guest stands still/,
+      );
+    });
+
+    it('and under TCG fails, with no word against KVM', async () => {
+      const { path } = await still();
+      const hangs = { says: 'Loading ...' };
+      const { passed, reason, accelerator } = await boot(hangs, {
+        wanted: 'auto',
+        path,
+        test: { timeout: 3 },
+      });
+      assert.deepEqual([passed, accelerator], [false, 'tcg']);
+      assert.match(reason ?? '', /^no login prompt and no line .*, after \d+ s under TCG$/);
+      assert.equal(
+        (JSON.parse(await readFile(join(folder, 'kvm.json'), 'utf8')) as { usable: boolean }).usable,
+        true,
+      );
+    });
+
+    it('fails where KVM is forced', async () => {
+      const { path } = await still();
+      const { passed, reason } = await boot({ says: booted }, { wanted: 'kvm', path, test });
+      assert.equal(passed, false);
+      assert.match(reason ?? '', /^the guest stands still: no login prompt .* under KVM$/);
+    });
+  });
+
   it('uses nothing but KVM where it is forced, and says what KVM did', async () => {
     const result = await boot({ says: booted, waitSeconds: 3 }, { wanted: 'kvm', path: half.path });
     assert.equal(result.passed, false);

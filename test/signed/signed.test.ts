@@ -31,7 +31,7 @@ import { upgrade } from './upgrade.js';
 const stream = 'sample-signed';
 
 describe('a signed rebuild', function () {
-  this.timeout('20m');
+  this.timeout('30m');
   let instance: TestInstance;
   let reimzul: LocalReimzul;
   let smtp: Smtp;

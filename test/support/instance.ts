@@ -27,6 +27,8 @@ export interface CliResult {
 }
 
 export class TestInstance {
+  /** Those that have not been closed. */
+  static readonly open = new Set<TestInstance>();
   #server: Server | undefined;
   #web: WebServer | undefined;
   #client: Client | undefined;
@@ -124,6 +126,7 @@ export class TestInstance {
   }
 
   async startServer(): Promise<void> {
+    TestInstance.open.add(this);
     this.#server = await startServer(this.settings);
   }
 
@@ -277,6 +280,7 @@ export class TestInstance {
   }
 
   async close(): Promise<void> {
+    TestInstance.open.delete(this);
     await this.killWorkers();
     await this.stopWeb();
     await this.#client?.connection.close();

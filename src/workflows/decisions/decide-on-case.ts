@@ -12,7 +12,14 @@ import { approval, ifRunning, readRules, refuse } from './requests.js';
 import type { security } from './security.js';
 import { caseDecision, joinSignal, promotionNews } from './security-messages.js';
 import { retrySignal } from './signals.js';
-import { promotionId, releaseId, securityId, type AdvisoriesFound, type Answer } from './stream-messages.js';
+import {
+  promotionId,
+  releaseId,
+  securityId,
+  workflowTaskTimeout,
+  type AdvisoriesFound,
+  type Answer,
+} from './stream-messages.js';
 
 /** Starts the workflow of a case, or finds it running. */
 export async function startCase(
@@ -24,6 +31,7 @@ export async function startCase(
     workflowId: securityId(entity.stream, one.id),
     args: [{ stream: entity.stream, case: one, ...(accepted === null ? {} : { accepted }) }],
     parentClosePolicy: ParentClosePolicy.ABANDON,
+    workflowTaskTimeout,
     // Everything of a case goes before what else waits for a worker.
     priority: urgent,
     staticSummary: `Security case ${entity.stream} ${one.id}`,

@@ -36,6 +36,7 @@ import {
 import {
   promotionId,
   releaseId,
+  workflowTaskTimeout,
   type Answer,
   type DecideRequest,
   type PromoteRequest,
@@ -60,6 +61,7 @@ export async function startPromotion(entity: Entity, start: Promotion): Promise<
     workflowId: promotionId(entity.stream, start.build),
     args: [{ stream: entity.stream, promotion: start }],
     parentClosePolicy: ParentClosePolicy.ABANDON,
+    workflowTaskTimeout,
     staticSummary: `Promotion of ${entity.stream} ${start.build}`,
   }).catch(ifRunning);
 }

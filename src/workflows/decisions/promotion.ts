@@ -11,7 +11,6 @@ import {
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { Standing } from '../../activities/decide.js';
 import { isOpen, releasedAs, reportsLacking, type Attempt, type Promotion } from '../../domain/promotion.js';
@@ -34,6 +33,7 @@ import {
 import { callerOf } from '../call.js';
 import { troubleSignal } from '../chains/chain.js';
 import { describeFailure } from '../describe.js';
+import { isLong } from '../history.js';
 import { RunningAttempts } from './running-attempt.js';
 import { RunningRelease } from './running-release.js';
 import { promotionNews, type PromotionNews } from './security-messages.js';
@@ -271,7 +271,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     running.news.length === 0;
   while (isOpen(me.phase)) {
     // Many reminders make a long history.
-    if (workflowInfo().continueAsNewSuggested && quiet() && telling === 0)
+    if (isLong() && quiet() && telling === 0)
       await continueAsNew<typeof promotion>({ stream, promotion: me });
     const decision = decisions.shift();
     if (decision) {

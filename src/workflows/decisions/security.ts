@@ -11,7 +11,6 @@ import {
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { Standing } from '../../activities/decide.js';
 import { cvesOf, isOpenCase, type SecurityCase } from '../../domain/security.js';
@@ -33,6 +32,7 @@ import {
 import { callerOf } from '../call.js';
 import { troubleSignal } from '../chains/chain.js';
 import { describeFailure } from '../describe.js';
+import { isLong } from '../history.js';
 import { RunningFixes } from './running-fix.js';
 import { RunningRelease } from './running-release.js';
 import {
@@ -261,7 +261,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
     );
   }
   while (isOpenCase(me.phase)) {
-    if (workflowInfo().continueAsNewSuggested && quiet() && telling.size === 0)
+    if (isLong() && quiet() && telling.size === 0)
       await continueAsNew<typeof security>({ stream, case: me, fix });
     const decision = decisions.shift();
     if (decision) {

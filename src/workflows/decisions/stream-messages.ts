@@ -23,6 +23,12 @@ export const securityId = (stream: string, id: string) => `security/${stream}/${
 /** One build of a security case. */
 export const fixId = (stream: string, id: string, attempt: number) => `fix/${stream}/${id}/${attempt}`;
 
+/**
+ * Limit of one workflow task of a workflow that lives for months: a crowded machine may miss Temporal's own, 10 s, again and again while it
+ * replays a history. It is also how long such a workflow waits after its worker died within a task.
+ */
+export const workflowTaskTimeout = '30 seconds';
+
 /** Steps that belong to no run of a chain log as the run of this name. */
 export const streamRun = 'stream';
 

@@ -13,13 +13,13 @@ import {
   setHandler,
   startChild,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import { phaseAttribute, streamAttribute } from '../../search-attributes.js';
 import { control, publish } from '../activities.js';
 import { fewTimes } from '../call.js';
 import { troubleSignal } from '../chains/chain.js';
 import { describeFailure } from '../describe.js';
+import { isLong } from '../history.js';
 import type { rollback } from '../chains/rollback.js';
 import {
   advisoriesSignal,
@@ -94,7 +94,7 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
     asked.renew = false;
   }
   await findLost(entity, state === undefined);
-  const leaving = () => (asked.renew || workflowInfo().continueAsNewSuggested) && allHandlersFinished();
+  const leaving = () => (asked.renew || isLong()) && allHandlersFinished();
   for (;;) {
     await tellOfRelease(entity);
     await dispatch(entity);

@@ -222,6 +222,16 @@ describe('stream workflow', function () {
       assert.equal((await world.view()).inWork, null);
     },
 
+    async 'continues as new when its history is long'(world) {
+      const run = (await world.entity.describe()).runId;
+      await world.promote(first, 'alice');
+      // Requests that are none: all that they leave is an event each.
+      for (let sent = 0; sent < 1000; sent += 50)
+        await Promise.all(Array.from({ length: 50 }, () => world.entity.signal('retry', {})));
+      await until('it is renewed', 60, async () => (await world.entity.describe()).runId !== run);
+      assert.equal((await world.promotion(first))?.phase, 'proposed');
+    },
+
     async 'continues as new only when every update has its answer'(world) {
       const run = (await world.entity.describe()).runId;
       const step = world.hold('examine', first);
