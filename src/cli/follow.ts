@@ -7,7 +7,7 @@ import type { Beat } from '../activities/host.js';
 import type { ChainProgress, StepRecord } from '../domain/run.js';
 import { formatBytes, formatSeconds } from '../domain/units.js';
 import type { Progress } from '../steps/step.js';
-import { clean, paint } from './output.js';
+import { clean, CliError, exitCodes, paint } from './output.js';
 import { isAway } from './report.js';
 
 const pollMs = 400;
@@ -234,3 +234,12 @@ const drawBar = ({ done, total }: Progress) => {
   const full = total > 0 ? Math.min(20, Math.round((done / total) * 20)) : 0;
   return `${'█'.repeat(full)}${'░'.repeat(20 - full)}`;
 };
+
+/** After Ctrl-C: the run itself goes on, as it says. */
+export function sayDetached(stream: string, here = false): never {
+  const goesOn = here ? 'goes on where it was at the next `npm run nightly` or `treeline up`' : 'goes on';
+  throw new CliError(
+    `detached: the nightly of ${stream} ${goesOn}. \`treeline cancel ${stream}\` ends it.`,
+    exitCodes.detached,
+  );
+}

@@ -1,9 +1,8 @@
 /** Runs one command line. */
 import { Command } from 'commander';
 import { readSettings } from '../settings.js';
-import { commands } from './commands/index.js';
+import { addCommands } from './commands/index.js';
 import { clean, paint } from './output.js';
-import { keepStack, reportOf } from './report.js';
 
 /** Runs `treeline ARGV` and answers its exit code. Whatever fails is said on standard error, in a line or two. */
 export async function runCli(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
@@ -16,7 +15,7 @@ export async function runCli(argv: readonly string[], env: NodeJS.ProcessEnv = p
     .exitOverride();
   try {
     const settings = readSettings(env);
-    for (const add of commands) add(program, settings);
+    await addCommands(program, settings, argv);
     await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
@@ -26,6 +25,7 @@ export async function runCli(argv: readonly string[], env: NodeJS.ProcessEnv = p
 
 /** Says what ended the command; answers the exit code. */
 export async function sayFailure(error: unknown, env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const { keepStack, reportOf } = await import('./report.js');
   const { text, exitCode, unexpected } = reportOf(error);
   const say = (line: string) => console.error(`${paint('red', 'treeline:')} ${clean(line)}`);
   if (text !== undefined) say(text);

@@ -1,6 +1,6 @@
 /** Runs a command of the command line within this process, which is quicker than a process of its own. */
 import { Command } from 'commander';
-import { commands } from '../../src/cli/commands/index.js';
+import { addCommands } from '../../src/cli/commands/index.js';
 import type { Settings } from '../../src/settings.js';
 
 /** Answers what it printed; throws what it failed with. */
@@ -10,7 +10,7 @@ export async function runHere(settings: Settings, ...args: string[]): Promise<st
   console.log = (line: unknown) => void lines.push(line);
   try {
     const program = new Command('treeline').exitOverride();
-    for (const add of commands) add(program, settings);
+    await addCommands(program, settings, args);
     await program.parseAsync(args, { from: 'user' });
   } finally {
     console.log = log;

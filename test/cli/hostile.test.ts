@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { execa } from 'execa';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { commands } from '../../src/cli/commands/index.js';
+import { addCommands } from '../../src/cli/commands/index.js';
 import { runCli, sayFailure } from '../../src/cli/run.js';
 import { packageRoot } from '../../src/settings.js';
 import { writeWhole } from '../../src/store/store.js';
@@ -76,7 +76,7 @@ describe('the command line under hostile conditions', function () {
   for (const [what, argument] of Object.entries(hostile))
     it(`${what} as each argument of each command`, async () => {
       const program = new Command();
-      for (const add of commands) add(program, instance.settings);
+      await addCommands(program, instance.settings);
       const all = program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]));
       assert.ok(all.length >= 29);
       for (const command of all) {

@@ -3,16 +3,16 @@ import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/c
 import type { Command } from 'commander';
 import type { ChainResult } from '../../domain/run.js';
 import { StateHeld } from '../../hold.js';
-import { startInstance, type Instance } from '../../instance.js';
+import type { Instance } from '../../instance.js';
 import { webUrl, type Settings } from '../../settings.js';
 import { loadStream } from '../../streams/load.js';
 import { connect } from '../../temporal/connect.js';
 import { nightlyId, type NightlyInput } from '../../workflows/chains/nightly-messages.js';
 import { printPlan } from '../dry-run.js';
 import { onInterrupt } from '../interrupt.js';
-import { CliError, exitCodes, printJson } from '../output.js';
+import { printJson } from '../output.js';
 import { failureOf } from '../failure.js';
-import { watch } from '../follow.js';
+import { sayDetached, watch } from '../follow.js';
 
 interface Options {
   force?: boolean;
@@ -54,6 +54,7 @@ export function addNightly(program: Command, settings: Settings): void {
 
 /** Undefined where an instance is up already: the run is that one's. */
 async function startHere(settings: Settings, say: (line: string) => void): Promise<Instance | undefined> {
+  const { startInstance } = await import('../../instance.js');
   try {
     return await startInstance(settings, say);
   } catch (error) {
@@ -102,13 +103,4 @@ async function run(
     console.log(
       `${input.stream} ${result.build}: published. ${webUrl(settings)}/buildlogs/${input.stream}/\n\`treeline show ${result.build}\` shows it.`,
     );
-}
-
-/** After Ctrl-C: the run itself goes on, as it says. */
-export function sayDetached(stream: string, here = false): never {
-  const goesOn = here ? 'goes on where it was at the next `npm run nightly` or `treeline up`' : 'goes on';
-  throw new CliError(
-    `detached: the nightly of ${stream} ${goesOn}. \`treeline cancel ${stream}\` ends it.`,
-    exitCodes.detached,
-  );
 }

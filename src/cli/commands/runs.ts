@@ -10,9 +10,8 @@ import { needView } from '../entity.js';
 import { failureOf } from '../failure.js';
 import { onInterrupt } from '../interrupt.js';
 import { CliError, exitCodes } from '../output.js';
-import { watch } from '../follow.js';
+import { sayDetached, watch } from '../follow.js';
 import { sayMinutely } from '../step.js';
-import { sayDetached } from './nightly.js';
 
 const noRun = (stream: string, build?: string) => (error: unknown) => {
   if (error instanceof WorkflowNotFoundError)
