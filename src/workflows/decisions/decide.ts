@@ -23,7 +23,7 @@ import { isCaseId, unfixedText } from './cases.js';
 import { describeFailure } from '../describe.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
-import { approval, checkRequest, commitsText, ifRunning, readRules, refuse } from './requests.js';
+import { approval, commitsText, ifRunning, readRules, refuse } from './requests.js';
 import {
   announceSignal,
   decisionSignal,
@@ -71,7 +71,6 @@ export class Decisions {
   /** Proposes a build; a statement of an approver is an approval too, if the stream says so. */
   readonly promote = async (request: PromoteRequest): Promise<Answer> => {
     const { entity } = this;
-    checkRequest(request, 'build', 'statement', 'by');
     const { build, statement: text, by } = request;
     await condition(() => entity.ready);
     return this.#recorded('promote', build, by ?? 'unsigned', async () => {
@@ -130,7 +129,6 @@ export class Decisions {
   /** Every other decision; always by statement. */
   readonly decide = async (request: DecideRequest): Promise<Answer> => {
     const { entity } = this;
-    checkRequest(request, 'statement');
     const { statement: text } = request;
     await condition(() => entity.ready);
     let verified: Verified;
@@ -178,7 +176,6 @@ export class Decisions {
   /** Tries again what failed, or goes on with what waits for a person. Harmless where nothing waits. */
   readonly retry = async (request: RetryRequest): Promise<Answer> => {
     const { entity } = this;
-    checkRequest(request, 'build', 'mail');
     const { build, mail } = request;
     if (mail !== undefined && !['sent', 'again'].includes(mail))
       throw refuse('StatementRefused', 'the request’s `mail` is neither `sent` nor `again`');
