@@ -32,7 +32,13 @@ export default tseslint.config(
           paths: [
             {
               name: '@temporalio/workflow',
-              importNames: ['setHandler', 'setDefaultSignalHandler', 'defineSignal', 'defineUpdate', 'defineQuery'],
+              importNames: [
+                'setHandler',
+                'setDefaultSignalHandler',
+                'defineSignal',
+                'defineUpdate',
+                'defineQuery',
+              ],
               message: 'What is said to workflows is checked by a schema: see messages.ts.',
             },
           ],

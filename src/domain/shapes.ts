@@ -127,7 +127,7 @@ export const promotion = of<Promotion>()({
   unfixed: list(caseId).optional(),
   attempts: list(attempted).optional(),
   attemptsBefore: count.optional(),
-  votes: z.partialRecord(z.enum(rebuildDecisions), list(vote)).optional() as z.ZodType<Promotion['votes']>,
+  votes: z.partialRecord(z.enum(rebuildDecisions), list(vote)).optional(),
   votesNeeded: z.record(z.enum(rebuildDecisions), count).optional(),
 });
 
@@ -190,4 +190,5 @@ export const streamView = of<StreamView>()({
   security: list(securityCase).optional(),
   attempted: z.record(buildId, count).optional(),
   history: list(decided),
+  refused: list(text).optional(),
 });

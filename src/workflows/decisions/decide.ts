@@ -41,9 +41,7 @@ import {
 } from './stream-messages.js';
 
 /** What is known without a look at the build: enough to refuse a promotion at once. */
-export function checkBuild(entity: Entity, build: unknown): void {
-  if (typeof build !== 'string' || !/^\d{8}_\d{2}$/.test(build))
-    throw refuse('BuildNotReleasable', `${JSON.stringify(build)}: not a build id such as 20261123_01`);
+export function checkBuild(entity: Entity, build: string): void {
   const { current, accepted } = entity;
   const veto = entity.vetoOf(build);
   if (entity.release(build)) throw refuse('BuildNotReleasable', `${build}: is released already`);

@@ -47,7 +47,7 @@ import { releasedAs, type Promotion } from '../../domain/promotion.js';
 import type { SecurityCase } from '../../domain/security.js';
 import { z } from 'zod';
 import { name as streamName } from '../../domain/names.js';
-import { onQuery, onSignal, onUpdate, workflow } from '../messages.js';
+import { onQuery, onSignal, onUpdate, refusals, workflow } from '../messages.js';
 
 const streamInput = z.object({ stream: streamName, state: entityState.optional() });
 
@@ -60,7 +60,7 @@ export const stream = workflow('stream', streamInput, async ({ stream: name, sta
   const entity = new Entity(name, state);
   const decisions = new Decisions(entity);
   const asked = { renew: false };
-  onQuery(viewQuery, () => entity.view());
+  onQuery(viewQuery, () => ({ ...entity.view(), ...(refusals().length > 0 ? { refused: refusals() } : {}) }));
   onUpdate(
     promoteUpdate,
     (request) => decisions.promote(request),
