@@ -24,11 +24,24 @@ export default tseslint.config(
   {
     // Workflows are replayed: no I/O, no clock, no environment but the workflow's own.
     files: ['src/workflows/**'],
-    ignores: ['src/workflows/bundle.ts'],
+    ignores: ['src/workflows/bundle.ts', 'src/workflows/messages.ts'],
     rules: {
       'no-restricted-imports': [
         'error',
         {
+          paths: [
+            {
+              name: '@temporalio/workflow',
+              importNames: [
+                'setHandler',
+                'setDefaultSignalHandler',
+                'defineSignal',
+                'defineUpdate',
+                'defineQuery',
+              ],
+              message: 'What is said to workflows is checked by a schema: see messages.ts.',
+            },
+          ],
           patterns: [
             {
               group: ['node:*', 'execa', '**/steps/*', '**/store/*', '**/settings.js'],

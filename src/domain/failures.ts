@@ -35,8 +35,8 @@ export const failureKinds = {
   InputRefused: kind(
     'input',
     false,
-    'A step was started with an input that is not of its form.',
-    'Treeline’s own workflows do not send such inputs: find out who started it.',
+    'A step or workflow was started, or a workflow asked, with an input that is not of its form.',
+    'Correct the field that the message names. Treeline’s own workflows do not send such inputs: of anything else, find out who did.',
   ),
   StreamInvalid: kind(
     'input',

@@ -202,4 +202,6 @@ export interface StreamView {
   readonly attempted?: Readonly<Record<string, number>> | undefined;
   /** The newest 100, newest first; the build store has every statement. */
   readonly history: readonly DecisionRecord[];
+  /** Signals that were no messages: a line for each of the first 20, oldest first. */
+  readonly refused?: readonly string[] | undefined;
 }

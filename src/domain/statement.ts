@@ -39,6 +39,10 @@ export type Decision = Statement['decision'];
 /** Statements of these kinds. */
 export type StatementOf<D extends Decision> = Extract<Statement, { decision: D }>;
 
+/** The schemas of these kinds. */
+export const schemasOf = (decisions: readonly Decision[]) =>
+  kinds.filter(({ name }) => decisions.includes(name)).map(({ schema }) => schema);
+
 type NameOf<A extends About> = Extract<Listed, { readonly about: A }>['name'];
 /** About the last attempt at a signed rebuild. */
 export type RebuildDecision = NameOf<'attempt'>;
@@ -65,7 +69,9 @@ export const isFixDecision = isAbout('case');
 export const securityDecisions: readonly string[] = kinds.flatMap(({ name, group }) =>
   group === 'security' ? [name] : [],
 );
-export const rebuildDecisions = kinds.map(({ name }) => name).filter(isRebuildDecision);
+const names = kinds.map(({ name }) => name);
+export const rebuildDecisions = names.filter(isRebuildDecision);
+export const fixDecisions = names.filter(isFixDecision);
 
 /** Does a later word end an earlier one of the same person on the same matter? */
 export const ends = (later: Decision, earlier: Decision): boolean => kindOf(earlier).endedBy.includes(later);

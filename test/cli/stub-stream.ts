@@ -3,7 +3,7 @@ import { condition, defineQuery, defineUpdate, setHandler } from '@temporalio/wo
 import { ApplicationFailure } from '@temporalio/common';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
 import type { SecurityCase } from '../../src/domain/security.js';
-import type { Answer, StreamInput } from '../../src/workflows/decisions/stream-messages.js';
+import type { Answer } from '../../src/workflows/decisions/stream-messages.js';
 
 export interface Request {
   readonly build?: string;
@@ -11,7 +11,7 @@ export interface Request {
   readonly mail?: string;
 }
 
-export async function stream(input: StreamInput): Promise<void> {
+export async function stream(input: { readonly stream: string }): Promise<void> {
   let taken = 0;
   const take =
     (update: string) =>

@@ -43,7 +43,8 @@ export function addPromotions(program: Command, settings: Settings): void {
 }
 
 /** Prints the view of a stream's promotions for people. */
-export function printView({ stream, current, promotions, inWork, vetoes, history }: StreamView): void {
+export function printView(view: StreamView): void {
+  const { stream, current, promotions, inWork, vetoes, history, refused = [] } = view;
   console.log(
     paint('bold', `${stream}: ${current === null ? 'nothing released yet' : `released ${current}`}`),
   );
@@ -54,6 +55,7 @@ export function printView({ stream, current, promotions, inWork, vetoes, history
   for (const promotion of open) if (promotion.attempts) printAttempts(promotion, promotion.attempts);
   for (const promotion of open) printReports(promotion);
   for (const { build, by } of vetoes) console.log(clean(`veto against ${build} by ${by}`));
+  for (const line of refused) console.log(`refused a message to the stream: ${line}`);
   if (history.length === 0) return;
   console.log(`\n${paint('bold', 'Last decisions')}`);
   printTable(['TIME', 'BUILD', 'DECISION', 'BY', 'OUTCOME'], history.slice(0, historyShown).map(decisionRow));

@@ -1,11 +1,8 @@
 /** What all chains share: steps with their state, phases, the live view, the record of the run. */
 import {
   CancellationScope,
-  defineQuery,
-  defineSignal,
   isCancellation,
   setCurrentDetails,
-  setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -20,11 +17,13 @@ import {
   streamAttribute,
 } from '../../search-attributes.js';
 import { Caller, type Activity, type CallOptions, type Input } from '../call.js';
+import { z } from 'zod';
+import { onQuery, onSignal, query, signal } from '../messages.js';
 
 /** Where the chain is, step by step. */
-export const progressQuery = defineQuery<ChainProgress>('progress');
+export const progressQuery = query<ChainProgress>('progress');
 /** Sent by a step that failed and will be tried again: one line for people. */
-export const troubleSignal = defineSignal<[string]>('trouble');
+export const troubleSignal = signal('trouble', z.string().max(1000));
 
 export class Chain extends Caller {
   readonly steps: StepRecord[] = [];
@@ -39,8 +38,8 @@ export class Chain extends Caller {
   constructor(stream: string) {
     // The run's key stays the same when the run is reset.
     super(stream, workflowInfo().firstExecutionRunId);
-    setHandler(progressQuery, () => this.#progress());
-    setHandler(troubleSignal, (text) => {
+    onQuery(progressQuery, () => this.#progress());
+    onSignal(troubleSignal, (text) => {
       this.#trouble = text;
       this.#show();
     });

@@ -3,12 +3,7 @@
  * composed, compared with that release and tested as any build, and then kept in the build store alone: nothing of it is published
  * before its release. Read it from top to bottom. What can be done without an approval is done before there is one.
  */
-import {
-  CancellationScope,
-  getExternalWorkflowHandle,
-  isCancellation,
-  setHandler,
-} from '@temporalio/workflow';
+import { CancellationScope, getExternalWorkflowHandle, isCancellation } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import { signedName } from '../../domain/lines.js';
 import type { FixPlan, PlannedChange } from '../../domain/security.js';
@@ -32,6 +27,7 @@ import {
   approvedSignal,
   fixNews,
   sayAgainSignal,
+  fixInput,
   type FixInput,
   type FixNews,
   type FixResult,
@@ -48,6 +44,7 @@ import {
   type Collected,
 } from './signed-build.js';
 import { securityId } from '../decisions/stream-messages.js';
+import { onSignal, workflow } from '../messages.js';
 
 /** What is built, once it is planned. */
 interface Planned {
@@ -55,14 +52,14 @@ interface Planned {
   readonly hosts: readonly Collected[];
 }
 
-export async function fix(input: FixInput): Promise<FixResult> {
+export const fix = workflow('fix', fixInput, async (input): Promise<FixResult> => {
   const { stream, case: id, attempt, signed, embargoed } = input;
   const chain = new Chain(signed ? signedName(stream) : stream);
   const gates = { approval: new ApprovalGate(approvedSignal), acceptance: new ApprovalGate(acceptSignal) };
   const security = getExternalWorkflowHandle(securityId(stream, id));
   let last: FixNews = { attempt, state: 'running' };
   const say = () => security.signal(fixNews, last).catch(() => undefined);
-  setHandler(sayAgainSignal, () => void say());
+  onSignal(sayAgainSignal, () => void say());
   const tell: Tell = async (news) => {
     last = { ...last, note: undefined, ...news };
     await say();
@@ -91,7 +88,7 @@ export async function fix(input: FixInput): Promise<FixResult> {
     );
     throw error;
   }
-}
+});
 
 type Tell = (news: Omit<FixNews, 'attempt'>) => Promise<void>;
 type Gates = Readonly<Record<'approval' | 'acceptance', ApprovalGate>>;

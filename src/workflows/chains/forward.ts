@@ -1,11 +1,12 @@
 /** A release past its point of no return: steps that never fail the workflow, but wait for a person who repairs and retries. */
-import { condition, setHandler } from '@temporalio/workflow';
+import { condition } from '@temporalio/workflow';
 import type { StepArgs } from '../../activities/inputs.js';
 import { publish } from '../activities.js';
 import type { Activity, Input } from '../call.js';
 import { type Chain } from './chain.js';
 import { describeFailure } from '../describe.js';
 import { announceSignal, retrySignal, stopSignal } from '../decisions/signals.js';
+import { onSignal } from '../messages.js';
 
 /** Not a failure: the SIG has approved a rollback. */
 class Stopped extends Error {}
@@ -24,12 +25,12 @@ export class Forward {
     readonly chain: Chain,
     readonly build: string,
   ) {
-    setHandler(retrySignal, ({ mail }) => {
+    onSignal(retrySignal, ({ mail }) => {
       this.#retry = true;
       this.mail = mail;
     });
-    setHandler(stopSignal, () => void (this.stopped = true));
-    setHandler(announceSignal, () => {
+    onSignal(stopSignal, () => void (this.stopped = true));
+    onSignal(announceSignal, () => {
       this.announcements++;
     });
   }

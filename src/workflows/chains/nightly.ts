@@ -31,7 +31,8 @@ import { shortly } from '../call.js';
 import { unfixedText } from '../decisions/cases.js';
 import { Chain, sideBySide, type ArchChain } from './chain.js';
 import { describeFailure } from '../describe.js';
-import { nightlyId, type NightlyInput } from './nightly-messages.js';
+import { nightlyId, nightlyInput } from './nightly-messages.js';
+import { workflow } from '../messages.js';
 
 /** A run starts over this often when a package repo changes under it. */
 const maxRounds = 3;
@@ -40,35 +41,43 @@ interface Prepared extends OnHost {
   readonly inputHash: string;
 }
 
-export async function nightly({ stream, force = false }: NightlyInput): Promise<ChainResult> {
-  const chain = new Chain(stream);
-  return runBuild(chain, async () => {
-    chain.phase('prepare');
-    const plan = (chain.plan = await chain.step('load', steps.load.title, control.load, {}));
-    const result = await build(chain, plan, force);
-    const note = result.build === undefined ? 'no change since the last published build' : undefined;
-    return { outcome: result.outcome, note, result };
-  });
-}
+export const nightly = workflow(
+  'nightly',
+  nightlyInput,
+  async ({ stream, force = false }): Promise<ChainResult> => {
+    const chain = new Chain(stream);
+    return runBuild(chain, async () => {
+      chain.phase('prepare');
+      const plan = (chain.plan = await chain.step('load', steps.load.title, control.load, {}));
+      const result = await build(chain, plan, force);
+      const note = result.build === undefined ? 'no change since the last published build' : undefined;
+      return { outcome: result.outcome, note, result };
+    });
+  },
+);
 
 /**
  * What a schedule starts: it gives its workflows ids with the time in them, so this one starts the nightly under the stream's own id,
  * and waits for it. A nightly that was started by hand is not joined by another.
  */
-export async function scheduledNightly(input: NightlyInput): Promise<ChainResult | undefined> {
-  try {
-    return await executeChild(nightly, {
-      workflowId: nightlyId(input.stream),
-      args: [input],
-      staticSummary: `Nightly of ${input.stream}`,
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-    });
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return undefined;
-    throw error;
-  }
-}
+export const scheduledNightly = workflow(
+  'scheduledNightly',
+  nightlyInput,
+  async (input): Promise<ChainResult | undefined> => {
+    try {
+      return await executeChild(nightly, {
+        workflowId: nightlyId(input.stream),
+        args: [input],
+        staticSummary: `Nightly of ${input.stream}`,
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+      });
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return undefined;
+      throw error;
+    }
+  },
+);
 
 async function build(chain: Chain, plan: ChainPlan, force: boolean): Promise<ChainResult> {
   const date = new Date().toISOString();

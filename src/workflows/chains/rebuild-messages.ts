@@ -1,22 +1,26 @@
 /** How a signed rebuild is started, and what it and its promotion say to each other. */
-import { defineSignal } from '@temporalio/workflow';
-import type { Attempt } from '../../domain/promotion.js';
-import type { ReworkChanges } from '../../domain/rework-changes.js';
+import { z } from 'zod';
+import { buildId } from '../../domain/build-id.js';
+import { attempt, name } from '../../domain/names.js';
+import { commitsByArch } from '../../domain/shapes.js';
+import { reworkChanges } from '../../domain/rework-changes.js';
+import { signal } from '../messages.js';
 
-export interface RebuildInput {
-  readonly stream: string;
+export const rebuildInput = z.object({
+  stream: name,
   /** The accepted build. */
-  readonly build: string;
+  build: buildId,
   /** Counted from 1. */
-  readonly attempt: number;
+  attempt,
   /** What asked for it: the promotion, or statements about the attempt before it. */
-  readonly kind?: Attempt['kind'];
+  kind: z.enum(['first', 'redo', 'rework']).optional(),
   /** The newest release when the build was approved. */
-  readonly onto: string | null;
+  onto: buildId.nullable(),
   /** Are signed packages of earlier attempts taken where their sources are the same? */
-  readonly reuse: boolean;
-  readonly changes?: ReworkChanges | undefined;
-}
+  reuse: z.boolean(),
+  changes: reworkChanges.optional(),
+});
+export type RebuildInput = Readonly<z.infer<typeof rebuildInput>>;
 
 /** The signed build, published at the testing location. */
 export interface RebuildResult {
@@ -25,16 +29,17 @@ export interface RebuildResult {
 }
 
 /** To `promotion/<stream>/<build>`, from its attempts. */
-export interface RebuildNews {
-  readonly attempt: number;
+const news = z.object({
+  attempt,
   /** `began`: it has a build id; `differs`: it waits for `accept`; the others are ends. */
-  readonly state: 'began' | 'differs' | 'testing' | 'failed' | 'cancelled';
-  readonly build?: string | undefined;
-  readonly commits?: Readonly<Record<string, string>> | undefined;
+  state: z.enum(['began', 'differs', 'testing', 'failed', 'cancelled']),
+  build: buildId.optional(),
+  commits: commitsByArch.optional(),
   /** Why it failed, or what differs. */
-  readonly note?: string | undefined;
-}
-export const rebuildNews = defineSignal<[RebuildNews]>('rebuildNews');
+  note: z.string().optional(),
+});
+export type RebuildNews = Readonly<z.infer<typeof news>>;
+export const rebuildNews = signal('rebuildNews', news);
 
 /** To `rebuild/<stream>/<build>/<attempt>`: enough approvers have accepted its differences. */
-export const acceptSignal = defineSignal('accept');
+export const acceptSignal = signal('accept');

@@ -22,6 +22,7 @@ import { Chain, sideBySide, type ArchChain } from './chain.js';
 import { describeFailure } from '../describe.js';
 import {
   acceptSignal,
+  rebuildInput,
   rebuildNews,
   type RebuildInput,
   type RebuildNews,
@@ -38,8 +39,9 @@ import {
   type Collected,
 } from './signed-build.js';
 import { promotionId } from '../decisions/stream-messages.js';
+import { workflow } from '../messages.js';
 
-export async function rebuild(input: RebuildInput): Promise<RebuildResult> {
+export const rebuild = workflow('rebuild', rebuildInput, async (input): Promise<RebuildResult> => {
   const { stream, build: accepted, attempt } = input;
   const chain = new Chain(signedName(stream));
   const acceptance = new ApprovalGate(acceptSignal);
@@ -65,7 +67,7 @@ export async function rebuild(input: RebuildInput): Promise<RebuildResult> {
     );
     throw error;
   }
-}
+});
 
 type Tell = (news: Omit<RebuildNews, 'attempt'>) => Promise<void>;
 

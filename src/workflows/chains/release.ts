@@ -15,13 +15,14 @@ import { pushedText } from './build.js';
 import { Chain } from './chain.js';
 import { describeFailure } from '../describe.js';
 import { Forward } from './forward.js';
-import type { ReleaseInput } from './release-messages.js';
+import { releaseInput, type ReleaseInput } from './release-messages.js';
+import { workflow } from '../messages.js';
 import { mirrorAndCloud, oneTarget, undo, type Released, type ReleasePlace } from './release-place.js';
 import type { CaseToRelease } from '../decisions/security-messages.js';
 import { releaseDone, releaseEnded, type ReleaseDone } from '../decisions/signals.js';
 import { promotionId, securityId, streamId } from '../decisions/stream-messages.js';
 
-export async function release(input: ReleaseInput): Promise<void> {
+export const release = workflow('release', releaseInput, async (input): Promise<void> => {
   const { stream, build } = input;
   const chain = new Chain(stream);
   chain.built(build);
@@ -53,7 +54,7 @@ export async function release(input: ReleaseInput): Promise<void> {
     });
     throw error;
   }
-}
+});
 
 /** What follows from the kind of a release. */
 interface Origin {

@@ -5,47 +5,57 @@ import { control, publish, signing } from '../activities.js';
 import { Chain } from './chain.js';
 import { describeFailure } from '../describe.js';
 import { finish, finishFailed } from './release.js';
-import type { RollbackInput } from './release-messages.js';
+import { rollbackInput } from './release-messages.js';
+import { workflow } from '../messages.js';
 import { mirrorAndCloud, oneTarget } from './release-place.js';
 import { rollbackEnded } from '../decisions/signals.js';
 import { streamId } from '../decisions/stream-messages.js';
 
-export async function rollback({ stream, build, to, reason }: RollbackInput): Promise<void> {
-  const chain = new Chain(stream);
-  chain.built(to);
-  const back = { build: to, onto: build, approvers: [] };
-  const entity = getExternalWorkflowHandle(streamId(stream));
-  const why = reason === undefined ? {} : { reason };
-  try {
-    chain.phase('verify');
-    await chain.step('load', buildSteps.load.title, control.load, {});
-    const question = { decision: 'rollback', build, onto: to } as const;
-    await chain.step('authorize', 'Verify approvals', control.authorize, question);
-    const { split } = await chain.step('take', 'Check the former release’s commit', publish.takeFormer, back);
-    const place = split ? mirrorAndCloud : oneTarget;
-    await chain.step('sign-summary', 'Sign the summary', signing.signReleaseSummary, {});
-    await CancellationScope.nonCancellable(async () => {
-      chain.phase('switch');
-      const title = 'Switch ref and summary back';
-      try {
-        await chain.step('switch', title, publish.switchRelease, back, undefined, place.switching);
-      } catch (error) {
-        await place.restoreRollback(chain, back);
-        throw error;
-      }
-      const mark = 'Mark the release as taken back';
-      await chain.step('metadata', mark, publish.rollbackMetadata, { ...back, ...why });
-      await finish(chain, 'rolled-back', { note: `${build} → ${to}` });
-      await entity.signal(rollbackEnded, { build, to, ...why });
-    });
-  } catch (error) {
-    await CancellationScope.nonCancellable(async () => {
-      await finishFailed(chain, error);
-      const { code, message } = describeFailure(error);
-      await entity
-        .signal(rollbackEnded, { build, to, failure: `${code}: ${message}` })
-        .catch(() => undefined);
-    });
-    throw error;
-  }
-}
+export const rollback = workflow(
+  'rollback',
+  rollbackInput,
+  async ({ stream, build, to, reason }): Promise<void> => {
+    const chain = new Chain(stream);
+    chain.built(to);
+    const back = { build: to, onto: build, approvers: [] };
+    const entity = getExternalWorkflowHandle(streamId(stream));
+    const why = reason === undefined ? {} : { reason };
+    try {
+      chain.phase('verify');
+      await chain.step('load', buildSteps.load.title, control.load, {});
+      const question = { decision: 'rollback', build, onto: to } as const;
+      await chain.step('authorize', 'Verify approvals', control.authorize, question);
+      const { split } = await chain.step(
+        'take',
+        'Check the former release’s commit',
+        publish.takeFormer,
+        back,
+      );
+      const place = split ? mirrorAndCloud : oneTarget;
+      await chain.step('sign-summary', 'Sign the summary', signing.signReleaseSummary, {});
+      await CancellationScope.nonCancellable(async () => {
+        chain.phase('switch');
+        const title = 'Switch ref and summary back';
+        try {
+          await chain.step('switch', title, publish.switchRelease, back, undefined, place.switching);
+        } catch (error) {
+          await place.restoreRollback(chain, back);
+          throw error;
+        }
+        const mark = 'Mark the release as taken back';
+        await chain.step('metadata', mark, publish.rollbackMetadata, { ...back, ...why });
+        await finish(chain, 'rolled-back', { note: `${build} → ${to}` });
+        await entity.signal(rollbackEnded, { build, to, ...why });
+      });
+    } catch (error) {
+      await CancellationScope.nonCancellable(async () => {
+        await finishFailed(chain, error);
+        const { code, message } = describeFailure(error);
+        await entity
+          .signal(rollbackEnded, { build, to, failure: `${code}: ${message}` })
+          .catch(() => undefined);
+      });
+      throw error;
+    }
+  },
+);

@@ -1,5 +1,5 @@
 /** What the signed rebuild and the build of a security case share: rebuilt, signed and compared packages, and waiting for people. */
-import { CancellationScope, condition, setHandler, type SignalDefinition } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
 import type { ArchStepArgs } from '../../activities/inputs.js';
 import type { SourcesToBuild } from '../../activities/rebuild.js';
 import type { Question } from '../../domain/statement.js';
@@ -9,6 +9,7 @@ import { makeTree, resolvePackages, type Committed, type OnHost } from './build.
 import { fewTimes, type Input } from '../call.js';
 import { limited, type Chain } from './chain.js';
 import { describeFailure } from '../describe.js';
+import { onSignal, type Signal } from '../messages.js';
 
 export interface Collected extends OnHost, SourcesToBuild {}
 
@@ -96,8 +97,8 @@ export const discardNotifications = (chain: Chain) =>
 /** Waits for signed approvals: the signal only says that the statements are worth another look. */
 export class ApprovalGate {
   #signals = 0;
-  constructor(signal: SignalDefinition) {
-    setHandler(signal, () => {
+  constructor(signal: Signal) {
+    onSignal(signal, () => {
       this.#signals++;
     });
   }

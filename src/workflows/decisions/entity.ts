@@ -9,30 +9,35 @@ import {
   type Released,
   type StreamView,
 } from '../../domain/promotion.js';
+import { z } from 'zod';
+import { buildId } from '../../domain/build-id.js';
+import { approval, streamView } from '../../domain/shapes.js';
 import { isOpenCase, type SecurityCase } from '../../domain/security.js';
 import { callerOf, type Caller } from '../call.js';
 import { allAdvisories, allFixes } from './cases.js';
 import type { ReleaseDone } from './signals.js';
 
 /** A rollback that is asked for. */
-export interface Rollback {
-  readonly build: string;
-  readonly to: string;
-  readonly reason?: string | undefined;
-}
+const rollback = z.object({
+  build: buildId,
+  /** Empty of one that was found running. */
+  to: z.union([buildId, z.literal('')]),
+  reason: z.string().optional(),
+});
+export type Rollback = Readonly<z.infer<typeof rollback>>;
 
 /** Carried over when the workflow continues as new. */
-export interface EntityState {
-  readonly view: StreamView;
+export const entityState = z.object({
+  view: streamView,
   /** Number of the next request: makes the ids of its steps. */
-  readonly requests: number;
+  requests: z.int().min(0),
   /** Rollback that is approved or collects approvals. */
-  readonly asked?:
-    (Rollback & { readonly approvals: readonly Approval[]; readonly enough: boolean }) | undefined;
-  readonly rollingBack?: Rollback | undefined;
-  readonly turn?: string | undefined;
-  readonly unsaved?: boolean;
-}
+  asked: rollback.extend({ approvals: z.array(approval).readonly(), enough: z.boolean() }).optional(),
+  rollingBack: rollback.optional(),
+  turn: z.string().optional(),
+  unsaved: z.boolean().optional(),
+});
+export type EntityState = Readonly<z.infer<typeof entityState>>;
 
 const keptReleases = 50;
 const keptHistory = 100;

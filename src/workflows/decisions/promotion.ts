@@ -9,7 +9,6 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   setCurrentDetails,
-  setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { Standing } from '../../activities/decide.js';
@@ -47,18 +46,21 @@ import {
   type Turn,
 } from './signals.js';
 import { streamId } from './stream-messages.js';
+import { z } from 'zod';
+import { name } from '../../domain/names.js';
+import { promotion as promotionShape } from '../../domain/shapes.js';
+import { onSignal, workflow } from '../messages.js';
 
 /** A rebuild that has vanished is looked for this often; rules that could not be read are read again this often. */
 const hourMs = 3_600_000;
 /** One that was cancelled. */
 const lookAfterCancel = '1m';
 
-export interface PromotionInput {
-  readonly stream: string;
-  readonly promotion: Promotion;
-}
+const promotionInput = z.object({ stream: name, promotion: promotionShape });
 
-export async function promotion({ stream, promotion: start }: PromotionInput): Promise<Promotion> {
+export const promotion = workflow('promotion', promotionInput, promote);
+
+async function promote({ stream, promotion: start }: z.infer<typeof promotionInput>): Promise<Promotion> {
   let me = start;
   /** The turn that was last taken or given back. */
   let answered: string | undefined;
@@ -70,13 +72,13 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
     superseded?: string;
   } = {};
   const news: PromotionNews[] = [];
-  setHandler(decisionSignal, (decision) => void decisions.push(decision));
-  setHandler(goSignal, (go) => void (inbox.turn = go));
-  setHandler(retrySignal, () => void (inbox.retry = true));
-  setHandler(supersededSignal, ({ by }) => void (inbox.superseded = by));
+  onSignal(decisionSignal, (decision) => void decisions.push(decision));
+  onSignal(goSignal, (go) => void (inbox.turn = go));
+  onSignal(retrySignal, () => void (inbox.retry = true));
+  onSignal(supersededSignal, ({ by }) => void (inbox.superseded = by));
   const running = new RunningAttempts(stream, me.build);
   // Steps that are tried again: nothing to show here, they are small.
-  setHandler(troubleSignal, () => undefined);
+  onSignal(troubleSignal, () => undefined);
   const release = new RunningRelease(stream);
   upsertSearchAttributes([
     { key: streamAttribute, value: stream },
@@ -108,7 +110,7 @@ export async function promotion({ stream, promotion: start }: PromotionInput): P
 
   // Also while its release runs.
   let telling = 0;
-  setHandler(promotionNews, async (one) => {
+  onSignal(promotionNews, async (one) => {
     news.push(one);
     telling++;
     const { event, case: id, text } = one;

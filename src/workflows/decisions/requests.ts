@@ -10,16 +10,6 @@ export const refuse = (
   why: string,
 ) => ApplicationFailure.nonRetryable(why, code);
 
-/** Requests come from anyone who reaches Temporal: what is none is refused, and never ends or stops the workflow. */
-export function checkRequest(request: unknown, needed: string, ...allowed: readonly string[]): void {
-  const fields: Record<string, unknown> =
-    typeof request === 'object' && request !== null ? (request as Record<string, unknown>) : {};
-  const wrong = [needed, ...allowed].find(
-    (field) => typeof fields[field] !== 'string' && (field === needed || fields[field] !== undefined),
-  );
-  if (wrong !== undefined) throw refuse('StatementRefused', `the request’s \`${wrong}\` must be a string`);
-}
-
 /** What the stream asks for now, and which approvals of these nonces count. */
 export const readRules = (entity: Entity, nonces: readonly string[] = []) =>
   entity.calls.call('standing', 'Read the rules of the stream', control.standing, { nonces });

@@ -1,5 +1,5 @@
 /** The workflows of a promotion's attempts: starts, watches and stops them. */
-import { getExternalWorkflowHandle, ParentClosePolicy, setHandler, startChild } from '@temporalio/workflow';
+import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import {
   CancelledFailure,
   ChildWorkflowFailure,
@@ -13,6 +13,7 @@ import { describeFailure } from '../describe.js';
 import { acceptSignal, rebuildNews, type RebuildNews } from '../chains/rebuild-messages.js';
 import type { rebuild } from '../chains/rebuild.js';
 import { rebuildId } from './stream-messages.js';
+import { onSignal } from '../messages.js';
 
 export class RunningAttempts {
   /** What was told and not yet looked at. */
@@ -24,7 +25,7 @@ export class RunningAttempts {
     readonly build: string,
   ) {
     // The end of an own child is known when that has really ended.
-    setHandler(rebuildNews, (news) => {
+    onSignal(rebuildNews, (news) => {
       const ended = news.state !== 'began' && news.state !== 'differs';
       if (!ended || news.attempt !== this.#own) this.news.push(news);
     });

@@ -1,5 +1,5 @@
 /** The workflows of a security case's builds: starts, watches and stops them. */
-import { getExternalWorkflowHandle, ParentClosePolicy, setHandler, startChild } from '@temporalio/workflow';
+import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError, type SignalDefinition } from '@temporalio/common';
 import { control } from '../activities.js';
 import { callerOf } from '../call.js';
@@ -8,6 +8,7 @@ import { acceptSignal } from '../chains/rebuild-messages.js';
 import { endOf } from './running-attempt.js';
 import { approvedSignal, fixNews, sayAgainSignal, type FixInput, type FixNews } from './security-messages.js';
 import { fixId } from './stream-messages.js';
+import { onSignal } from '../messages.js';
 
 export class RunningFixes {
   /** What was told and not yet looked at. */
@@ -19,7 +20,7 @@ export class RunningFixes {
     readonly id: string,
   ) {
     // The end of an own child is known when that has really ended.
-    setHandler(fixNews, (news) => {
+    onSignal(fixNews, (news) => {
       const ended = ['built', 'failed', 'cancelled'].includes(news.state);
       if (!ended || news.attempt !== this.#own) this.news.push(news);
     });

@@ -4,7 +4,6 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
-  setHandler,
   startChild,
 } from '@temporalio/workflow';
 import {
@@ -19,17 +18,18 @@ import type { release } from '../chains/release.js';
 import type { ReleaseInput } from '../chains/release-messages.js';
 import { releaseEnded } from './signals.js';
 import { releaseId } from './stream-messages.js';
+import { onSignal } from '../messages.js';
 
 /** One that has vanished is looked for this often. */
 const lookEvery = '1h';
 
 export class RunningRelease {
-  #ended: { failure?: string } | undefined;
+  #ended: { failure?: string | undefined } | undefined;
   // The end of an own child is known when that has really ended; what it signals before may be of another try.
   #mine = false;
 
   constructor(readonly stream: string) {
-    setHandler(releaseEnded, (end) => {
+    onSignal(releaseEnded, (end) => {
       if (!this.#mine) this.#ended = end;
     });
   }
@@ -76,7 +76,7 @@ export class RunningRelease {
   }
 
   /** It changes while `run` waits. */
-  #end(): { failure?: string } | undefined {
+  #end(): { failure?: string | undefined } | undefined {
     return this.#ended;
   }
 

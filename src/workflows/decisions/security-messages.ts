@@ -1,41 +1,55 @@
 /** How a security case and its builds are started, and what they and the stream say to each other. */
-import { defineSignal } from '@temporalio/workflow';
-import type { Approval } from '../../domain/promotion.js';
-import type { Affecting, Fix, FixPlan, SecurityCase, SecurityRelease } from '../../domain/security.js';
-import type { FixDecision, StatementOf } from '../../domain/statement.js';
-import type { Turn } from './signals.js';
-
-/** Input of `security/<stream>/<case>`. */
-export interface SecurityInput {
-  readonly stream: string;
-  readonly case: SecurityCase;
-  /** How its last build stands, when the workflow has continued as new. */
-  readonly fix?: FixState | undefined;
-  /** Of one whose release runs: the accepted build of the release that it is made from. */
-  readonly accepted?: string | undefined;
-}
+import { z } from 'zod';
+import { buildId } from '../../domain/build-id.js';
+import { attempt, caseId, name } from '../../domain/names.js';
+import {
+  accepted,
+  advisory,
+  affecting,
+  commitsByArch,
+  fix,
+  fixPlan,
+  securityCase,
+  srpms,
+} from '../../domain/shapes.js';
+import { fixDecisions } from '../../domain/statement.js';
+import { signal } from '../messages.js';
+import { turn, turnId } from './signals.js';
 
 /**
  * `running`; `waits`: has done what can be done without an approval; `differs`: waits for `accept-fix`; `built`: tested, and in the
  * build store; `failed`, `cancelled`.
  */
-export type FixState = 'running' | 'waits' | 'differs' | 'built' | 'failed' | 'cancelled';
+const fixState = z.enum(['running', 'waits', 'differs', 'built', 'failed', 'cancelled']);
+export type FixState = z.infer<typeof fixState>;
+
+/** Input of `security/<stream>/<case>`. */
+export const securityInput = z.object({
+  stream: name,
+  case: securityCase,
+  /** How its last build stands, when the workflow has continued as new. */
+  fix: fixState.optional(),
+  /** Of one whose release runs: the accepted build of the release that it is made from. */
+  accepted: buildId.optional(),
+});
+export type SecurityInput = Readonly<z.infer<typeof securityInput>>;
 
 /** Input of `fix/<stream>/<case>/<attempt>`. */
-export interface FixInput {
-  readonly stream: string;
+export const fixInput = z.object({
+  stream: name,
   /** Id of the case. */
-  readonly case: string;
+  case: caseId,
   /** Counted from 1. */
-  readonly attempt: number;
-  readonly fixes: readonly Fix[];
+  attempt,
+  fixes: z.array(fix).max(1000).readonly(),
   /** Source RPMs that a person gave: `sha256` by file name. */
-  readonly srpms?: Readonly<Record<string, string>> | undefined;
+  srpms: srpms.optional(),
   /** Are releases of the stream signed rebuilds? The build is then of its line of signed builds. */
-  readonly signed: boolean;
+  signed: z.boolean(),
   /** Nobody is told how it ended. */
-  readonly embargoed: boolean;
-}
+  embargoed: z.boolean(),
+});
+export type FixInput = Readonly<z.infer<typeof fixInput>>;
 
 /** The build, in the build store alone. */
 export interface FixResult {
@@ -44,54 +58,59 @@ export interface FixResult {
 }
 
 /** To `security/<stream>/<case>`, from its builds. */
-export interface FixNews {
-  readonly attempt: number;
-  readonly state: FixState;
-  readonly plan?: FixPlan | undefined;
-  readonly build?: string | undefined;
-  readonly commits?: Readonly<Record<string, string>> | undefined;
+const news = z.object({
+  attempt,
+  state: fixState,
+  plan: fixPlan.optional(),
+  build: buildId.optional(),
+  commits: commitsByArch.optional(),
   /** What differs, or why it failed. */
-  readonly note?: string | undefined;
-}
-export const fixNews = defineSignal<[FixNews]>('fixNews');
+  note: z.string().optional(),
+});
+export type FixNews = Readonly<z.infer<typeof news>>;
+export const fixNews = signal('fixNews', news);
 
 /** To `fix/<stream>/<case>/<attempt>`: enough approvers have signed for its plan; its statements are looked at. */
-export const approvedSignal = defineSignal('approved');
+export const approvedSignal = signal('approved');
 /** Tells its last news again, to a case that was lost meanwhile. */
-export const sayAgainSignal = defineSignal('sayAgain');
+export const sayAgainSignal = signal('sayAgain');
 
 /** To `security/<stream>/<case>`, from the stream: a statement that was accepted. */
-export type CaseDecision = StatementOf<FixDecision | 'withdraw'> & { readonly approval: Approval };
-export const caseDecision = defineSignal<[CaseDecision]>('caseDecision');
+const onCase = accepted(['withdraw', ...fixDecisions]);
+export type CaseDecision = z.infer<typeof onCase>;
+export const caseDecision = signal('caseDecision', onCase);
 /** Advisories that were found while it waits for such. */
-export const joinSignal = defineSignal<[readonly Affecting[]]>('join');
+export const joinSignal = signal('join', z.array(affecting).max(1000).readonly());
 /** Readers have another release now. */
-export const baseMovedSignal = defineSignal<[{ current: string | null }]>('baseMoved');
-/** It is this case's turn: nothing else is being released. */
-export interface CaseTurn extends Turn {
-  /** The accepted build of the newest release. */
-  readonly accepted: string | null;
-}
-export const caseTurn = defineSignal<[CaseTurn]>('caseTurn');
+export const baseMovedSignal = signal('baseMoved', z.object({ current: buildId.nullable() }));
+/** It is this case's turn: nothing else is being released. `accepted`: the accepted build of the newest release. */
+const ofCase = turn.extend({ accepted: buildId.nullable() });
+export type CaseTurn = Readonly<z.infer<typeof ofCase>>;
+export const caseTurn = signal('caseTurn', ofCase);
 
 /** To `stream/<stream>`, from its cases: as it is now, with the turn that it last took or gave back. */
-export const caseChanged = defineSignal<[SecurityCase, string?]>('caseChanged');
+export const caseChanged = signal('caseChanged', securityCase, turnId.optional());
 
 /** To `promotion/<stream>/<build>`, from the stream: what the SIG is told about a security case. */
-export interface PromotionNews {
-  readonly event: 'security-case' | 'unfixed';
+const toPromotion = z.object({
+  event: z.enum(['security-case', 'unfixed']),
   /** Id of the case. */
-  readonly case: string;
-  readonly text: string;
+  case: caseId,
+  text: z.string(),
   /** Is a fix released that the build lacks? */
-  readonly lacks: boolean;
-}
-export const promotionNews = defineSignal<[PromotionNews]>('promotionNews');
+  lacks: z.boolean(),
+});
+export type PromotionNews = Readonly<z.infer<typeof toPromotion>>;
+export const promotionNews = signal('promotionNews', toPromotion);
 
 /** What a release needs to know of its case. */
-export interface CaseToRelease extends SecurityRelease {
-  readonly plan: FixPlan;
-  readonly srpms?: Readonly<Record<string, string>> | undefined;
+export const caseToRelease = z.object({
+  /** Id of the case. */
+  case: caseId,
+  advisories: z.array(advisory).max(1000).readonly(),
+  plan: fixPlan,
+  srpms: srpms.optional(),
   /** The accepted build of the base: other builds are compared with it. */
-  readonly accepted: string;
-}
+  accepted: buildId,
+});
+export type CaseToRelease = Readonly<z.infer<typeof caseToRelease>>;

@@ -9,7 +9,6 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   setCurrentDetails,
-  setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { Standing } from '../../activities/decide.js';
@@ -44,10 +43,12 @@ import {
   type CaseDecision,
   type CaseTurn,
   type FixState,
+  securityInput,
   type SecurityInput,
 } from './security-messages.js';
 import { retrySignal } from './signals.js';
 import { streamId } from './stream-messages.js';
+import { onSignal, workflow } from '../messages.js';
 
 /** Rules that could not be read are read again after so long; a build that tells nothing is looked for as often. */
 const lookAgain = 600_000;
@@ -56,7 +57,7 @@ const tellLimit = { scheduleToCloseTimeout: '1h', retry: { maximumAttempts: 5 } 
 /** One that was cancelled. */
 const lookAfterCancel = '1m';
 
-export async function security(input: SecurityInput): Promise<SecurityCase> {
+export const security = workflow('security', securityInput, async (input): Promise<SecurityCase> => {
   const { stream } = input;
   let me = input.case;
   /** How its last build stands. */
@@ -71,16 +72,16 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
     moved?: string | null | undefined;
     joined?: boolean;
   } = {};
-  setHandler(caseDecision, (decision) => void decisions.push(decision));
-  setHandler(caseTurn, (turn) => void (inbox.turn = turn));
-  setHandler(retrySignal, () => void (inbox.retry = true));
-  setHandler(baseMovedSignal, ({ current }) => void (inbox.moved = current));
-  setHandler(joinSignal, (found) => {
+  onSignal(caseDecision, (decision) => void decisions.push(decision));
+  onSignal(caseTurn, (turn) => void (inbox.turn = turn));
+  onSignal(retrySignal, () => void (inbox.retry = true));
+  onSignal(baseMovedSignal, ({ current }) => void (inbox.moved = current));
+  onSignal(joinSignal, (found) => {
     me = joined(me, found);
     inbox.joined = true;
   });
   // Steps that are tried again: nothing to show here, they are small.
-  setHandler(troubleSignal, () => undefined);
+  onSignal(troubleSignal, () => undefined);
   const fixes = new RunningFixes(stream, me.id);
   const release = new RunningRelease(stream);
   upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
@@ -262,7 +263,7 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
   }
   while (isOpenCase(me.phase)) {
     if (isLong() && quiet() && telling.size === 0)
-      await continueAsNew<typeof security>({ stream, case: me, fix });
+      await continueAsNew<(input: SecurityInput) => Promise<SecurityCase>>({ stream, case: me, fix });
     const decision = decisions.shift();
     if (decision) {
       const next = { ...decidedCase(me, decision), heard: decision.approval.nonce };
@@ -346,4 +347,4 @@ export async function security(input: SecurityInput): Promise<SecurityCase> {
   }
   await Promise.all(telling);
   return me;
-}
+});

@@ -1,64 +1,76 @@
 /** What the workflows of promotion say to each other. Their names for people are in stream-messages.ts. */
-import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { Approval, Promotion, StreamView } from '../../domain/promotion.js';
-import type { RebuildDecision, StatementOf } from '../../domain/statement.js';
-import type {
-  AdvisoriesFound,
-  Answer,
-  DecideRequest,
-  PromoteRequest,
-  RetryRequest,
+import { z } from 'zod';
+import { buildId } from '../../domain/build-id.js';
+import { caseId } from '../../domain/names.js';
+import type { StreamView } from '../../domain/promotion.js';
+import { accepted, approval, commitsByArch, promotion } from '../../domain/shapes.js';
+import { rebuildDecisions } from '../../domain/statement.js';
+import { query, signal, update } from '../messages.js';
+import {
+  advisoriesFound,
+  decideRequest,
+  promoteRequest,
+  retryRequest,
+  type Answer,
 } from './stream-messages.js';
 
 /** To `stream/<stream>`, from people. */
-export const promoteSignal = defineSignal<[PromoteRequest]>('promote');
-export const promoteUpdate = defineUpdate<Answer, [PromoteRequest]>('promote');
-export const decideSignal = defineSignal<[DecideRequest]>('decide');
-export const decideUpdate = defineUpdate<Answer, [DecideRequest]>('decide');
-export const retryUpdate = defineUpdate<Answer, [RetryRequest]>('retry');
-export const viewQuery = defineQuery<StreamView>('view');
+export const promoteSignal = signal('promote', promoteRequest);
+export const promoteUpdate = update<Answer>()('promote', promoteRequest);
+export const decideSignal = signal('decide', decideRequest);
+export const decideUpdate = update<Answer>()('decide', decideRequest);
+export const retryUpdate = update<Answer>()('retry', retryRequest);
+export const viewQuery = query<StreamView>('view');
 /** To `stream/<stream>`, from the watch. */
-export const advisoriesSignal = defineSignal<[AdvisoriesFound]>('advisories');
+export const advisoriesSignal = signal('advisories', advisoriesFound);
 /** Continues as new at the next quiet moment, such as onto new code. */
-export const renewSignal = defineSignal('renew');
+export const renewSignal = signal('renew');
+
+/** Tells a turn from others. */
+export const turnId = z.string().max(100);
 
 /** To `stream/<stream>`, from its promotions, releases and rollbacks. */
 /** With the turn that it last took or gave back: what it said before it knew of its turn does not end that. */
-export const promotionChanged = defineSignal<[Promotion, string?]>('promotionChanged');
+export const promotionChanged = signal('promotionChanged', promotion, turnId.optional());
 /** Readers have this release; another one may follow. */
-export interface ReleaseDone {
-  readonly build: string;
-  readonly accepted?: string;
-  readonly commits: Readonly<Record<string, string>>;
+const done = z.object({
+  build: buildId,
+  accepted: buildId.optional(),
+  commits: commitsByArch,
   /** Of a security release: its case. */
-  readonly case?: string;
-}
-export const releaseDone = defineSignal<[ReleaseDone]>('releaseDone');
-export const rollbackEnded =
-  defineSignal<[{ build: string; to: string; failure?: string; reason?: string }]>('rollbackEnded');
+  case: caseId.optional(),
+});
+export type ReleaseDone = Readonly<z.infer<typeof done>>;
+export const releaseDone = signal('releaseDone', done);
+export const rollbackEnded = signal(
+  'rollbackEnded',
+  z.object({
+    build: buildId,
+    to: buildId,
+    failure: z.string().optional(),
+    reason: z.string().optional(),
+  }),
+);
 
 /** To `promotion/<stream>/<build>`, from the stream: a statement that was accepted. */
-export type PromotionDecision = StatementOf<
-  'approve' | 'reject' | 'withdraw' | 'report' | RebuildDecision
-> & {
-  readonly approval: Approval;
-};
-export const decisionSignal = defineSignal<[PromotionDecision]>('decision');
+const promotionDecision = accepted(['approve', 'reject', 'withdraw', 'report', ...rebuildDecisions]);
+export type PromotionDecision = z.infer<typeof promotionDecision>;
+export const decisionSignal = signal('decision', promotionDecision);
 /** It is this promotion's turn: nothing else is being released. */
-export interface Turn {
+export const turn = z.object({
   /** The newest release. */
-  readonly current: string | null;
-  /** Tells this turn from others. */
-  readonly turn: string;
-}
-export const goSignal = defineSignal<[Turn]>('go');
+  current: buildId.nullable(),
+  turn: turnId,
+});
+export type Turn = Readonly<z.infer<typeof turn>>;
+export const goSignal = signal('go', turn);
 /** Another release went first: this build is older than what readers have. */
-export const supersededSignal = defineSignal<[{ by: string }]>('superseded');
-export const retrySignal = defineSignal<[{ mail?: 'sent' | 'again' }]>('retry');
+export const supersededSignal = signal('superseded', z.object({ by: buildId }));
+export const retrySignal = signal('retry', z.object({ mail: z.enum(['sent', 'again']).optional() }));
 /** From its release workflow: how it ended, for a promotion that is not its parent. */
-export const releaseEnded = defineSignal<[{ failure?: string }]>('releaseEnded');
+export const releaseEnded = signal('releaseEnded', z.object({ failure: z.string().optional() }));
 
 /** To `release/<stream>/<build>`, from the stream. */
-export const announceSignal = defineSignal<[Approval]>('announce');
+export const announceSignal = signal('announce', approval);
 /** A rollback was approved: no more repair, no announcement. */
-export const stopSignal = defineSignal('stop');
+export const stopSignal = signal('stop');

@@ -1,6 +1,9 @@
 /** How the workflows of promotion are addressed and what is said to them; free of workflow code, so that clients may import it. */
+import { z } from 'zod';
+import { buildId } from '../../domain/build-id.js';
+import { caseId } from '../../domain/names.js';
 import type { Promotion } from '../../domain/promotion.js';
-import type { Affecting } from '../../domain/security.js';
+import { affecting } from '../../domain/shapes.js';
 
 /** The long-lived workflow of a stream. */
 export const streamId = (stream: string) => `stream/${stream}`;
@@ -33,41 +36,38 @@ export const workflowTaskTimeout = '30 seconds';
 export const streamRun = 'stream';
 
 /** Argument of the signal `promote` and the update `promote`. */
-export interface PromoteRequest {
-  readonly build: string;
+export const promoteRequest = z.object({
+  build: buildId,
   /** Clear-signed statement of an approver; without it the build is only proposed. */
-  readonly statement?: string;
+  statement: z.string().optional(),
   /** Who proposes, for a proposal without a statement, such as `schedule`. */
-  readonly by?: string;
-}
+  by: z.string().max(200).optional(),
+});
+export type PromoteRequest = Readonly<z.infer<typeof promoteRequest>>;
 
 /** Argument of the signal `decide` and the update `decide`: every other decision. */
-export interface DecideRequest {
+export const decideRequest = z.object({
   /** Clear-signed statement. */
-  readonly statement: string;
-}
+  statement: z.string(),
+});
+export type DecideRequest = Readonly<z.infer<typeof decideRequest>>;
 
 /** Argument of the signal `advisories`, from the watch: each opens a case unless one knows it, or joins one that still waits for more. */
-export interface AdvisoriesFound {
-  readonly found: readonly Affecting[];
-}
+export const advisoriesFound = z.object({ found: z.array(affecting).max(1000).readonly() });
+export type AdvisoriesFound = Readonly<z.infer<typeof advisoriesFound>>;
 
 /** Argument of the update `retry`: once more what failed, or goes on with what waits for a person. */
-export interface RetryRequest {
+export const retryRequest = z.object({
   /** A build, or the id of a security case. */
-  readonly build: string;
+  build: z.union([buildId, caseId], { error: 'write a build id or the id of a security case' }),
   /** For an announcement in doubt: was the mail sent, or shall it go again? */
-  readonly mail?: 'sent' | 'again';
-}
+  mail: z.enum(['sent', 'again']).optional(),
+});
+export type RetryRequest = Readonly<z.infer<typeof retryRequest>>;
 
 /** Answer of the updates. They fail with StatementRefused or BuildNotReleasable. */
 export interface Answer {
   /** One line for people: what was accepted and what comes next. */
   readonly message: string;
   readonly promotion?: Promotion;
-}
-
-/** Input of the stream workflow. */
-export interface StreamInput {
-  readonly stream: string;
 }

@@ -10,7 +10,6 @@ import {
   isCancellation,
   ParentClosePolicy,
   setCurrentDetails,
-  setHandler,
   startChild,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
@@ -41,46 +40,46 @@ import { unfixedText } from './cases.js';
 import { checkBuild, Decisions, startPromotion } from './decide.js';
 import { ifRunning } from './requests.js';
 import { baseMovedSignal, caseChanged, caseTurn, promotionNews } from './security-messages.js';
-import {
-  promotionId,
-  rebuildId,
-  releaseId,
-  rollbackId,
-  securityId,
-  type StreamInput,
-} from './stream-messages.js';
+import { promotionId, rebuildId, releaseId, rollbackId, securityId } from './stream-messages.js';
 import { isRunning, lastAttempt, nextAttempt } from './attempts.js';
-import { Entity, now, type EntityState } from './entity.js';
+import { Entity, entityState, now } from './entity.js';
 import { releasedAs, type Promotion } from '../../domain/promotion.js';
 import type { SecurityCase } from '../../domain/security.js';
+import { z } from 'zod';
+import { name as streamName } from '../../domain/names.js';
+import { onQuery, onSignal, onUpdate, refusals, workflow } from '../messages.js';
+
+const streamInput = z.object({ stream: streamName, state: entityState.optional() });
 
 /** Promotions that have vanished (terminated, or lost with the server's database) are looked for this often. */
 const lookEvery = '1h';
 /** What could not be read or written is tried again so often; `renew` tries at once. */
 const tryEvery = '10m';
 
-export async function stream({ stream: name, state }: StreamInput & { state?: EntityState }): Promise<void> {
+export const stream = workflow('stream', streamInput, async ({ stream: name, state }): Promise<void> => {
   const entity = new Entity(name, state);
   const decisions = new Decisions(entity);
   const asked = { renew: false };
-  setHandler(viewQuery, () => entity.view());
-  setHandler(promoteUpdate, (request) => decisions.promote(request), {
-    validator: ({ build }) => {
+  onQuery(viewQuery, () => ({ ...entity.view(), ...(refusals().length > 0 ? { refused: refusals() } : {}) }));
+  onUpdate(
+    promoteUpdate,
+    (request) => decisions.promote(request),
+    ({ build }) => {
       if (entity.ready) checkBuild(entity, build);
     },
-  });
-  setHandler(decideUpdate, (request) => decisions.decide(request));
-  setHandler(retryUpdate, (request) => decisions.retry(request));
+  );
+  onUpdate(decideUpdate, (request) => decisions.decide(request));
+  onUpdate(retryUpdate, (request) => decisions.retry(request));
   // A signal has no answer: what is refused is in the history.
-  setHandler(promoteSignal, (request) => decisions.promote(request).then(nothing, nothing));
-  setHandler(decideSignal, (request) => decisions.decide(request).then(nothing, nothing));
-  setHandler(promotionChanged, (change, turn) => entity.promotionChanged(change, turn));
-  setHandler(advisoriesSignal, (found) => decisions.cases.found(found).then(nothing, nothing));
-  setHandler(caseChanged, (change, turn) => entity.caseChanged(change, turn));
-  setHandler(releaseDone, (done) => entity.released(done));
-  setHandler(rollbackEnded, (end) => entity.rollbackEnded(end));
-  setHandler(troubleSignal, nothing);
-  setHandler(renewSignal, () => void (asked.renew = true));
+  onSignal(promoteSignal, (request) => decisions.promote(request).then(nothing, nothing));
+  onSignal(decideSignal, (request) => decisions.decide(request).then(nothing, nothing));
+  onSignal(promotionChanged, (change, turn) => entity.promotionChanged(change, turn));
+  onSignal(advisoriesSignal, (found) => decisions.cases.found(found).then(nothing, nothing));
+  onSignal(caseChanged, (change, turn) => entity.caseChanged(change, turn));
+  onSignal(releaseDone, (done) => entity.released(done));
+  onSignal(rollbackEnded, (end) => entity.rollbackEnded(end));
+  onSignal(troubleSignal, nothing);
+  onSignal(renewSignal, () => void (asked.renew = true));
   upsertSearchAttributes([{ key: streamAttribute, value: name }]);
 
   const recall = () =>
@@ -99,7 +98,11 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
     await tellOfRelease(entity);
     await dispatch(entity);
     if (entity.takeChanged()) await show(entity);
-    else if (leaving()) await continueAsNew<typeof stream>({ stream: name, state: entity.state() });
+    else if (leaving())
+      await continueAsNew<(input: z.infer<typeof streamInput>) => Promise<void>>({
+        stream: name,
+        state: entity.state(),
+      });
     const woken = await condition(
       () => entity.changed || leaving(),
       entity.unsaved || entity.trouble !== undefined ? tryEvery : lookEvery,
@@ -108,7 +111,7 @@ export async function stream({ stream: name, state }: StreamInput & { state?: En
     await findLost(entity);
     entity.changed ||= entity.unsaved;
   }
-}
+});
 
 /** Calls of the long-lived workflow are bounded, so that it goes on with the rest and tries them again later. */
 const limit = { scheduleToCloseTimeout: '5m' } as const;

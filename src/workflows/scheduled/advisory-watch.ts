@@ -3,7 +3,7 @@
  * itself: what one could not do, the next one does.
  */
 import { ApplicationFailure } from '@temporalio/common';
-import { proxyActivities, setCurrentDetails, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
+import { proxyActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { candidateActivities } from '../../activities/candidate.js';
 import type { StepArgs } from '../../activities/inputs.js';
 import type { watchActivities, WatchResult } from '../../activities/advisory-watch.js';
@@ -12,6 +12,9 @@ import { callerOf } from '../call.js';
 import { sideBySide, troubleSignal } from '../chains/chain.js';
 import { Attempts, lookLimits, signalStream } from './scheduled-check.js';
 import { advisoriesSignal } from '../decisions/signals.js';
+import { z } from 'zod';
+import { name } from '../../domain/names.js';
+import { onSignal, workflow } from '../messages.js';
 
 /** The next look comes soon. */
 const limits = { ...lookLimits, scheduleToCloseTimeout: '10m' } as const;
@@ -41,72 +44,74 @@ interface News {
   readonly audience?: 'security';
 }
 
-export interface WatchInput {
-  readonly stream: string;
-}
+const watchInput = z.object({ stream: name });
 
 /** Answers what it found. Fails if a source could not be read or somebody could not be told, after all else was done. */
-export async function securityWatch({ stream }: WatchInput): Promise<WatchResult> {
-  upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
-  setHandler(troubleSignal, (text) => setCurrentDetails(`**${stream}**\n\n> ⚠ ${text}`));
-  const calls = callerOf(stream);
-  const result = await calls.call(
-    'look-for-advisories',
-    'Check for advisories',
-    lookForAdvisories,
-    {},
-    { activityId: 'look' },
-  );
-  const attempts = new Attempts();
-  const tell = (whom: string, message: News) =>
-    calls.call(`tell-${message.event}`, `Tell ${whom}: ${message.subject}`, tellSig, message, {
-      activityId: `tell-${message.key}`,
-    });
-  const { found, news: open } = result;
-  if (found.length > 0)
-    await attempts.do(signalStream(stream, advisoriesSignal, [{ found }], 'advisories could not be told'));
-  if (open.length > 0 && (await attempts.do(tell('the security group', openNews(stream, result)))))
-    await attempts.do(
-      calls.call(
-        'told-verdicts',
-        'Record what the security group was told',
-        rememberVerdicts,
-        { told: open.map(({ id, verdict }) => ({ id, verdict })) },
-        { activityId: 'told-verdicts' },
-      ),
+export const securityWatch = workflow(
+  'securityWatch',
+  watchInput,
+  async ({ stream }): Promise<WatchResult> => {
+    upsertSearchAttributes([{ key: streamAttribute, value: stream }]);
+    onSignal(troubleSignal, (text) => setCurrentDetails(`**${stream}**\n\n> ⚠ ${text}`));
+    const calls = callerOf(stream);
+    const result = await calls.call(
+      'look-for-advisories',
+      'Check for advisories',
+      lookForAdvisories,
+      {},
+      { activityId: 'look' },
     );
-  const news = result.failed.map((line) => unreadable(stream, line, new Date()));
-  const keys = news.map(({ key }) => key);
-  const fresh =
-    keys.length === 0
-      ? []
-      : await calls.call(
-          'untold',
-          'Find what the SIG was not told yet',
-          untold,
-          { keys },
-          { activityId: 'untold' },
-        );
-  const due = news.filter(({ key }) => fresh.includes(key));
-  const told = await sideBySide(due, (message) => attempts.do(tell('the SIG', message)));
-  const done = due.filter((_, i) => told[i]).map(({ key }) => key);
-  if (done.length > 0)
-    await calls.call(
-      'told',
-      'Record what the SIG was told',
-      rememberTold,
-      { keys: done, now: new Date().toISOString() },
-      { activityId: 'told' },
-    );
-  setCurrentDetails(summary(stream, result));
-  attempts.end();
-  if (result.failed.length > 0)
-    throw ApplicationFailure.nonRetryable(
-      `could not be read: ${result.failed.join('; ')}`.slice(0, 2000),
-      'AdvisoryInvalid',
-    );
-  return result;
-}
+    const attempts = new Attempts();
+    const tell = (whom: string, message: News) =>
+      calls.call(`tell-${message.event}`, `Tell ${whom}: ${message.subject}`, tellSig, message, {
+        activityId: `tell-${message.key}`,
+      });
+    const { found, news: open } = result;
+    if (found.length > 0)
+      await attempts.do(signalStream(stream, advisoriesSignal, [{ found }], 'advisories could not be told'));
+    if (open.length > 0 && (await attempts.do(tell('the security group', openNews(stream, result)))))
+      await attempts.do(
+        calls.call(
+          'told-verdicts',
+          'Record what the security group was told',
+          rememberVerdicts,
+          { told: open.map(({ id, verdict }) => ({ id, verdict })) },
+          { activityId: 'told-verdicts' },
+        ),
+      );
+    const news = result.failed.map((line) => unreadable(stream, line, new Date()));
+    const keys = news.map(({ key }) => key);
+    const fresh =
+      keys.length === 0
+        ? []
+        : await calls.call(
+            'untold',
+            'Find what the SIG was not told yet',
+            untold,
+            { keys },
+            { activityId: 'untold' },
+          );
+    const due = news.filter(({ key }) => fresh.includes(key));
+    const told = await sideBySide(due, (message) => attempts.do(tell('the SIG', message)));
+    const done = due.filter((_, i) => told[i]).map(({ key }) => key);
+    if (done.length > 0)
+      await calls.call(
+        'told',
+        'Record what the SIG was told',
+        rememberTold,
+        { keys: done, now: new Date().toISOString() },
+        { activityId: 'told' },
+      );
+    setCurrentDetails(summary(stream, result));
+    attempts.end();
+    if (result.failed.length > 0)
+      throw ApplicationFailure.nonRetryable(
+        `could not be read: ${result.failed.join('; ')}`.slice(0, 2000),
+        'AdvisoryInvalid',
+      );
+    return result;
+  },
+);
 
 /** The security group alone: while a case is under embargo, nobody else is told of advisories about its packages. */
 function openNews(stream: string, { news, looked, release }: WatchResult): News {

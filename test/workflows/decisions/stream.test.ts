@@ -60,7 +60,7 @@ describe('stream workflow', function () {
       };
       await world.terminate(streamId(world.stream));
       await world.start();
-      await refused(world.promote('nonsense'), 'BuildNotReleasable', /not a build id such as/);
+      await refused(world.promote('nonsense'), 'InputRefused', /build: write a build id such as/);
       await refused(world.promote(second), 'BuildNotReleasable', /is released already/);
       await refused(
         world.promote(first, 'alice'),
