@@ -92,7 +92,7 @@ export const approval = of<Approval>()(approvalShape);
 /** A statement that the stream's workflow has accepted, as it passes it on. */
 export type Accepted<D extends Decision> = StatementOf<D> & { readonly approval: Approval };
 export function accepted<D extends Decision>(decisions: readonly D[]): z.ZodType<Accepted<D>> {
-  const schemas = schemasOf(decisions).map((schema) => schema.extend({ approval }));
+  const schemas = schemasOf(decisions).map((schema) => schema.extend({ approval }).strip());
   return z.union(schemas) as unknown as z.ZodType<Accepted<D>>;
 }
 const vote = of<Vote>()({
