@@ -6,7 +6,10 @@ import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
 import { cvesOf, gravest } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 import { postWebhook } from '../publish/webhook.js';
+import { decidedBy } from '../release/decided.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
+import { storedReleases } from '../release/release-index.js';
+import type { Step } from '../steps/step.js';
 import { needJson, readText } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
 import { asStep, frozenStream, type Host } from './host.js';
@@ -34,9 +37,11 @@ export const announceActivities = (host: Host) => ({
    * and `id`. Fails with MailServerAway, MailRefused, MailInDoubt, TargetUnreachable.
    */
   announce: asStep(host, stepArgs.extend({ build: buildId }), async (step, args): Promise<Announced> => {
-    const { name, release } = await currentStream(host, args);
+    const stream = await currentStream(host, args);
+    const { name, release } = stream;
     if (release === undefined) return { mail: 'none', webhook: false };
     const { mail, announce } = release;
+    await requireReleased(step, host, { ...stream, release }, args);
     const key = releaseKey(args.build);
     const make = () => announcement(host, args, announce.to, announce.key !== undefined);
     const delivery =
@@ -113,6 +118,23 @@ const releaseKey = (build: string) => `release-${build}`;
 async function currentStream(host: Host, args: StepArgs): Promise<Stream> {
   const declared = (await listStreams(host.settings)).includes(args.stream);
   return declared ? loadStream(host.settings, args.stream) : frozenStream(host, args);
+}
+
+/** Nothing is announced but what is released; of held announcements only what approvers have let go. Fails with StatementRefused. */
+async function requireReleased(
+  step: Step,
+  host: Host,
+  stream: Stream & { readonly release: NonNullable<Stream['release']> },
+  args: StepArgs & { readonly build: string },
+): Promise<void> {
+  const { build } = args;
+  const index = await storedReleases(host.store, stream.name);
+  const entry = index?.releases.find(({ version }) => version === build);
+  if (!entry)
+    throw new Failure('StatementRefused', `${build}: is not released: there is nothing to announce`);
+  if (!stream.release.announce.hold) return;
+  const question = { decision: 'announce', build, onto: entry.treeline.former } as const;
+  await decidedBy(step, host, stream, question, host.store.work(args, 'statements'));
 }
 
 async function announcement(

@@ -5,16 +5,14 @@ import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import type { TestReport } from '../domain/promotion.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
-import { acceptedRun } from '../domain/rebuild-packages.js';
-import { changesText, reworkChanges } from '../domain/rework-changes.js';
-import { kindOf, question, type Question, type Verified } from '../domain/statement.js';
-import { baseOf, releasedLine, type Stream } from '../domain/stream.js';
+import { kindOf, question, type Verified } from '../domain/statement.js';
+import { baseOf, type Stream } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
-import { authority, membersOf, reportsOn } from '../release/authority.js';
+import { membersOf, reportsOn } from '../release/authority.js';
+import { decidedBy } from '../release/decided.js';
 import { releasableBuild } from '../publish/releasable.js';
 import type { Step } from '../steps/step.js';
 import { createExclusive, needJson, readJson, readText, writeWhole } from '../store/store.js';
-import { lackingInBuild } from '../security/ledger.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host } from './host.js';
 import { commits, stepArgs, type StepArgs } from './inputs.js';
@@ -83,22 +81,6 @@ export const decideActivities = (host: Host) => {
         meta['ostree-commit'],
       ]),
     );
-
-  /** Is the build made by the plan that the statements are about? Fails with BuildNotReleasable. */
-  async function requireCaseBuild(line: Stream, { build, commits, changes }: Question, signed: string) {
-    const no = (why: string) => new Failure('BuildNotReleasable', `${line.name} ${signed}: ${why}`);
-    const run = await store.runOf(line.name, signed);
-    if (run === undefined) throw no('no such build');
-    for (const arch of line.architectures) {
-      const folder = store.archDir({ stream: line.name, run }, arch);
-      const base = await readJson(join(folder, 'accepted-run.json'), acceptedRun);
-      const made = await readJson(join(folder, 'changes.json'), reworkChanges);
-      if (base?.build !== build || base.commit !== commits?.[arch])
-        throw no(`is not made from the release ${build} (${arch})`);
-      if (!changes || !made || changesText(made) !== changesText(changes))
-        throw no(`has other changes than those that were approved (${arch})`);
-    }
-  }
 
   return {
     /**
@@ -188,33 +170,13 @@ export const decideActivities = (host: Host) => {
       },
     ),
 
-    /**
-     * Have enough approvers decided so, by the archive of signed statements? Answers their names. Of a rollback `build` is the release
-     * that is taken back, `onto` the one to return to. The commits of a promotion and of the release of a signed build are those of
-     * their metadata; otherwise the given ones. Of `approve-fix` with `signed` that build must be made by just the plan that is approved.
-     * Fails with StatementRefused, BuildNotReleasable.
-     */
+    /** Have enough approvers decided so, by the archive of signed statements? Answers their names. See `decidedBy`. */
     authorize: asStep(
       host,
       stepArgs.extend(question.shape),
       async (step, args): Promise<{ approvers: string[] }> => {
         const stream = await declared(baseOf(args.stream));
-        const { decision, build, signed } = args;
-        const commits =
-          decision === 'promote'
-            ? await commitsOf(step, stream, build)
-            : decision === 'release'
-              ? await commitsOf(step, releasedLine(stream), signed ?? '')
-              : args.commits;
-        if (decision === 'approve-fix' && signed !== undefined)
-          await requireCaseBuild(releasedLine(stream), args, signed);
-        // What is released must not lose a fix, unless its approvers say so. A signed rebuild may still be reworked with it.
-        const copied = decision === 'promote' && stream.release.mode === 'copy';
-        const released = copied ? build : decision === 'release' ? signed : undefined;
-        const lacks = released === undefined ? [] : await lackingInBuild(step, store, stream, released);
-        const question = { ...args, commits, unfixed: lacks.map((lack) => lack.case) };
-        const standing = await authority(step, store, stream.name, stream.release, question, scratch(args));
-        return { approvers: standing.map(({ approver }) => approver) };
+        return { approvers: await decidedBy(step, host, stream, args, scratch(args)) };
       },
     ),
 

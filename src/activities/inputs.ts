@@ -22,6 +22,7 @@ import {
 import type { StreamView } from '../domain/promotion.js';
 import { runRecord } from '../domain/run.js';
 import { bySeverity } from '../domain/security.js';
+import { question } from '../domain/statement.js';
 import { reworkChanges } from '../domain/rework-changes.js';
 
 export const runArgs = z.object({ stream: lineName, run: runId });
@@ -80,8 +81,8 @@ export const releaseArgs = stepArgs.extend({
   build: buildId,
   /** The release that readers have until now; null before the first. */
   onto: buildId.nullable(),
-  /** Names of those who approved it. */
-  approvers: z.array(z.string().max(200)).max(100).readonly(),
+  /** The question that signed statements must have answered: the steps ask it themselves. */
+  decided: question.readonly(),
   /** Of a signed rebuild, which `build` then is: the accepted build. */
   accepted: buildId.optional(),
   /** Of a security release. */

@@ -5,8 +5,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
-import type { ReleaseEntry } from '../domain/release.js';
-import { cvesOf, type SecurityRelease } from '../domain/security.js';
+import type { ReleaseEntry, ReleaseNotes } from '../domain/release.js';
+import { cvesOf } from '../domain/security.js';
 import {
   releasedLine,
   releaseRefOf,
@@ -35,17 +35,18 @@ import {
 } from '../publish/repo.js';
 import { differing, removeAt, rsync } from '../publish/target.js';
 import { checkCommit, checkFiles, metasOf, releaseRefs } from '../release/check.js';
-import { writeDocuments } from '../release/documents.js';
-import { refsOf, requireHead } from '../release/head.js';
+import { requireDecided } from '../release/decided.js';
+import { readNotes, writeDocuments } from '../release/documents.js';
+import { isSwitched, refsOf, requireHead } from '../release/head.js';
 import { publishReleasePages } from '../release/publish-pages.js';
-import { readReleases, withRelease, withRollback } from '../release/release-index.js';
+import { currentRelease, readReleases, withRelease, withRollback } from '../release/release-index.js';
 import { forgetFormer, returnBoth, switchBoth, switchForward, verifyReaders } from '../release/switch.js';
 import type { Step } from '../steps/step.js';
 import { exists, readText, writeJson, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, asTask, frozenStream, type Host } from './host.js';
 import { ostree } from './ostree.js';
-import { releaseArgs, runArgs, stepArgs, commits } from './inputs.js';
+import { releaseArgs, runArgs, stepArgs } from './inputs.js';
 import { prose } from '../domain/names.js';
 
 /** What the workflow needs to know of the release. */
@@ -132,6 +133,7 @@ export const releaseActivities = (host: Host) => {
     /** Copies the commits into the release repo and sets the release refs there. Fails with HeadMoved, CommitInvalid. */
     takeRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
+      await requireDecided(step, host, stream, args);
       const line = releasedLine(stream);
       await requireHead(step, host, stream, line, args);
       const place = releasePlace(host, stream);
@@ -145,21 +147,18 @@ export const releaseActivities = (host: Host) => {
 
     /** Writes release notes, wiki text, announcement and release.json. */
     documents: asStep(host, releaseArgs, async (step, args): Promise<void> => {
-      const { build, onto: former, approvers, accepted, security } = args;
-      await writeDocuments(step, host, await frozenStream(host, args), {
-        run: args,
-        build,
-        former,
-        approvers,
-        accepted,
-        security,
-      });
+      const { build, onto: former, accepted, security } = args;
+      const stream = await frozenStream(host, args);
+      const approvers = await requireDecided(step, host, stream, args);
+      await writeDocuments(step, host, stream, { run: args, build, former, approvers, accepted, security });
     }),
 
     /** Pushes objects that the release location lacks. */
-    pushReleaseRepo: asStep(host, releaseArgs, async (step, args): Promise<Pushed> =>
-      pushObjects(step, releasePlace(host, await frozenStream(host, args)), args.run),
-    ),
+    pushReleaseRepo: asStep(host, releaseArgs, async (step, args): Promise<Pushed> => {
+      const stream = await frozenStream(host, args);
+      await requireDecided(step, host, stream, args);
+      return pushObjects(step, releasePlace(host, stream), args.run);
+    }),
 
     /**
      * Pushes the build's files and the release's documents, as yet named by nothing, and compares every byte at the target. Fails
@@ -167,6 +166,7 @@ export const releaseActivities = (host: Host) => {
      */
     pushReleaseFiles: asStep(host, releaseArgs, async (step, args): Promise<Pushed> => {
       const stream = await frozenStream(host, args);
+      await requireDecided(step, host, stream, args);
       const place = releasePlace(host, stream);
       const { run, metas } = await metasOf(host, releasedLine(stream), args.build, step.signal);
       const files = metas.map(
@@ -222,34 +222,44 @@ export const releaseActivities = (host: Host) => {
     switchRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
       const place = releasePlace(host, stream);
+      if (!(await isSwitched(step, host, stream, args))) {
+        await requireDecided(step, host, stream, args);
+        if (args.decided.decision !== 'rollback')
+          await requireHead(step, host, stream, releasedLine(stream), args);
+      }
       if (isSplit(place)) await switchBoth(step, host, stream, args, args.run);
       else await switchRefs(step, place, args.run);
     }),
 
-    /** Adds the release to releases.json, and writes stream metadata, feed and pages. Idempotent. */
-    releaseMetadata: asStep(host, releaseArgs.extend({ commits }), async (step, args): Promise<void> => {
+    /**
+     * Adds the release to releases.json, and writes stream metadata, feed and pages. What it says are the notes' own facts. Only for what
+     * readers have: the switch asks whether that is decided. Idempotent. Fails with HeadMoved.
+     */
+    releaseMetadata: asStep(host, releaseArgs, async (step, args): Promise<void> => {
+      const { build } = args;
       const stream = await frozenStream(host, args);
+      const index = await readReleases(host, stream, step.signal);
+      const notes = await readNotes(host, stream.name, build);
+      const known = index.releases.some(({ version }) => version === build);
+      if (!notes || !(known || (await isSwitched(step, host, stream, args))))
+        throw new Failure('HeadMoved', `${build}: is not what readers of ${stream.name} have`);
       const { url } = releasePlace(host, stream).files;
       const [arch] = stream.architectures;
       const entry: ReleaseEntry = {
-        version: args.build,
-        metadata: `${url}/releases/${args.build}/release.json`,
-        commits: Object.entries(args.commits).map(([architecture, checksum]) => ({
-          architecture: architecture as Architecture,
-          checksum,
-        })),
+        version: build,
+        metadata: `${url}/releases/${build}/release.json`,
+        commits: notes.architectures.map(({ architecture, commit }) => ({ architecture, checksum: commit })),
         treeline: {
           released: new Date().toISOString(),
           ref: arch === undefined ? stream.ref : releaseRefOf(stream, arch),
-          page: `${url}/releases/${args.build}/index.html`,
+          page: `${url}/releases/${build}/index.html`,
           former: args.onto,
-          ...(args.accepted === undefined ? {} : { accepted: args.accepted }),
-          approvers: [...args.approvers],
-          ...(args.security ? { security: namesOf(args.security) } : {}),
+          ...(notes.accepted === undefined ? {} : { accepted: notes.accepted }),
+          approvers: [...notes.approvers],
+          ...(notes.security ? { security: namesOf(notes.security) } : {}),
         },
       };
-      const index = withRelease(await readReleases(host, stream, step.signal), entry);
-      await publishReleases(step, stream, args.run, index);
+      await publishReleases(step, stream, args.run, withRelease(index, entry));
     }),
 
     /** What readers get that is not what was released; nothing, if all is well. Changes nothing. */
@@ -295,6 +305,9 @@ export const releaseActivities = (host: Host) => {
     /** Pushes everything again, comparing contents, and switches again. Only forward: nothing is taken away. */
     repairRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
+      const current = currentRelease(await readReleases(host, stream, step.signal))?.version;
+      if (current !== args.build)
+        throw new Failure('HeadMoved', `${args.build}: the current release is ${current ?? 'none'}`);
       const place = releasePlace(host, stream);
       const { metas, run } = await metasOf(host, releasedLine(stream), args.build, step.signal);
       const options = ['--recursive', '--links', '--times', '--checksum', '--delay-updates'];
@@ -355,6 +368,9 @@ export const releaseActivities = (host: Host) => {
      */
     takeFormer: asStep(host, releaseArgs, async (step, args): Promise<{ split: boolean }> => {
       const stream = await frozenStream(host, args);
+      if (args.decided.decision !== 'rollback')
+        throw new Failure('StatementRefused', `${args.build}: a rollback is not decided`);
+      await requireDecided(step, host, stream, args);
       const place = releasePlace(host, stream);
       const refs = await refsOf(step, host, stream, args.build);
       for (const [ref, commit] of Object.entries(refs))
@@ -396,7 +412,7 @@ export const releaseActivities = (host: Host) => {
 };
 
 /** What `releases.json` says of a security release. */
-const namesOf = ({ case: id, advisories }: SecurityRelease) => ({
+const namesOf = ({ case: id, advisories }: NonNullable<ReleaseNotes['security']>) => ({
   case: id,
   advisories: advisories.map((advisory) => advisory.id),
   cves: cvesOf(advisories),

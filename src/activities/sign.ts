@@ -8,7 +8,7 @@ import { Failure, meaning } from '../domain/failures.js';
 import { imageMeta } from '../domain/metadata.js';
 import { clearSignCommand, detachSignCommand, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
-import { needJson, writeJson } from '../store/store.js';
+import { needJson, readJson, writeJson } from '../store/store.js';
 import { asStep, frozenStream, type Host } from './host.js';
 import { stepArgs, type StepArgs, archArgs } from './inputs.js';
 import { buildId } from '../domain/build-id.js';
@@ -18,6 +18,9 @@ import { kindName, sha256 as commitId } from '../domain/names.js';
 
 /** Name of the checksums file; its clear-signed form has `.asc` behind it. */
 export const checksumsFile = 'sha256sum.txt';
+
+/** What the step `commit` records. */
+const madeCommit = z.object({ commit: commitId });
 
 export const signActivities = (host: Host) => {
   const home = signingHome(host.settings.state);
@@ -39,6 +42,12 @@ export const signActivities = (host: Host) => {
       archArgs.extend({ commit: commitId }),
       async (step, args): Promise<{ key: string }> => {
         const { key } = await signingKey(step, args);
+        const made = await readJson(join(host.store.archDir(args, args.arch), 'commit.json'), madeCommit);
+        if (made?.commit !== args.commit)
+          throw new Failure(
+            'CommitInvalid',
+            `${args.commit}: is not what this run has made; it is not signed`,
+          );
         const repo = host.store.repo(args.stream);
         const drop = ostree(repo, 'gpg-sign', '--delete', `--gpg-homedir=${home}`, args.commit, key);
         await step.run(drop, { okCodes: [0, 1] });

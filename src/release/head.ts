@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Host } from '../activities/host.js';
 import { Failure } from '../domain/failures.js';
 import { streamMetadata, type StreamMetadata } from '../domain/release.js';
-import { releaseRefOf, type Stream } from '../domain/stream.js';
+import { releasedLine, releaseRefOf, type Stream } from '../domain/stream.js';
 import { headOf, isSplit, releasePlace, type ReleasePlace } from '../publish/repo.js';
 import { readPlaced } from '../publish/readers.js';
 import type { Step } from '../steps/step.js';
@@ -63,6 +63,24 @@ export const pointedRefs = (stream: Stream, metadata: StreamMetadata | undefined
       return commit === undefined ? [] : [[releaseRefOf(stream, arch), commit]];
     }),
   );
+
+/** Do readers have the build: is it what every ref at the release location names? */
+export async function isSwitched(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  { build }: Pick<Heads, 'build'>,
+): Promise<boolean> {
+  const place = releasePlace(host, stream);
+  // Of a former release there may be no files any more.
+  const refs = await refsOf(step, host, stream, build).catch(async () => {
+    const { metas } = await metasOf(host, releasedLine(stream), build, step.signal);
+    return releaseRefs(stream, metas);
+  });
+  for (const [ref, commit] of Object.entries(refs))
+    if ((await headOf(step, place, ref)) !== commit) return false;
+  return true;
+}
 
 /** The release location must still be where it was when the approvals were given. Fails with HeadMoved. */
 export async function requireHead(

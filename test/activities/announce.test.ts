@@ -1,11 +1,13 @@
 /** Announcements and what the SIG is told: a real SMTP server, a real HTTP server. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import { announceActivities } from '../../src/activities/announce.js';
 import type { SigArgs } from '../../src/activities/inputs.js';
 import type { Host } from '../../src/activities/host.js';
-import type { ReleaseNotes } from '../../src/domain/release.js';
+import type { ReleaseIndex, ReleaseNotes } from '../../src/domain/release.js';
+import { emptyReleases } from '../../src/release/release-index.js';
 import { Store, writeJson } from '../../src/store/store.js';
 import { loadStream } from '../../src/streams/load.js';
 import { runActivity } from '../steps/activity.js';
@@ -74,6 +76,21 @@ describe('announce', () => {
       ],
     };
     await writeJson(`${host.store.releaseFiles('tiny', build)}/notes.json`, notes);
+    const index: ReleaseIndex = {
+      ...emptyReleases('tiny'),
+      releases: [
+        {
+          version: build,
+          metadata: `http://r/tiny/releases/${build}/release.json`,
+          commits: [{ architecture: 'x86_64', checksum: commit }],
+          treeline: {
+            ...{ released: notes.time, ref: 'tiny/x86_64/standard', page: notes.page },
+            ...{ former: null, approvers: ['A'] },
+          },
+        },
+      ],
+    };
+    await writeJson(join(host.store.releasePublished('tiny'), 'releases.json'), index);
   }
   const announce = () => runActivity(announceActivities(host).announce, { ...args, build });
   const failsWith = (type: string, nonRetryable: boolean) => (error: unknown) =>
@@ -95,6 +112,18 @@ describe('announce', () => {
     const told = { event: 'release', id: `release-${build}`, stream: 'tiny', build };
     const whole = { ...told, url: `http://r/tiny/releases/${build}/`, commits: { x86_64: commit } };
     assert.deepEqual(hook.received, [whole, whole]);
+  });
+
+  it('tells nobody of what is not released, or is held and was not let go', async () => {
+    await declare(
+      `${mail()}  announce: { to: [announce@lists.example.org], webhook: '${hook.url}', hold: true }\n`,
+    );
+    await released();
+    await assert.rejects(announce(), failsWith('StatementRefused', true));
+    await declare(`${mail()}  announce: { to: [announce@lists.example.org], webhook: '${hook.url}' }\n`);
+    await rm(join(host.store.releasePublished('tiny'), 'releases.json'));
+    await assert.rejects(announce(), /is not released: there is nothing to announce/);
+    assert.deepEqual([smtp.mailbox, hook.received], [[], []]);
   });
 
   it('tells the webhook what a security release fixes', async () => {

@@ -25,6 +25,17 @@ describe('signing', function () {
       step: 'sign-commit',
       commit: made.commit,
     });
+  it('signs no commit that its run has not made', async () => {
+    const foreign = await tiny.build('20261123_02', undefined, { unsigned: true });
+    await assert.rejects(
+      runActivity(signActivities(tiny.host).signCommit, {
+        ...args(),
+        step: 'sign-commit',
+        commit: foreign.commit,
+      }),
+      { type: 'CommitInvalid', message: /is not what this run has made; it is not signed/ },
+    );
+  });
   const sign = (images: string[]) =>
     runActivity(signActivities(tiny.host).signImages, { ...args(), step: 'sign-images', images });
   const signatures = async () => {

@@ -51,6 +51,7 @@ describe('a signed tree', function () {
     await f.compose(tree, rpms ?? files);
     await change(tree);
     const made = await f.commit('tiny.signed', tree, '20261123_01');
+    await writeJson(join(of.folder, 'commit.json'), { commit: made });
     const args = { ...of.args, step: 'sign-commit', commit: made };
     if (signed) await runActivity(signActivities(f.host).signCommit, args);
     return made;

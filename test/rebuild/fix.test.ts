@@ -458,6 +458,7 @@ describe('the build of a security case', function () {
       await f.compose(tree, files);
       await change?.(tree);
       const commit = await f.commit('tiny.signed', tree, '20261123_01', 'tiny.signed');
+      await writeJson(of.at('commit.json'), { commit });
       await runActivity(signActivities(f.host).signCommit, { ...args, step: 'sign-commit', commit });
       return { of, commit };
     }

@@ -80,7 +80,13 @@ describe('a build that is kept for a release', function () {
         try {
           const check = () =>
             runActivity(releaseActivities(tiny.host).checkBuild, {
-              ...{ ...run, step: 'check', build: made.build, onto: null, approvers: [] },
+              ...{
+                ...run,
+                step: 'check',
+                build: made.build,
+                onto: null,
+                decided: { decision: 'promote', build: made.build, onto: null },
+              },
             });
           assert.deepEqual((await check()).commits, { x86_64: made.commit });
           const image = join(store.archDir(args(), 'x86_64'), 'build', `tiny-${made.build}.qcow2`);

@@ -13,16 +13,11 @@ const [firstLook, lastLook] = [10_000, 1_800_000];
 const [looksUntilTold, looksUntilAsked] = [12, 340];
 
 /** Publishes metadata; compares what readers get with the release, and repairs that. */
-export async function afterSwitch(
-  forward: Forward,
-  place: ReleasePlace,
-  what: Released,
-  { commits }: ReleasePlan,
-): Promise<void> {
+export async function afterSwitch(forward: Forward, place: ReleasePlace, what: Released): Promise<void> {
   const { chain } = forward;
   const metadata = async (again: string) => {
     const title = 'Publish metadata and pages, releases.json last';
-    await forward.step(`metadata${again}`, title, publish.releaseMetadata, { ...what, commits });
+    await forward.step(`metadata${again}`, title, publish.releaseMetadata, what);
     chain.target({ metadata: 'published' });
   };
   chain.phase('metadata');

@@ -34,7 +34,7 @@ export const release = workflow('release', releaseInput, async (input): Promise<
     const { plan, what } = await stage(chain, input, origin);
     await CancellationScope.nonCancellable(async () => {
       await switchOver(chain, forward, origin.place, what);
-      await forward.finish(() => afterSwitch(forward, origin.place, what, plan));
+      await forward.finish(() => afterSwitch(forward, origin.place, what));
       await forward.finish(() => recordFix(forward, build, origin.fix));
       await getExternalWorkflowHandle(streamId(stream))
         .signal(releaseDone, { build, ...origin.done, commits: plan.commits })
@@ -120,8 +120,8 @@ async function stage(
   chain.phase('verify');
   await chain.step('load', buildSteps.load.title, control.load, {});
   const names = (answer: { approvers: readonly string[] }) => answer.approvers.join(', ');
-  const { approvers } = await chain.step('authorize', 'Verify approvals', control.authorize, question, names);
-  const what = { build, onto, approvers, ...facts };
+  await chain.step('authorize', 'Verify approvals', control.authorize, question, names);
+  const what = { build, onto, decided: question, ...facts };
   try {
     await place.precheck(chain, what);
     const compared = 'Compare the build with its metadata and signatures';

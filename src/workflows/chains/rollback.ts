@@ -17,13 +17,13 @@ export const rollback = workflow(
   async ({ stream, build, to, reason }): Promise<void> => {
     const chain = new Chain(stream);
     chain.built(to);
-    const back = { build: to, onto: build, approvers: [] };
+    const question = { decision: 'rollback', build, onto: to } as const;
+    const back = { build: to, onto: build, decided: question };
     const entity = getExternalWorkflowHandle(streamId(stream));
     const why = reason === undefined ? {} : { reason };
     try {
       chain.phase('verify');
       await chain.step('load', buildSteps.load.title, control.load, {});
-      const question = { decision: 'rollback', build, onto: to } as const;
       await chain.step('authorize', 'Verify approvals', control.authorize, question);
       const { split } = await chain.step(
         'take',

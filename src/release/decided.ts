@@ -1,0 +1,127 @@
+/**
+ * Is it decided? Each step that signs, pushes to readers, switches or writes what a release says of itself asks this for itself, just before:
+ * of the archive of signed statements, and of the builds in the store. What an earlier step found, or who started it, says nothing.
+ */
+import { join } from 'node:path';
+import type { Host } from '../activities/host.js';
+import type { ReleaseArgs } from '../activities/inputs.js';
+import { Failure } from '../domain/failures.js';
+import type { Architecture } from '../domain/names.js';
+import { acceptedRun } from '../domain/rebuild-packages.js';
+import type { ReleaseSettings } from '../domain/release-settings.js';
+import { changesText, reworkChanges } from '../domain/rework-changes.js';
+import type { Question } from '../domain/statement.js';
+import { releasedLine, type Stream } from '../domain/stream.js';
+import { releasableBuild } from '../publish/releasable.js';
+import { lackingInBuild } from '../security/ledger.js';
+import type { Step } from '../steps/step.js';
+import { loadStream } from '../streams/load.js';
+import { readJson } from '../store/store.js';
+import { authority } from './authority.js';
+import { currentRelease, readReleases } from './release-index.js';
+
+type Declared = Stream & { readonly release: ReleaseSettings };
+
+/**
+ * The names of those who have decided so. The commits of a promotion and of the release of a signed build are those of their metadata;
+ * otherwise the given ones. Of `approve-fix` with `signed` that build must be made by just the plan that is approved. Fails with
+ * StatementRefused, BuildNotReleasable.
+ */
+export async function decidedBy(
+  step: Step,
+  host: Host,
+  stream: Declared,
+  question: Question,
+  work: string,
+): Promise<string[]> {
+  const { store } = host;
+  const { decision, build, signed } = question;
+  const commitsOf = async (line: Stream, of: string) =>
+    Object.fromEntries(
+      (await releasableBuild(host, step, line, of)).map((meta) => [meta.architecture, meta['ostree-commit']]),
+    ) as Partial<Record<Architecture, string>>;
+  const commits =
+    decision === 'promote'
+      ? await commitsOf(stream, build)
+      : decision === 'release'
+        ? await commitsOf(releasedLine(stream), signed ?? '')
+        : question.commits;
+  if (decision === 'approve-fix' && signed !== undefined)
+    await requireCaseBuild(host, releasedLine(stream), question, signed);
+  // What is released must not lose a fix, unless its approvers say so. A signed rebuild may still be reworked with it.
+  const copied = decision === 'promote' && stream.release.mode === 'copy';
+  const released = copied ? build : decision === 'release' ? signed : undefined;
+  const lacks = released === undefined ? [] : await lackingInBuild(step, store, stream, released);
+  const asked = { ...question, commits, unfixed: lacks.map((lack) => lack.case) };
+  const standing = await authority(step, store, stream.name, stream.release, asked, work);
+  return standing.map(({ approver }) => approver);
+}
+
+/** Is the build made by the plan that the statements are about? Fails with BuildNotReleasable. */
+async function requireCaseBuild(
+  { store }: Host,
+  line: Stream,
+  { build, commits, changes }: Question,
+  signed: string,
+): Promise<void> {
+  const no = (why: string) => new Failure('BuildNotReleasable', `${line.name} ${signed}: ${why}`);
+  const run = await store.runOf(line.name, signed);
+  if (run === undefined) throw no('no such build');
+  for (const arch of line.architectures) {
+    const folder = store.archDir({ stream: line.name, run }, arch);
+    const base = await readJson(join(folder, 'accepted-run.json'), acceptedRun);
+    const made = await readJson(join(folder, 'changes.json'), reworkChanges);
+    if (base?.build !== build || base.commit !== commits?.[arch])
+      throw no(`is not made from the release ${build} (${arch})`);
+    if (!changes || !made || changesText(made) !== changesText(changes))
+      throw no(`has other changes than those that were approved (${arch})`);
+  }
+}
+
+/**
+ * Is just this release or rollback decided, and does it still lie ahead? Answers who has decided so. Fails with StatementRefused,
+ * BuildNotReleasable.
+ */
+export async function requireDecided(
+  step: Step,
+  host: Host,
+  { name }: Pick<Stream, 'name'>,
+  args: ReleaseArgs,
+): Promise<string[]> {
+  // As the stream file is now: an approver may have been removed since the run began.
+  const stream = await loadStream(host.settings, name);
+  const { release } = stream;
+  const { build, onto, decided } = args;
+  const refused = (why: string) => new Failure('StatementRefused', `${build}: ${why}`);
+  if (!release || !isAbout(args, release.mode))
+    throw refused(`what is decided by ${decided.decision} is something else`);
+  const index = await readReleases(host, stream, step.signal);
+  // Statements of then still stand; what they decided is over.
+  if (decided.decision === 'rollback') {
+    if (currentRelease(index)?.version !== onto)
+      throw refused(`${onto ?? 'nothing'} is not the current release`);
+  } else if (index.releases.some(({ version, treeline }) => version === build && treeline['rolled-back']))
+    throw refused('was released, and readers were returned from it');
+  return decidedBy(step, host, { ...stream, release }, decided, host.store.work(args, 'statements'));
+}
+
+/** Is what is to be done what the question is about? */
+function isAbout(
+  { build, onto, accepted, security, decided }: ReleaseArgs,
+  mode: ReleaseSettings['mode'],
+): boolean {
+  switch (decided.decision) {
+    case 'promote':
+      return mode === 'copy' && decided.build === build && decided.onto === onto && !accepted && !security;
+    case 'release':
+      return decided.signed === build && decided.build === accepted && decided.onto === onto && !security;
+    case 'approve-fix':
+      return (
+        !!security && decided.case === security.case && decided.signed === build && decided.onto === onto
+      );
+    case 'rollback':
+      return decided.onto === build && decided.build === onto;
+    default:
+      return false;
+  }
+}
