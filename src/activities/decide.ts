@@ -12,7 +12,7 @@ import { membersOf, reportsOn } from '../release/authority.js';
 import { decidedBy } from '../release/decided.js';
 import { releasableBuild } from '../publish/releasable.js';
 import type { Step } from '../steps/step.js';
-import { createExclusive, needJson, readJson, readText, writeWhole } from '../store/store.js';
+import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host } from './host.js';
 import { commits, stepArgs, type StepArgs } from './inputs.js';
