@@ -77,6 +77,8 @@ export function workflow<Input, Result>(
     if (args instanceof ApplicationFailure) throw args;
     return body(args[0]);
   };
+  // By this name a parent starts it.
+  Object.defineProperty(run, 'name', { value: name });
   return Object.assign(run, { schema });
 }
 
