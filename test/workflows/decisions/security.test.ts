@@ -158,7 +158,7 @@ describe('security cases', function () {
           [{ ...good, fixes: [{ name: 'a', evr: '1 -1', advisories: [] }] }],
         ])
           await world.entity.signal('advisories', { found });
-        await until('they are refused', 60, async () => (await world.refusals()).length === 5);
+        await until('they are refused', 60, async () => (await world.view()).refused?.length === 5);
         assert.deepEqual(await opened(world), []);
         await world.advisories('A');
         await planned(world);
