@@ -327,7 +327,7 @@ const undoKilled: Case = {
   async run(tiny) {
     const build = tiny.next();
     const before = await visible(tiny);
-    await tiny.gate.close({ step: 'switch', command: 'rsync', when: 'half' });
+    await tiny.gate.close({ step: 'switch', command: 'rsync.*next-', when: 'half' });
     await tiny.release(build);
     await tiny.gate.held();
     await tiny.gate.open();
