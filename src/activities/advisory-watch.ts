@@ -1,6 +1,7 @@
 /** The scheduled look for advisories, and the fixes that later builds must not lose. */
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
+import { srpms } from '../domain/decisions/decision.js';
 import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import {
@@ -30,7 +31,7 @@ import { readToldVerdicts, writeToldVerdicts, writeWatch } from '../security/wat
 import { exists, needJson } from '../store/store.js';
 import { loadStream, streamFolder } from '../streams/load.js';
 import { asStep, type Host } from './host.js';
-import { archArgs, fixes, stepArgs, srpms, caseArgs } from './inputs.js';
+import { archArgs, fixes, stepArgs, caseArgs } from './inputs.js';
 import { buildId } from '../domain/build-id.js';
 import { z } from 'zod';
 import { advisoryId } from '../domain/names.js';

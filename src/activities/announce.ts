@@ -6,7 +6,7 @@ import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
 import { cvesOf, gravest } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 import { postWebhook } from '../publish/webhook.js';
-import { decidedBy } from '../release/decided.js';
+import { decidedBy, type ReleasedStream } from '../release/decided.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
 import { storedReleases } from '../release/release-index.js';
 import type { Step } from '../steps/step.js';
@@ -124,7 +124,7 @@ async function currentStream(host: Host, args: StepArgs): Promise<Stream> {
 async function requireReleased(
   step: Step,
   host: Host,
-  stream: Stream & { readonly release: NonNullable<Stream['release']> },
+  stream: ReleasedStream,
   args: StepArgs & { readonly build: string },
 ): Promise<void> {
   const { build } = args;

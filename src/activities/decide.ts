@@ -6,12 +6,11 @@ import { Failure } from '../domain/failures.js';
 import type { TestReport } from '../domain/promotion.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import { kindOf, question, type Verified } from '../domain/statement.js';
-import { baseOf, type Stream } from '../domain/stream.js';
+import { baseOf } from '../domain/stream.js';
 import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
 import { membersOf, reportsOn } from '../release/authority.js';
-import { decidedBy } from '../release/decided.js';
-import { releasableBuild } from '../publish/releasable.js';
-import type { Step } from '../steps/step.js';
+import { decidedBy, type ReleasedStream } from '../release/decided.js';
+import { releasableCommits } from '../publish/releasable.js';
 import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep, type Host } from './host.js';
@@ -63,7 +62,7 @@ export const decideActivities = (host: Host) => {
   const { settings, store } = host;
 
   /** As the stream file is now: an approver may have been removed since. */
-  async function declared(name: string): Promise<Stream & { release: ReleaseSettings }> {
+  async function declared(name: string): Promise<ReleasedStream> {
     const stream = await loadStream(settings, name);
     const { release } = stream;
     if (!release)
@@ -72,15 +71,6 @@ export const decideActivities = (host: Host) => {
   }
   const scratch = (args: StepArgs) => store.work(args, 'statements');
   const keptText = (stream: string, nonce: string) => join(store.statements(stream), `${nonce}.asc`);
-
-  /** Fails with BuildNotReleasable. */
-  const commitsOf = async (step: Step, stream: Stream, build: string): Promise<Record<string, string>> =>
-    Object.fromEntries(
-      (await releasableBuild(host, step, stream, build)).map((meta) => [
-        meta.architecture,
-        meta['ostree-commit'],
-      ]),
-    );
 
   return {
     /**
@@ -185,7 +175,7 @@ export const decideActivities = (host: Host) => {
       host,
       stepArgs.extend({ build: buildId }),
       async (step, args): Promise<{ commits: Record<string, string> }> => ({
-        commits: await commitsOf(step, await declared(args.stream), args.build),
+        commits: await releasableCommits(host, step, await declared(args.stream), args.build),
       }),
     ),
   };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { composerOf } from '../composers/index.js';
 import { Failure } from '../domain/failures.js';
+import { srpms } from '../domain/decisions/decision.js';
 import { lockfile } from '../domain/lockfile.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import { stepRecord } from '../domain/run.js';
@@ -24,7 +25,7 @@ import { exists, needJson, readJson, writeJson, type Run } from '../store/store.
 import { loadStream, readStreamFile } from '../streams/load.js';
 import { composeInput, hashInputs } from './compose.js';
 import { asStep, frozenStream, type Host } from './host.js';
-import { caseArgs, fixArgs, fixes, publishArgs, srpms } from './inputs.js';
+import { caseArgs, fixArgs, fixes, publishArgs } from './inputs.js';
 import { attempt, caseId } from '../domain/names.js';
 import { planOf, type ChainPlan } from './prepare.js';
 import type { SourcesToBuild } from './rebuild.js';

@@ -5,7 +5,6 @@
 import { z } from 'zod';
 import { buildId } from '../domain/build-id.js';
 import {
-  advisoryId,
   architecture,
   attempt,
   caseId,
@@ -21,8 +20,9 @@ import {
 } from '../domain/names.js';
 import type { StreamView } from '../domain/promotion.js';
 import { runRecord } from '../domain/run.js';
-import { bySeverity } from '../domain/security.js';
 import { question } from '../domain/statement.js';
+import { advisory, fix } from '../domain/shapes.js';
+import { srpms } from '../domain/decisions/decision.js';
 import { reworkChanges } from '../domain/rework-changes.js';
 
 export const runArgs = z.object({ stream: lineName, run: runId });
@@ -52,30 +52,7 @@ export const filedRecord = runRecord.extend(runArgs.shape);
 /** ISO 8601, UTC. */
 export const time = z.iso.datetime();
 
-/** Source RPMs that a person gave: `sha256` by file name. */
-export const srpms = z.record(srpmFile, sha256).readonly();
-
-/** See `Fix` of the domain. */
-export const fix = z
-  .object({
-    name: packageName,
-    evr: packageVersion,
-    advisories: z.array(advisoryId).max(1000).readonly(),
-  })
-  .readonly();
 export const fixes = z.array(fix).max(1000).readonly();
-
-/** See `SecurityAdvisory` of the domain. */
-const advisory = z
-  .object({
-    id: advisoryId,
-    title: prose,
-    severity: z.enum(bySeverity),
-    cves: z.array(advisoryId).max(1000).readonly(),
-    issued: z.string().max(50).optional(),
-    source: z.string().max(5000),
-  })
-  .readonly();
 
 export const releaseArgs = stepArgs.extend({
   build: buildId,

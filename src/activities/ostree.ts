@@ -61,6 +61,13 @@ export async function resolveRef(step: Step, repo: string, ref: string): Promise
   return exitCode === 0 ? stdout.trim() : undefined;
 }
 
+/** What the summary of a repo says that each ref points to; nothing where there is no summary. */
+export async function summaryRefs(step: Step, repo: string): Promise<Readonly<Record<string, string>>> {
+  const { stdout } = await step.run(ostree(repo, 'summary', '--view'), { okCodes: [0, 1], capture: 'all' });
+  const entries = stdout.matchAll(/^\* (\S+)\n +Latest Commit .*\n +([0-9a-f]{64})$/gm);
+  return Object.fromEntries(Array.from(entries, ([, ref = '', commit = '']) => [ref, commit]));
+}
+
 /** Parent and time stamp of a commit that is in the repo. */
 export async function commitFacts(
   step: Step,

@@ -37,9 +37,9 @@ import { differing, removeAt, rsync } from '../publish/target.js';
 import { checkCommit, checkFiles, metasOf, releaseRefs } from '../release/check.js';
 import { requireDecided } from '../release/decided.js';
 import { readNotes, writeDocuments } from '../release/documents.js';
-import { isSwitched, refsOf, requireHead } from '../release/head.js';
+import { isSwitched, refsOf, requireCurrent, requireHead, requireTaken } from '../release/head.js';
 import { publishReleasePages } from '../release/publish-pages.js';
-import { currentRelease, readReleases, withRelease, withRollback } from '../release/release-index.js';
+import { readReleases, withRelease, withRollback } from '../release/release-index.js';
 import { forgetFormer, returnBoth, switchBoth, switchForward, verifyReaders } from '../release/switch.js';
 import type { Step } from '../steps/step.js';
 import { exists, readText, writeJson, writeWhole } from '../store/store.js';
@@ -227,6 +227,7 @@ export const releaseActivities = (host: Host) => {
         if (args.decided.decision !== 'rollback')
           await requireHead(step, host, stream, releasedLine(stream), args);
       }
+      await requireTaken(step, host, stream, args);
       if (isSplit(place)) await switchBoth(step, host, stream, args, args.run);
       else await switchRefs(step, place, args.run);
     }),
@@ -305,9 +306,8 @@ export const releaseActivities = (host: Host) => {
     /** Pushes everything again, comparing contents, and switches again. Only forward: nothing is taken away. */
     repairRelease: asStep(host, releaseArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
-      const current = currentRelease(await readReleases(host, stream, step.signal))?.version;
-      if (current !== args.build)
-        throw new Failure('HeadMoved', `${args.build}: the current release is ${current ?? 'none'}`);
+      await requireCurrent(step, host, stream, args.build);
+      await requireTaken(step, host, stream, args);
       const place = releasePlace(host, stream);
       const { metas, run } = await metasOf(host, releasedLine(stream), args.build, step.signal);
       const options = ['--recursive', '--links', '--times', '--checksum', '--delay-updates'];

@@ -7,7 +7,7 @@ import { dropStaged, releasePlace } from '../publish/repo.js';
 import { requireSpace } from '../publish/space.js';
 import { reachTarget } from '../publish/target.js';
 import { metasOf } from '../release/check.js';
-import { requireHead } from '../release/head.js';
+import { requireCurrent, requireHead } from '../release/head.js';
 import { lookAtMirrors, type MirrorState } from '../release/mirrors.js';
 import { forgetFormer, returnBoth, verifyReaders } from '../release/switch.js';
 import { asStep, frozenStream, type Host } from './host.js';
@@ -52,9 +52,10 @@ export const signedReleaseActivities = (host: Host) => ({
     await forgetFormer(releasePlace(host, stream), args.run);
   }),
 
-  /** Rollback: its switch has failed, both return to the release that was to be taken back. Idempotent. */
+  /** Rollback: its switch has failed, both return to the current release, which was to be taken back. Idempotent. Fails with HeadMoved. */
   undoRollback: asStep(host, releaseArgs, async (step, args): Promise<void> => {
     const stream = await frozenStream(host, args);
+    await requireCurrent(step, host, stream, args.onto);
     await returnBoth(step, host, stream, args, args.run);
     await dropStaged(releasePlace(host, stream), args.run);
   }),

@@ -1,6 +1,7 @@
 /** What is known of promotions and security cases, as schemas: for whatever takes in what others say of them. */
 import { z } from 'zod';
 import { buildId } from './build-id.js';
+import { srpms } from './decisions/decision.js';
 import {
   advisoryId,
   attempt,
@@ -11,7 +12,6 @@ import {
   packageVersion,
   prose,
   sha256,
-  srpmFile,
 } from './names.js';
 import type {
   Approval,
@@ -41,7 +41,7 @@ export type Shape<T> = { readonly [K in keyof T]-?: z.ZodType<T[K]> };
 const of =
   <T>() =>
   (shape: Shape<T>) =>
-    z.object(shape) as unknown as z.ZodType<T>;
+    z.object(shape) as unknown as z.ZodType<T, T>;
 
 /** Text of Treeline's own, or of a person. */
 const text = z.string();
@@ -56,8 +56,6 @@ export const commitsByArch = z.record(
   z.string().regex(/^(x86_64|aarch64)$/, { error: '`x86_64` or `aarch64`' }),
   sha256,
 );
-/** Source RPMs that a person gave: `sha256` by file name. */
-export const srpms = z.record(srpmFile, sha256);
 
 export const advisory = of<SecurityAdvisory>()({
   id: advisoryId,

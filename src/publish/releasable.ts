@@ -49,6 +49,20 @@ export async function releasableBuild(
   return metas;
 }
 
+/** Its commit per architecture. Throws `BuildNotReleasable` with the reason. */
+export const releasableCommits = async (
+  host: Host,
+  step: Step,
+  stream: Stream,
+  build: string,
+): Promise<Record<string, string>> =>
+  Object.fromEntries(
+    (await releasableBuild(host, step, stream, build)).map((meta) => [
+      meta.architecture,
+      meta['ostree-commit'],
+    ]),
+  );
+
 async function whyUnpublished(host: Host, run: Run): Promise<string> {
   const record = await readJson(join(host.store.runDir(run), 'run.json'), runRecord);
   if (!record) return 'its run has not ended, or is pruned';

@@ -6,13 +6,12 @@ import { join } from 'node:path';
 import type { Host } from '../activities/host.js';
 import type { ReleaseArgs } from '../activities/inputs.js';
 import { Failure } from '../domain/failures.js';
-import type { Architecture } from '../domain/names.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import { changesText, reworkChanges } from '../domain/rework-changes.js';
 import type { Question } from '../domain/statement.js';
 import { releasedLine, type Stream } from '../domain/stream.js';
-import { releasableBuild } from '../publish/releasable.js';
+import { releasableCommits } from '../publish/releasable.js';
 import { lackingInBuild } from '../security/ledger.js';
 import type { Step } from '../steps/step.js';
 import { loadStream } from '../streams/load.js';
@@ -20,7 +19,8 @@ import { readJson } from '../store/store.js';
 import { authority } from './authority.js';
 import { currentRelease, readReleases } from './release-index.js';
 
-type Declared = Stream & { readonly release: ReleaseSettings };
+/** A stream that has releases. */
+export type ReleasedStream = Stream & { readonly release: ReleaseSettings };
 
 /**
  * The names of those who have decided so. The commits of a promotion and of the release of a signed build are those of their metadata;
@@ -30,21 +30,17 @@ type Declared = Stream & { readonly release: ReleaseSettings };
 export async function decidedBy(
   step: Step,
   host: Host,
-  stream: Declared,
+  stream: ReleasedStream,
   question: Question,
   work: string,
 ): Promise<string[]> {
   const { store } = host;
   const { decision, build, signed } = question;
-  const commitsOf = async (line: Stream, of: string) =>
-    Object.fromEntries(
-      (await releasableBuild(host, step, line, of)).map((meta) => [meta.architecture, meta['ostree-commit']]),
-    ) as Partial<Record<Architecture, string>>;
   const commits =
     decision === 'promote'
-      ? await commitsOf(stream, build)
+      ? await releasableCommits(host, step, stream, build)
       : decision === 'release'
-        ? await commitsOf(releasedLine(stream), signed ?? '')
+        ? await releasableCommits(host, step, releasedLine(stream), signed ?? '')
         : question.commits;
   if (decision === 'approve-fix' && signed !== undefined)
     await requireCaseBuild(host, releasedLine(stream), question, signed);

@@ -1,6 +1,7 @@
 /** Where readers are: the release that the repo's ref and the files' `stream.json` name. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Host } from '../activities/host.js';
+import { resolveRef, summaryRefs } from '../activities/ostree.js';
 import { Failure } from '../domain/failures.js';
 import { streamMetadata, type StreamMetadata } from '../domain/release.js';
 import { releasedLine, releaseRefOf, type Stream } from '../domain/stream.js';
@@ -9,7 +10,7 @@ import { readPlaced } from '../publish/readers.js';
 import type { Step } from '../steps/step.js';
 import { metasOf, releaseRefs } from './check.js';
 import { releaseOf } from './documents.js';
-import { readReleases } from './release-index.js';
+import { currentRelease, readReleases } from './release-index.js';
 
 /** A release that is going to be, and the one that readers have until then. */
 export interface Heads {
@@ -64,6 +65,19 @@ export const pointedRefs = (stream: Stream, metadata: StreamMetadata | undefined
     }),
   );
 
+/** Commits per ref of a build that is released or is going to be; of a former release there may be no files any more. */
+const refsOfBuild = (
+  step: Step,
+  host: Host,
+  stream: Stream,
+  build: string,
+): Promise<Record<string, string>> =>
+  refsOf(step, host, stream, build).catch(async (error: unknown) => {
+    if (!(error instanceof Failure) || error.code !== 'HeadMoved') throw error;
+    const { metas } = await metasOf(host, releasedLine(stream), build, step.signal);
+    return releaseRefs(stream, metas);
+  });
+
 /** Do readers have the build: is it what every ref at the release location names? */
 export async function isSwitched(
   step: Step,
@@ -72,14 +86,36 @@ export async function isSwitched(
   { build }: Pick<Heads, 'build'>,
 ): Promise<boolean> {
   const place = releasePlace(host, stream);
-  // Of a former release there may be no files any more.
-  const refs = await refsOf(step, host, stream, build).catch(async () => {
-    const { metas } = await metasOf(host, releasedLine(stream), build, step.signal);
-    return releaseRefs(stream, metas);
-  });
-  for (const [ref, commit] of Object.entries(refs))
+  for (const [ref, commit] of Object.entries(await refsOfBuild(step, host, stream, build)))
     if ((await headOf(step, place, ref)) !== commit) return false;
   return true;
+}
+
+/** Is it the current release, by the index? Fails with HeadMoved. */
+export async function requireCurrent(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  build: string | null,
+): Promise<void> {
+  const current = currentRelease(await readReleases(host, stream, step.signal))?.version;
+  if (current !== build)
+    throw new Failure('HeadMoved', `${build ?? 'none'}: the current release is ${current ?? 'none'}`);
+}
+
+/** Is the build what a switch would bring: what refs and summary of the release repo name? Fails with HeadMoved. */
+export async function requireTaken(
+  step: Step,
+  host: Host,
+  stream: Stream,
+  { build }: Pick<Heads, 'build'>,
+): Promise<void> {
+  const { repo } = releasePlace(host, stream);
+  const summary = await summaryRefs(step, repo);
+  for (const [ref, commit] of Object.entries(await refsOfBuild(step, host, stream, build)))
+    for (const found of [await resolveRef(step, repo, ref), summary[ref]])
+      if (found !== commit)
+        throw new Failure('HeadMoved', `${repo} ${ref}: is ${found ?? 'nothing'}, not ${commit} of ${build}`);
 }
 
 /** The release location must still be where it was when the approvals were given. Fails with HeadMoved. */

@@ -3,11 +3,13 @@
  * nothing is said in Treeline's name, that approvers have not signed for.
  */
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { announceActivities } from '../../src/activities/announce.js';
 import type { ReleaseArgs } from '../../src/activities/inputs.js';
 import { releaseActivities } from '../../src/activities/release.js';
+import { signedReleaseActivities } from '../../src/activities/signed-release.js';
+import { signActivities } from '../../src/activities/sign.js';
 import { makeStatement, signStatement } from '../../src/cli/statement.js';
 import type { Question } from '../../src/domain/statement.js';
 import { readNotes } from '../../src/release/documents.js';
@@ -15,7 +17,7 @@ import { writeJson } from '../../src/store/store.js';
 import { loadStream } from '../../src/streams/load.js';
 import { serve, type WebServer } from '../../src/web/serve.js';
 import { runActivity } from '../steps/activity.js';
-import { TinyStore } from '../support/tiny-store.js';
+import { releaseRef, TinyStore } from '../support/tiny-store.js';
 
 /** The steps that push to readers, switch, or write what a release says of itself. */
 const gated = [
@@ -35,7 +37,7 @@ describe('an operator without an approver’s key', function () {
   const run = { stream: 'tiny', run: 'attack' };
 
   before(async () => {
-    tiny = await TinyStore.make([first, second]);
+    tiny = await TinyStore.make([first, second, '20261123_03']);
     const { settings, store } = tiny.host;
     web = await serve({ root: tiny.s.at('state/www'), port: settings.webPort });
     await writeJson(join(store.runDir(run), 'stream.json'), await loadStream(settings, 'tiny'));
@@ -50,18 +52,35 @@ describe('an operator without an approver’s key', function () {
     ...change,
   });
   const act = (
-    name: (typeof gated)[number] | (typeof afterwards)[number],
+    name: (typeof gated)[number] | (typeof afterwards)[number] | 'undoRelease',
     input: ReleaseArgs,
   ): Promise<unknown> => runActivity<ReleaseArgs, unknown>(releaseActivities(tiny.host)[name], input);
+  const sign = () =>
+    runActivity(signActivities(tiny.host).signReleaseSummary, { ...run, step: 'sign-summary' });
+  /** As the workflow would. */
+  async function releaseBy(decided: Question): Promise<void> {
+    const { build, onto } = decided;
+    const input = (step: string) => inputOf(step, decided, { build, onto });
+    await act('takeRelease', input('take'));
+    await act('documents', input('documents'));
+    await sign();
+    for (const name of ['pushReleaseRepo', 'pushReleaseFiles', 'switchRelease', 'releaseMetadata'] as const)
+      await act(name, input('release'));
+  }
   const nothingIsOut = async () =>
     assert.deepEqual(await readdir(tiny.s.at('state/www/releases/tiny')).catch(() => []), []);
 
   /** A true statement of an approver, in the archive. */
-  async function say(who: string, decision: 'promote' | 'approve', build: string): Promise<void> {
+  async function say(
+    who: string,
+    decision: 'promote' | 'approve',
+    build: string,
+    onto: string | null = null,
+  ): Promise<void> {
     const folder = tiny.host.store.statements('tiny');
     await mkdir(folder, { recursive: true });
     const { commit } = tiny.builds.find((made) => made.build === build)!;
-    const said = makeStatement({ stream: 'tiny', decision, build, commits: { x86_64: commit }, onto: null });
+    const said = makeStatement({ stream: 'tiny', decision, build, commits: { x86_64: commit }, onto });
     const signer = { key: `${who}@example.org`, home: tiny.people.home };
     await writeFile(join(folder, `${said.nonce}.asc`), await signStatement(said, signer));
   }
@@ -118,5 +137,31 @@ describe('an operator without an approver’s key', function () {
     await act('takeRelease', input('take'));
     await act('documents', input('documents'));
     assert.deepEqual((await readNotes(tiny.host, 'tiny', second))?.approvers, ['ann', 'bob']);
+  });
+
+  it('cannot have readers returned by what a failed release leaves, nor by a repair', async () => {
+    await releaseBy({ decision: 'promote', build: second, onto: null });
+    const third = '20261123_03';
+    for (const who of ['ann', 'bob']) await say(who, 'approve', third, second);
+    await releaseBy({ decision: 'promote', build: third, onto: second });
+    const head = () => readFile(tiny.s.at('state/www/releases/tiny/repo/refs/heads', releaseRef), 'utf8');
+    const before = await head();
+    assert.equal(before.trim(), tiny.builds.at(-1)?.commit);
+
+    const decided: Question = { decision: 'promote', build: third, onto: second };
+    await act('undoRelease', inputOf('undo', decided, { build: '20261123_09', onto: second }));
+    await sign();
+    for (const name of ['switchRelease', 'repairRelease'] as const)
+      await assert.rejects(act(name, inputOf(name, decided, { build: third, onto: second })), {
+        type: 'HeadMoved',
+      });
+    await assert.rejects(
+      runActivity(
+        signedReleaseActivities(tiny.host).undoRollback,
+        inputOf('undo', decided, { build: third, onto: second }),
+      ),
+      { type: 'HeadMoved' },
+    );
+    assert.equal(await head(), before);
   });
 });

@@ -11,8 +11,11 @@ import {
   setCurrentDetails,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
+import { z } from 'zod';
 import type { Standing } from '../../activities/decide.js';
+import { name } from '../../domain/names.js';
 import { isOpen, releasedAs, reportsLacking, type Attempt, type Promotion } from '../../domain/promotion.js';
+import { promotion as promotionShape } from '../../domain/shapes.js';
 import { isAboutAttempt } from '../../domain/statement.js';
 import { buildAttribute, phaseAttribute, streamAttribute } from '../../search-attributes.js';
 import { control, publish } from '../activities.js';
@@ -33,6 +36,7 @@ import { callerOf } from '../call.js';
 import { troubleSignal } from '../chains/chain.js';
 import { describeFailure } from '../describe.js';
 import { isLong } from '../history.js';
+import { onSignal, workflow } from '../messages.js';
 import { RunningAttempts } from './running-attempt.js';
 import { RunningRelease } from './running-release.js';
 import { promotionNews, type PromotionNews } from './security-messages.js';
@@ -46,10 +50,6 @@ import {
   type Turn,
 } from './signals.js';
 import { streamId } from './stream-messages.js';
-import { z } from 'zod';
-import { name } from '../../domain/names.js';
-import { promotion as promotionShape } from '../../domain/shapes.js';
-import { onSignal, workflow } from '../messages.js';
 
 /** A rebuild that has vanished is looked for this often; rules that could not be read are read again this often. */
 const hourMs = 3_600_000;

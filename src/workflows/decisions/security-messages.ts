@@ -1,6 +1,7 @@
 /** How a security case and its builds are started, and what they and the stream say to each other. */
 import { z } from 'zod';
 import { buildId } from '../../domain/build-id.js';
+import { srpms } from '../../domain/decisions/decision.js';
 import { attempt, caseId, name } from '../../domain/names.js';
 import {
   accepted,
@@ -10,7 +11,6 @@ import {
   fix,
   fixPlan,
   securityCase,
-  srpms,
 } from '../../domain/shapes.js';
 import { fixDecisions } from '../../domain/statement.js';
 import { signal } from '../messages.js';
