@@ -42,6 +42,8 @@ export interface Machine {
   quit(): Promise<void>;
   /** Presses the power button. */
   powerDown(): Promise<void>;
+  /** What each of the guest's processors does; nothing where QEMU does not say it within 10 s. */
+  processors(): Promise<('halted' | 'running')[]>;
 }
 
 /** Starts a machine; it lives until it is switched off, quit, or the step ends. A reboot in the guest ends it too. */
@@ -101,6 +103,15 @@ export async function startMachine(step: Step, options: MachineOptions): Promise
     },
     powerDown: async () => {
       await qmp.execute('system_powerdown');
+    },
+    processors: async () => {
+      const registers = qmp.execute('human-monitor-command', { 'command-line': 'info registers -a' });
+      const answer = z
+        .string()
+        .safeParse(await Promise.race([registers, sleep(10_000, undefined, { ref: false })]));
+      return [...(answer.data ?? '').matchAll(/\bHLT=([01])/g)].map(([, halted]) =>
+        halted === '1' ? 'halted' : 'running',
+      );
     },
   };
 }

@@ -50,11 +50,11 @@ export class Qmp {
   }
 
   /** Sends a command as soon as QEMU is there. Answers what QEMU returned: undefined for an error, and when QEMU is over. */
-  execute(command: string): Promise<unknown> {
+  execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> {
     if (this.#over) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const id = this.#answers.push(resolve) - 1;
-      const line = `${JSON.stringify({ execute: command, id })}\n`;
+      const line = `${JSON.stringify({ execute: command, arguments: args, id })}\n`;
       if (this.#socket) this.#socket.write(line);
       else this.#waiting.push(line);
     });

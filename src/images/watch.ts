@@ -13,10 +13,10 @@ import type { Machine, MachineEnd } from './qemu.js';
 /** What came of one power-on. */
 export interface Outcome {
   /**
-   * `kvm`: KVM did not go on; `emulator`: the virtual machine's fault. Neither says anything of the image. `late`: out of time, for
-   * whatever reason.
+   * `kvm`: KVM did not go on; `emulator`: the virtual machine's fault. Neither says anything of the image. `still`: it prints nothing any
+   * more; `late`: out of time, both for whatever reason.
    */
-  readonly how: 'booted' | 'failed' | 'late' | 'kvm' | 'emulator';
+  readonly how: 'booted' | 'failed' | 'still' | 'late' | 'kvm' | 'emulator';
   /** Why it has not booted. */
   readonly reason: string;
   /** The console's lines that show it. */
@@ -29,18 +29,20 @@ export interface Outcome {
 export interface Expected {
   readonly accelerator: Accelerator;
   readonly commit: string;
+  /** Is a guest that stands still given all its time? There is nothing else to try then. */
+  readonly patient: boolean;
   readonly test: Pick<Stream['bootTest'], 'timeout' | 'probe' | 'mayFail'>;
 }
 
 /** After the login prompt, for the line with the commit: in seconds of an idle machine with KVM. cloud-init ends long after the prompt. */
 const graceSeconds = { console: 30, 'cloud-init': 180 } as const;
 
-/** Part of the time limit. A guest under KVM that prints nothing for so long stands still, or KVM does. */
-const silence = 0.3;
+/** Part of the time limit. A guest that prints nothing for so long before its login prompt stands still, or its console or the virtual machine does. */
+const silence = 0.2;
 
 /** Returns when the guest has booted, or cannot any more. Throws DiskFull or ToolMissing where that is why QEMU ended. */
 export async function watch(step: Step, machine: Machine, expected: Expected): Promise<Outcome> {
-  const { accelerator, commit, test } = expected;
+  const { accelerator, commit, patient, test } = expected;
   const cores = availableParallelism();
   const patience = new Patience();
   const live = new LiveView(step, accelerator);
@@ -80,8 +82,11 @@ export async function watch(step: Step, machine: Machine, expected: Expected): P
     if (login !== undefined && patience.worth - login > graceSeconds[test.probe])
       return outcome('failed', `a login prompt, but ${seen.missing}`);
     if (text !== printed.text) printed = { text, at: patience.worth };
-    const still = accelerator === 'kvm' && patience.worth - printed.at >= silence * test.timeout;
-    if (still) return outcome('late', `the guest stands still: ${seen.missing}`);
+    const isStill = login === undefined && patience.worth - printed.at >= silence * test.timeout;
+    if (isStill && !patient) {
+      const processors = (await machine.processors()).join(' and ');
+      return outcome('still', `the guest stands still${processors && `, ${processors}`}: ${seen.missing}`);
+    }
     if (patience.isOver(test.timeout)) return outcome('late', seen.missing);
   }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { systemPath, type Settings } from '../../src/settings.js';
 import { bootTest, type BootOptions } from '../../src/images/boot.js';
 import { createStep } from '../../src/steps/run.js';
-import { makeHalfKvm, type HalfKvm } from '../support/half-kvm.js';
+import { makeHalfKvm, systemQemu, type HalfKvm } from '../support/half-kvm.js';
 import { writeGuest, type Guest } from './sector.js';
 
 const commit = 'a9'.repeat(32);
@@ -96,7 +96,7 @@ describe('boot test', function () {
       makeHalfKvm(
         join(folder, 'still'),
         `case " $* " in *isa-debug-exit*) ;; *" -accel kvm "*)
-for a do shift; case $a in kvm) a=tcg;; host) a=max;; esac; set -- "$@" "$a"; done; exec qemu-system-x86_64 "$@" -S;; esac`,
+for a do shift; case $a in kvm) a=tcg;; host) a=max;; esac; set -- "$@" "$a"; done; exec ${systemQemu} "$@" -S;; esac`,
       );
     const test = { timeout: 10 };
 
@@ -106,7 +106,7 @@ for a do shift; case $a in kvm) a=tcg;; host) a=max;; esac; set -- "$@" "$a"; do
       assert.deepEqual([passed, accelerator], [true, 'tcg']);
       assert.match(
         remarks?.join('\n') ?? '',
-        /^not booted under KVM: the guest stands still: no login prompt and no line .*, after \d+ s$/,
+        /^not booted under KVM: the guest stands still, running: no login prompt and no line .*, after \d+ s$/,
       );
       const second = await boot({ says: booted }, { wanted: 'auto', path, test });
       assert.match(
@@ -135,7 +135,33 @@ for a do shift; case $a in kvm) a=tcg;; host) a=max;; esac; set -- "$@" "$a"; do
       const { path } = await still();
       const { passed, reason } = await boot({ says: booted }, { wanted: 'kvm', path, test });
       assert.equal(passed, false);
-      assert.match(reason ?? '', /^the guest stands still: no login prompt .* under KVM$/);
+      assert.match(reason ?? '', /^the guest stands still, running: no login prompt .* under KVM$/);
+    });
+  });
+
+  describe('that stands still under TCG', () => {
+    /** A QEMU that does not start guests of two processors. */
+    const still = () =>
+      makeHalfKvm(join(folder, 'still'), `case " $* " in *" -smp 2 "*) exec ${systemQemu} "$@" -S;; esac`);
+
+    it('is booted with one processor', async () => {
+      const { path } = await still();
+      const test = { timeout: 10, cpus: 2 };
+      const { passed, remarks } = await boot({ says: booted }, { path, test });
+      assert.equal(passed, true);
+      const stood =
+        /^not booted under TCG: the guest stands still, \w+ and \w+: no login prompt and no line .*, after \d+ s$/;
+      assert.match(remarks?.join('\n') ?? '', stood);
+      assert.match(await consoleLog(), /; started again under TCG with one processor\n[^]*login: /);
+    });
+
+    it('is given all its time then', async () => {
+      const { path } = await still();
+      const test = { timeout: 3, cpus: 2 };
+      const { passed, reason, seconds } = await boot({ says: 'Loading ...' }, { path, test });
+      assert.equal(passed, false);
+      assert.match(reason ?? '', /^no login prompt and no line .*, after \d+ s under TCG$/);
+      assert.ok(seconds >= 9, `${seconds} s`);
     });
   });
 

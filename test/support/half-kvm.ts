@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { systemPath } from '../../src/settings.js';
 
-const qemu = '/usr/bin/qemu-system-x86_64';
+export const systemQemu = '/usr/bin/qemu-system-x86_64';
 
 export interface HalfKvm {
   /** For the steps: this QEMU, then the system's folders. */
@@ -39,7 +39,7 @@ case " $* " in
 *" -accel kvm "*) exec ${process.execPath} ${fileURLToPath(import.meta.url)} ${log} "$@";;
 *" -accel "*) echo tcg >> ${log};;
 esac
-exec ${qemu} "$@"
+exec ${systemQemu} "$@"
 `,
   );
   await chmod(program, 0o755);
@@ -60,7 +60,7 @@ async function main(log: string, argv: readonly string[]): Promise<void> {
     if (argument === 'host') return ['max'];
     return argument === 'unix:qemu.sock' ? [`unix:${behind},server=on,wait=off`] : [argument];
   });
-  const child = spawn(qemu, own, { stdio: 'inherit' });
+  const child = spawn(systemQemu, own, { stdio: 'inherit' });
   child.on('exit', (code) => process.exit(code ?? 1));
   const [treeline, machine] = [await connected('qemu.sock'), await connected(behind)];
   let stopped = false;
