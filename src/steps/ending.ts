@@ -33,6 +33,8 @@ export function failureOf(ending: Ending): Failure {
   if (error !== undefined) return failure(...notStarted(error, ending));
   if (noNamespace.test(stderr)) return failure('ResourcesExhausted', ` cannot be contained: ${cause}`);
   if (noSpace.test(stderr + stdout)) return failure('DiskFull', ': no space left on the disk');
+  const limit = beyondLimit.exec(stderr)?.[1];
+  if (limit !== undefined) return failure('CommandFailed', ` was ended: ${limit}`);
   const signal = ending.signal ?? signalOf(exitCode) ?? signalIn(stderr);
   if (signal !== undefined)
     return failure(
@@ -56,6 +58,8 @@ export const tailOf = (text: string): string[] =>
 
 /** Where the command begins in what runs it in a namespace, under a lock or with a limit of time. */
 const wrappers: Readonly<Record<string, (args: readonly string[]) => number>> = {
+  // Our sandbox, which runs bubblewrap.
+  python3: (args) => (args[1]?.endsWith('/steps/sandbox.py') ? args.indexOf('--') + 1 : 0),
   bwrap: (args) => args.indexOf('--') + 1,
   // Options in one word each, then the lock's file or the time.
   flock: (args) => args.findIndex((arg) => !arg.startsWith('-')) + 1,
@@ -100,7 +104,7 @@ function startError({ argv, error, exitCode, stderr }: Ending): string | undefin
   if (reason === undefined || !(exitCode === 126 || exitCode === 127 || exitCode === 1)) return undefined;
   const name = reasons[reason] ?? reason;
   // What is missing in a tree is not missing on this host.
-  return name === 'ENOENT' && argv[0] === 'bwrap' ? undefined : name;
+  return name === 'ENOENT' && argv.includes('bwrap') ? undefined : name;
 }
 
 /** What passes by itself. */
@@ -149,6 +153,9 @@ const numberOf: Readonly<Record<string, number | undefined>> = constants.signals
 /** Shells, bubblewrap and others end with 128 + the signal that ended their command. */
 export const signalOf = (exitCode: number | undefined): string | undefined =>
   exitCode === undefined ? undefined : lethal.find((name) => 128 + (numberOf[name] ?? 0) === exitCode);
+
+/** How sandbox.py says which limit was exceeded. */
+const beyondLimit = /^sandbox: fatal: (.*)$/m;
 
 /** How programs tell that one of theirs was killed: rpm of a scriptlet, GLib (rpm-ostree), Python, GCC. */
 const childKilled =

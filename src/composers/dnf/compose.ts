@@ -11,7 +11,7 @@ import { databaseCommand, queryCommand, rpmDb } from './database.js';
 import { insideCommand, runInside } from './inside.js';
 import { installCommand, installPackages } from './install.js';
 import { resetMachine, toOstreeLayout } from './layout.js';
-import { packageFile } from './packages.js';
+import { packagesDir } from './packages.js';
 import { Stages } from './stages.js';
 import { readTreefile, type Treefile } from './treefile.js';
 
@@ -34,9 +34,10 @@ export async function compose(
   const byScriptlets = await installPackages(step, {
     tree,
     database: rpmDb,
+    folder: packagesDir(input),
     packages: Object.keys(lockfile.packages)
       .sort()
-      .map((name) => packageFile(input, name)),
+      .map((name) => `${name}.rpm`),
     documentation: treefile.documentation,
     accounts: keptAccounts(treefile, before),
     mayFail: treefile.failingScriptlets,
@@ -48,7 +49,8 @@ export async function compose(
   await stages.ended('remove-from-packages');
   await enableUnits(step, tree, treefile);
   await stages.ended('units');
-  for (const { name, text } of treefile.postprocess) await postprocess(step, tree, name, text);
+  for (const { name, text } of treefile.postprocess)
+    await postprocess(step, tree, name, text, join(input.work, 'postprocess'));
   await stages.ended('postprocess');
   await removeInside(step, tree, treefile.removeFiles);
   await stages.ended('remove-files');
@@ -83,7 +85,7 @@ const dracutCommand = (release: string, more: readonly string[]): Argv => [
 export function composeCommands(input: ComposeInput): readonly Argv[] {
   const tree = treeDir(input);
   return [
-    installCommand(tree),
+    installCommand(tree, packagesDir(input)),
     insideCommand(tree, ['<post-process scripts>']),
     insideCommand(tree, dracutCommand('<kernel>', ['<initramfs-args>'])),
     databaseCommand(tree),
@@ -119,13 +121,21 @@ async function enableUnits(step: Step, tree: string, { units, defaultTarget }: T
     );
 }
 
-async function postprocess(step: Step, tree: string, name: string, text: string): Promise<void> {
-  const script = join(tree, 'usr/.treeline-postprocess');
-  await writeFile(script, text.startsWith('#!') ? text : `#!/usr/bin/bash\nset -e\n${text}`);
-  await chmod(script, 0o700);
+/** `file`: where the script is kept meanwhile. */
+async function postprocess(
+  step: Step,
+  tree: string,
+  name: string,
+  text: string,
+  file: string,
+): Promise<void> {
+  await writeFile(file, text.startsWith('#!') ? text : `#!/usr/bin/bash\nset -e\n${text}`);
+  await chmod(file, 0o700);
   step.note(`post-process: ${name}`);
-  await runInside(step, tree, ['/usr/.treeline-postprocess']).catch(meaning('PostprocessFailed', name));
-  await rm(script, { force: true });
+  const inside = '/run/treeline-postprocess';
+  await runInside(step, tree, [inside], { files: { [inside]: file } }).catch(
+    meaning('PostprocessFailed', name),
+  );
 }
 
 /** A folder without a `vmlinuz` has modules for another kernel. */
@@ -149,7 +159,8 @@ async function makeInitramfs(step: Step, tree: string, treefile: Treefile): Prom
     );
   await runInside(step, tree, ['depmod', release]);
   await runInside(step, tree, dracutCommand(release, treefile.initramfsArgs), {
-    env: { SOURCE_DATE_EPOCH: installTime },
+    // Device nodes cannot be made there; the kernel mounts its own.
+    env: { SOURCE_DATE_EPOCH: installTime, DRACUT_NO_MKNOD: '1' },
   }).catch(meaning('ComposeFailed', 'the initramfs was not made'));
   await chmod(join(tree, 'usr/lib/modules', release, 'initramfs.img'), 0o600);
 }

@@ -1,59 +1,72 @@
-/** Commands that run inside the tree, with the tree's own programs. */
+/** Commands that run inside the tree, with the tree's own programs, or on it: both in a sandbox that has the tree and nothing else. */
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Failure } from '../../domain/failures.js';
+import { packageRoot } from '../../settings.js';
+import { ownPrograms, procAt, sandboxed, type SandboxLimits } from '../../steps/sandbox.js';
 import type { Argv, RunOptions, RunResult, Step } from '../../steps/step.js';
 
-/** What package scripts and dracut need of root's powers; the rest is dropped. */
-const kept = [
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_MKNOD',
-  'CAP_SETFCAP',
-  'CAP_SETGID',
-  'CAP_SETUID',
-  'CAP_SYS_CHROOT',
-];
-// Without the first, bubblewrap leaves root all that it has.
-const capabilities = ['--cap-drop', 'ALL', ...kept.flatMap((capability) => ['--cap-add', capability])];
+/** What scriptlets and dracut need of root's powers. */
+const capabilities = 'CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETFCAP SETGID SETUID SYS_CHROOT'.split(' ');
 
-const isolation = [
-  '--unshare-pid',
-  '--unshare-net',
-  '--unshare-ipc',
-  '--unshare-uts',
-  '--die-with-parent',
-  ...capabilities,
-];
+/** Several times what a large tree needs. */
+export const composeLimits: SandboxLimits = {
+  processes: 1024,
+  memory: 8 * 2 ** 30,
+  together: 8 * 2 ** 30,
+  seconds: 3600,
+  file: 8 * 2 ** 30,
+};
 
-/** argv with the tree as its root: no network, no processes of the host, mounts that end with it. */
-export const insideCommand = (tree: string, argv: readonly string[]): Argv => [
-  'bwrap',
-  ...['--bind', tree, '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp', '--tmpfs', '/run'],
-  ...isolation,
-  '--',
-  ...argv,
-];
+const mountPoints = ['dev', 'proc', 'tmp', 'run'];
 
-/** A program of the host that changes its root to the tree by itself (rpm), with what scripts need mounted there. */
-export const aroundCommand = (tree: string, argv: readonly string[]): Argv => [
-  'bwrap',
-  ...['--bind', '/', '/', '--dev', join(tree, 'dev'), '--proc', join(tree, 'proc')],
-  ...['--tmpfs', join(tree, 'tmp'), '--tmpfs', join(tree, 'run')],
-  ...isolation,
-  '--',
-  ...argv,
+/** argv with the tree as its root. `files`: of this machine, by where they are inside, read-only. */
+export const insideCommand = (tree: string, argv: Argv, files: Readonly<Record<string, string>> = {}): Argv =>
+  sandboxed(argv, {
+    mounts: [
+      ...['--bind', tree, '/', '--dev', '/dev', ...procAt('/proc'), '--tmpfs', '/tmp', '--tmpfs', '/run'],
+      ...Object.entries(files).flatMap(([inside, file]) => ['--ro-bind', file, inside]),
+    ],
+    capabilities,
+    disk: tree,
+    limits: composeLimits,
+  });
+
+/** Where `aroundCommand` has the tree and our own programs. */
+export const around = { tree: '/tree', programs: '/programs' } as const;
+
+/** What has to be mounted in the tree for programs that change their root to it. */
+export const treeMounts: readonly string[] = [
+  ...['--dev', join(around.tree, 'dev'), ...procAt(join(around.tree, 'proc'))],
+  ...['--tmpfs', join(around.tree, 'tmp'), '--tmpfs', join(around.tree, 'run')],
 ];
 
-/** Runs a command inside the tree. */
-export const runInside = (
+/** A program of this machine (librpm) that works on the tree. It sees this machine's /usr, read-only. */
+export const aroundCommand = (tree: string, argv: Argv, mounts: readonly string[] = []): Argv =>
+  sandboxed(argv, {
+    mounts: [
+      ...ownPrograms,
+      ...['--ro-bind', join(packageRoot, 'src/composers/dnf'), around.programs],
+      ...[...procAt('/proc'), '--dev', '/dev', '--tmpfs', '/tmp', '--bind', tree, around.tree],
+      ...mounts,
+    ],
+    capabilities: [...capabilities, 'SETPCAP'],
+    disk: tree,
+    limits: composeLimits,
+  });
+
+/** Runs a command inside the tree. Fails with ComposeFailed where the tree has no folders to mount on. */
+export async function runInside(
   step: Step,
   tree: string,
-  argv: readonly string[],
-  options?: RunOptions,
-): Promise<RunResult> =>
-  step.run(insideCommand(tree, argv), {
+  argv: Argv,
+  { files, ...options }: RunOptions & { readonly files?: Readonly<Record<string, string>> } = {},
+): Promise<RunResult> {
+  for (const folder of mountPoints)
+    if (!(await lstat(join(tree, folder))).isDirectory())
+      throw new Failure('ComposeFailed', `a package or script made /${folder} something else than a folder`);
+  return step.run(insideCommand(tree, argv, files), {
     ...options,
-    env: { HOME: '/tmp', PATH: '/usr/sbin:/usr/bin', ...options?.env },
+    env: { HOME: '/tmp', PATH: '/usr/sbin:/usr/bin', ...options.env },
   });
+}

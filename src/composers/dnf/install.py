@@ -1,4 +1,4 @@
-"""Installs RPM files into a root in one transaction of librpm, and says of each scriptlet that failed what it said itself.
+"""Installs RPM files into a root in one transaction of librpm, and says of each scriptlet that failed what it said itself. Runs in a sandbox.
 
 Request, JSON on standard input: {"root", "dbpath" (below the root), "packages": [path], "documentation": boolean,
 "accounts": {"passwd" | "group" | "shadow" | "gshadow": text}}: accounts that keep their numbers, added before each scriptlet.
@@ -23,12 +23,33 @@ FAILED = re.compile(r"%(\w+)\((.+?)\) scriptlet failed, (.*)")
 LUA = re.compile(r'lua script failed: \[string "%(\w+)\((.+?)\)"\]:(.*)')
 WORDS = {"prein": "pre", "postin": "post", "preun": "preun", "postun": "postun"}
 KEYS = {"passwd": 2, "group": 2}  # Place of an account's number.
-libc = ctypes.CDLL(None)
+libc = ctypes.CDLL(None, use_errno=True)
+PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_SET_DUMPABLE = 24, 47, 4, 4
+CAP_SETPCAP, CAP_SYS_CHROOT = 8, 18
+CAPABILITY_VERSION = 0x20080522
 
 
 def escaped(path):
     raw = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", raw)
+
+
+def done(code):
+    if code != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def keep_scriptlets_inside():
+    """What this process keeps (it changes its root) no program that it starts gets: no scriptlet leaves the tree, or looks into this process."""
+    done(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    for capability in (CAP_SETPCAP, CAP_SYS_CHROOT):
+        done(libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()  # Effective, permitted, inheritable; twice.
+    done(libc.capget(header, sets))
+    sets[2] = sets[5] = 0
+    done(libc.capset(header, sets))
+    done(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 
 class Accounts:
@@ -94,6 +115,8 @@ class Transaction:
         rpm.addMacro("_dbpath", request["dbpath"])
         # Digests and signatures were verified against each repo's own keys when the packages were fetched.
         rpm.addMacro("_pkgverify_level", "digest")
+        # It is mounted, and read-only.
+        rpm.addMacro("_netsharedpath", "/proc")
         rpm.setVerbosity(rpm.RPMLOG_INFO)
         rpm.setLogFile(self.log)
         self.ts = rpm.TransactionSet(request["root"])
@@ -158,14 +181,16 @@ class Transaction:
 
     def changed(self, root):
         """Packaged entries that differ from their package by now, in what librpm gave them when it installed them: times in whole seconds."""
-        numbers = {"user": self.numbers(root, "passwd"), "group": self.numbers(root, "group")}
+        os.chroot(root)  # Links on the way lead where they lead in the tree.
+        os.chdir("/")
+        numbers = {"user": self.numbers("passwd"), "group": self.numbers("group")}
         found = set()
         for h in self.headers:
             for one in rpm.files(h):
                 if one.fflags & GHOST:
                     continue
                 try:
-                    info = os.lstat(os.path.join(root, one.name.lstrip("/")))
+                    info = os.lstat(one.name)
                 except OSError:
                     continue
                 owners = ((numbers["user"].get(one.user), info.st_uid), (numbers["group"].get(one.group), info.st_gid))
@@ -173,16 +198,16 @@ class Transaction:
                     stat.S_IFMT(info.st_mode) != stat.S_IFMT(one.mode & 0xFFFF)
                     or (not stat.S_ISLNK(info.st_mode) and stat.S_IMODE(info.st_mode) != one.mode & 0o7777)
                     or (stat.S_ISREG(info.st_mode) and info.st_mtime_ns != one.mtime * 10**9)
-                    or (stat.S_ISLNK(info.st_mode) and os.readlink(os.path.join(root, one.name.lstrip("/"))) != one.linkto)
+                    or (stat.S_ISLNK(info.st_mode) and os.readlink(one.name) != one.linkto)
                     or any(wanted not in (None, is_) for wanted, is_ in owners)
                 ):
                     found.add(one.name)
         return sorted(found)
 
     @staticmethod
-    def numbers(root, file):
+    def numbers(file):
         try:
-            with open(os.path.join(root, "etc", file), encoding="utf-8", errors="replace") as lines:
+            with open(f"/etc/{file}", encoding="utf-8", errors="replace") as lines:
                 fields = [line.split(":") for line in lines]
         except OSError:
             return {}
@@ -202,6 +227,7 @@ def failed(said, key):
 def main():
     request = json.load(sys.stdin)
     told = os.fdopen(os.dup(1), "wb")
+    keep_scriptlets_inside()
     transaction = Transaction(request, told)
     names = transaction.bad_names()
     if names:

@@ -2,10 +2,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure, meaning } from '../../domain/failures.js';
-import { packageRoot } from '../../settings.js';
 import type { Argv, Step } from '../../steps/step.js';
 import type { AccountFiles } from './accounts.js';
-import { aroundCommand } from './inside.js';
+import { around, aroundCommand, treeMounts } from './inside.js';
 
 const answer = z.union([
   z.object({ names: z.array(z.object({ package: z.string(), path: z.string() })) }),
@@ -28,15 +27,24 @@ const answer = z.union([
   }),
 ]);
 
+/** Where the packages are in the sandbox. */
+const given = '/packages';
+
 /** What is installed is said on its standard input. */
-export const installCommand = (tree: string): Argv =>
-  aroundCommand(tree, ['python3', '-I', join(packageRoot, 'src/composers/dnf/install.py')]);
+export const installCommand = (tree: string, packages: string): Argv =>
+  aroundCommand(
+    tree,
+    ['python3', '-I', join(around.programs, 'install.py')],
+    ['--ro-bind', packages, given, ...treeMounts],
+  );
 
 export interface Installation {
   readonly tree: string;
   /** Folder of the RPM database, below the tree's root. */
   readonly database: string;
-  /** RPM files, whose digests and signatures were verified when they were fetched. */
+  /** Folder of RPM files, whose digests and signatures were verified when they were fetched. */
+  readonly folder: string;
+  /** Their names in it. */
   readonly packages: readonly string[];
   readonly documentation: boolean;
   /** Accounts that keep their numbers. */
@@ -53,11 +61,16 @@ export interface Installation {
  */
 export async function installPackages(
   step: Step,
-  { tree, database, packages, documentation, accounts, mayFail, time }: Installation,
+  { tree, database, folder, packages, documentation, accounts, mayFail, time }: Installation,
 ): Promise<readonly string[]> {
-  const request = { root: tree, dbpath: `/${database}`, packages, documentation, accounts };
+  const request = {
+    root: around.tree,
+    dbpath: `/${database}`,
+    packages: packages.map((name) => join(given, name)),
+    ...{ documentation, accounts },
+  };
   const { stdout } = await step
-    .run(installCommand(tree), {
+    .run(installCommand(tree, folder), {
       input: JSON.stringify(request),
       env: { SOURCE_DATE_EPOCH: time, PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
       capture: 'all',

@@ -32,9 +32,8 @@ const resolved = z.object({
 });
 const downloaded = z.object({ downloaded: z.record(z.string(), z.string()) });
 
-/** Where the RPMs of a run are, by package name. */
+/** Where the RPMs of a run are: `<package name>.rpm`. */
 export const packagesDir = (input: ComposeInput) => join(input.work, 'packages');
-export const packageFile = (input: ComposeInput, name: string) => join(packagesDir(input), `${name}.rpm`);
 
 /** What is depsolved. */
 export interface Wanted {

@@ -1,13 +1,15 @@
 """Makes an SQLite RPM database one repeatable file that can be read without write access.
 
-usage: rpmdb.py DBPATH
+usage: rpmdb.py ROOT DBPATH
 """
 
 import os
 import sqlite3
 import sys
 
-folder = sys.argv[1]
+root, folder = sys.argv[1:]
+os.chroot(root)  # Links on the way lead where they lead in the tree.
+os.chdir("/")
 path = os.path.join(folder, "rpmdb.sqlite")
 if not os.path.exists(path):
     sys.exit(f"{folder}: rpm wrote no SQLite database there")

@@ -4,19 +4,11 @@
  */
 import { chown, lchown, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ownPrograms, procAt, sandboxed as inSandbox, type SandboxLimits } from '../../steps/sandbox.js';
 import type { Argv } from '../../steps/step.js';
 
-/** Bounds of one build. */
-export interface Limits {
-  /** Wall-clock time of the whole build. */
-  readonly seconds: number;
-  /** Address space of each process, in bytes. */
-  readonly memory: number;
-  /** Processes and threads at a time. */
-  readonly processes: number;
-  /** Size of each file that is written, in bytes. */
-  readonly file: number;
-}
+/** Bounds of one build; `seconds` is the wall-clock time of the whole build. */
+export type Limits = Omit<SandboxLimits, 'together'>;
 export const usualLimits: Limits = {
   seconds: 4 * 3600,
   memory: 4 * 2 ** 30,
@@ -46,36 +38,29 @@ export async function prepareSandbox(work: string): Promise<void> {
 }
 
 /**
- * A command inside. Needs root: bubblewrap's namespaces without a user namespace, which not every machine allows; the
- * capabilities that change the user go with that change, and nothing in the build gets new ones.
+ * A command inside. Needs root; the capabilities that change the user go with that change, and nothing in the build gets new ones.
  */
-export const sandboxed = (work: string, limits: Limits, argv: Argv): Argv => [
-  'bwrap',
-  '--die-with-parent',
-  '--new-session',
-  ...['--unshare-pid', '--unshare-ipc', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try'],
-  ...['--hostname', 'builder'],
-  ...['--ro-bind', '/usr', '/usr'],
-  ...['bin', 'sbin', 'lib', 'lib64'].flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]),
-  ...['--perms', '0755', '--dir', '/etc', '--perms', '0755', '--dir', '/var'],
-  // Compilers are reached through /etc/alternatives.
-  ...['alternatives', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'rpm'].flatMap((name) => [
-    '--ro-bind-try',
-    `/etc/${name}`,
-    `/etc/${name}`,
-  ]),
-  ...['passwd', 'group'].flatMap((name) => ['--ro-bind', join(work, 'etc', name), `/etc/${name}`]),
-  ...['--proc', '/proc', '--dev', '/dev'],
-  ...['--bind', work, inside, '--bind', join(work, 'tmp'), '/tmp'],
-  ...['--symlink', '../tmp', '/var/tmp'],
-  ...['--chdir', inside, '--clearenv'],
-  ...Object.entries({ HOME: inside, PATH: '/usr/bin:/usr/sbin', LANG: 'C.UTF-8', TMPDIR: '/tmp' }).flatMap(
-    ([name, value]) => ['--setenv', name, value],
-  ),
-  ...['--cap-drop', 'ALL', ...['SETUID', 'SETGID', 'SETPCAP'].flatMap((cap) => ['--cap-add', `CAP_${cap}`])],
-  ...['--', 'setpriv', `--reuid=${buildUser}`, `--regid=${buildUser}`, '--clear-groups'],
-  ...['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', '--'],
-  'prlimit',
-  ...[`--as=${limits.memory}`, `--nproc=${limits.processes}`, `--fsize=${limits.file}`, '--core=0', '--'],
-  ...argv,
-];
+export const sandboxed = (work: string, limits: Limits, argv: Argv): Argv =>
+  inSandbox(
+    [
+      ...(['setpriv', `--reuid=${buildUser}`, `--regid=${buildUser}`, '--clear-groups'] as const),
+      ...['--inh-caps=-all', '--ambient-caps=-all', '--bounding-set=-all', '--no-new-privs', '--'],
+      ...['prlimit', `--nproc=${limits.processes}`, '--', ...argv],
+    ],
+    {
+      mounts: [
+        ...['--hostname', 'builder', ...ownPrograms],
+        ...['passwd', 'group'].flatMap((name) => ['--ro-bind', join(work, 'etc', name), `/etc/${name}`]),
+        ...[...procAt('/proc'), '--dev', '/dev'],
+        ...['--bind', work, inside, '--bind', join(work, 'tmp'), '/tmp'],
+        ...['--symlink', '../tmp', '/var/tmp', '--chdir', inside, '--clearenv'],
+        ...Object.entries({
+          ...{ HOME: inside, PATH: '/usr/bin:/usr/sbin', LANG: 'C.UTF-8', TMPDIR: '/tmp' },
+        }).flatMap(([name, value]) => ['--setenv', name, value]),
+      ],
+      capabilities: ['SETUID', 'SETGID', 'SETPCAP'],
+      disk: work,
+      // Compilers side by side.
+      limits: { ...limits, together: 4 * limits.memory },
+    },
+  );
