@@ -7,7 +7,7 @@ import { ownPrograms, procAt, sandboxed, type SandboxLimits } from '../../steps/
 import type { Argv, RunOptions, RunResult, Step } from '../../steps/step.js';
 
 /** What scriptlets and dracut need of root's powers. */
-const capabilities = 'CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETFCAP SETGID SETUID SYS_CHROOT'.split(' ');
+const capabilities = 'CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETFCAP SETGID SETUID'.split(' ');
 
 /** Several times what a large tree needs. */
 export const composeLimits: SandboxLimits = {
@@ -50,7 +50,8 @@ export const aroundCommand = (tree: string, argv: Argv, mounts: readonly string[
       ...[...procAt('/proc'), '--dev', '/dev', '--tmpfs', '/tmp', '--bind', tree, around.tree],
       ...mounts,
     ],
-    capabilities: [...capabilities, 'SETPCAP'],
+    // librpm changes its root to the tree, and lets nothing that it starts do so (install.py).
+    capabilities: [...capabilities, 'SETPCAP', 'SYS_CHROOT'],
     disk: tree,
     limits: composeLimits,
   });
