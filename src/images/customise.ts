@@ -2,10 +2,11 @@
  * What an image adds to its deployment, declared as data: files under `/etc`, and one user. It goes into the
  * deployment's own `/etc` and into `/var`, never into the commit, so upgrades keep it as they keep any local change.
  */
-import { appendFile, chmod, chown, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, lstat, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
+import { inRoot, readInRoot } from '../steps/in-root.js';
 
 const absolute = z
   .string()
@@ -38,18 +39,18 @@ export type User = NonNullable<Customisation['user']>;
 
 /**
  * Applies it to a deployment (its root folder) and to its operating system's `/var`.
- * Throws ImageFailed when the commit lacks a required file or has the user already.
+ * Links of the commit lead where they lead in the guest. Throws ImageFailed when the commit lacks a required file or has the user already.
  */
 export async function customise(deployment: string, osVar: string, spec: Customisation): Promise<void> {
   for (const path of spec.requires)
-    if (!(await exists(join(deployment, path))))
+    if (!(await exists(await inRoot(deployment, path))))
       throw new Failure(
         'ImageFailed',
         `the commit has no ${path}, which this kind of image needs: add its package`,
       );
   if (spec.user) await addUser(deployment, osVar, spec.user);
   for (const file of spec.files) {
-    const target = join(deployment, file.path);
+    const target = await inRoot(deployment, file.path, { follow: true });
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, file.text);
     await chmod(target, file.mode);
@@ -57,8 +58,7 @@ export async function customise(deployment: string, osVar: string, spec: Customi
 }
 
 async function addUser(deployment: string, osVar: string, user: User) {
-  const etc = (name: string) => join(deployment, 'etc', name);
-  const entries = [...(await colonTable(etc('passwd'))), ...(await colonTable(etc('group')))];
+  const entries = [...(await colonTable(deployment, 'passwd')), ...(await colonTable(deployment, 'group'))];
   if (entries.some(([name]) => name === user.name))
     throw new Failure('ImageFailed', `the commit has a user or group \`${user.name}\` already`);
   const taken = new Set(entries.map(([, , id]) => Number(id)));
@@ -67,10 +67,11 @@ async function addUser(deployment: string, osVar: string, user: User) {
 
   // Appending keeps owner, mode and labels of these files. The `*` is no password that can match, but not a locked
   // account; the empty second field is no password age, or the first login would ask for a new one.
-  await appendLine(etc('passwd'), `${user.name}:x:${id}:${id}::/var/home/${user.name}:${user.shell}`);
-  await appendLine(etc('group'), `${user.name}:x:${id}:`);
-  await appendLine(etc('shadow'), `${user.name}:*::0:99999:7:::`);
-  if (await exists(etc('gshadow'))) await appendLine(etc('gshadow'), `${user.name}:!::`);
+  const append = (name: string, line: string) => appendLine(deployment, `etc/${name}`, line);
+  await append('passwd', `${user.name}:x:${id}:${id}::/var/home/${user.name}:${user.shell}`);
+  await append('group', `${user.name}:x:${id}:`);
+  await append('shadow', `${user.name}:*::0:99999:7:::`);
+  if (await exists(await inRoot(deployment, 'etc/gshadow'))) await append('gshadow', `${user.name}:!::`);
 
   const home = join(osVar, 'home', user.name);
   const ssh = join(home, '.ssh');
@@ -83,15 +84,15 @@ async function addUser(deployment: string, osVar: string, user: User) {
   }
 }
 
-async function colonTable(file: string): Promise<string[][]> {
-  const text = await readFile(file, 'utf8').catch(() => {
-    throw new Failure('ImageFailed', `the commit has no /etc/${file.slice(file.lastIndexOf('/') + 1)}`);
-  });
+async function colonTable(deployment: string, name: string): Promise<string[][]> {
+  const text = await readInRoot(deployment, `etc/${name}`);
+  if (text === '') throw new Failure('ImageFailed', `the commit has no /etc/${name}`);
   return text.split('\n').map((line) => line.split(':'));
 }
 
-async function appendLine(file: string, line: string) {
-  const text = await readFile(file, 'utf8').catch(() => '');
+async function appendLine(deployment: string, path: string, line: string) {
+  const text = await readInRoot(deployment, path);
+  const file = await inRoot(deployment, path, { follow: true });
   await appendFile(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`, { mode: 0o640 });
 }
 

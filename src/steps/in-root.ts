@@ -2,6 +2,7 @@
 import { lstat, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
+import { readFileText } from './read-file.js';
 
 /** As many as the kernel follows. */
 const mostLinks = 40;
@@ -31,6 +32,13 @@ export async function inRoot(root: string, path: string, { follow = false } = {}
     }
   }
   return join(root, ...found);
+}
+
+/** A text below `root` of at most 4 MiB; empty where there is no such file. Fails with ComposeFailed for what is no text file. */
+export async function readInRoot(root: string, path: string): Promise<string> {
+  const file = await inRoot(root, path, { follow: true });
+  const there = await lstat(file).catch(() => undefined);
+  return there ? readFileText(file, 4 * 2 ** 20, 'ComposeFailed') : '';
 }
 
 async function linkAt(path: string): Promise<string | undefined> {

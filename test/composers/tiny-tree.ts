@@ -44,7 +44,9 @@ ${files ?? `/usr/share/${name}`}
 `;
 
 const tools =
-  'bash rm mkdir cat chmod chown ln touch sed grep getent useradd groupadd mv find systemctl'.split(' ');
+  'bash rm mkdir cat chmod chown ln touch sed grep getent mkfifo useradd groupadd mv find systemctl'.split(
+    ' ',
+  );
 
 /** Programs of this machine with their libraries; a kernel, a dracut and a depmod that do as good as nothing. */
 export const base: TinyPackage = {

@@ -1,7 +1,6 @@
 /** Users and groups keep their numbers from commit to commit: rpm-ostree's `preserve-passwd`, `check-passwd` and their like. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
+import { readInRoot } from '../../steps/in-root.js';
 import type { Argv, Step } from '../../steps/step.js';
 import type { AccountCheck, Treefile } from './treefile.js';
 
@@ -89,11 +88,7 @@ export async function checkAccounts(tree: string, treefile: Treefile, parent: Ac
 
 /** Of both files of a tree that may have accounts in /usr/lib too. */
 const textOf = async (tree: string, file: string): Promise<string> =>
-  (
-    await Promise.all(
-      ['etc', 'usr/lib'].map((folder) => readFile(join(tree, folder, file), 'utf8').catch(() => '')),
-    )
-  ).join('\n');
+  (await Promise.all(['etc', 'usr/lib'].map((folder) => readInRoot(tree, `${folder}/${file}`)))).join('\n');
 
 function wantedNumbers(
   check: AccountCheck,

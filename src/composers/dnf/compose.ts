@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Failure, meaning } from '../../domain/failures.js';
 import type { Lockfile } from '../../domain/lockfile.js';
 import { portions } from '../../steps/portions.js';
+import { inRoot } from '../../steps/in-root.js';
 import type { Argv, Step } from '../../steps/step.js';
 import type { ComposeInput, Composed } from '../composer.js';
 import { accountsOf, checkAccounts, keptAccounts } from './accounts.js';
@@ -140,10 +141,10 @@ async function postprocess(
 
 /** A folder without a `vmlinuz` has modules for another kernel. */
 async function kernelsOf(tree: string): Promise<string[]> {
-  const modules = join(tree, 'usr/lib/modules');
+  const modules = await inRoot(tree, 'usr/lib/modules', { follow: true });
   const kernels: string[] = [];
   for (const release of (await readdir(modules).catch(() => [])).sort())
-    if ((await lstat(join(modules, release, 'vmlinuz')).catch(() => undefined)) !== undefined)
+    if (await lstat(await inRoot(tree, `usr/lib/modules/${release}/vmlinuz`)).catch(() => undefined))
       kernels.push(release);
   return kernels;
 }
@@ -162,5 +163,5 @@ async function makeInitramfs(step: Step, tree: string, treefile: Treefile): Prom
     // Device nodes cannot be made there; the kernel mounts its own.
     env: { SOURCE_DATE_EPOCH: installTime, DRACUT_NO_MKNOD: '1' },
   }).catch(meaning('ComposeFailed', 'the initramfs was not made'));
-  await chmod(join(tree, 'usr/lib/modules', release, 'initramfs.img'), 0o600);
+  await chmod(await inRoot(tree, `usr/lib/modules/${release}/initramfs.img`, { follow: true }), 0o600);
 }

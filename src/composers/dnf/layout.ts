@@ -2,6 +2,7 @@
 import { chmod, lstat, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
+import { inRoot } from '../../steps/in-root.js';
 import type { Step } from '../../steps/step.js';
 import { moveContent, refuseFiles } from './own-folders.js';
 import { tmpfilesLine, varEntries, type TmpfilesEntry } from './tmpfiles.js';
@@ -36,10 +37,18 @@ const linkTargets: readonly TmpfilesEntry[] = [
   })),
 ].map((entry) => ({ type: 'd', user: 'root', group: 'root', ...entry }));
 
-/** What belongs to the machine that installs, not to the tree. */
+/**
+ * What belongs to the machine that installs, not to the tree. Fails with ComposeFailed where /etc, /usr or /var is no folder: from here on
+ * this tree is edited from outside.
+ */
 export async function resetMachine(tree: string): Promise<void> {
-  await writeFile(join(tree, 'etc/machine-id'), '');
-  await chmod(join(tree, 'etc/machine-id'), 0o444);
+  for (const folder of ['etc', 'usr', 'var'])
+    if (!(await lstat(join(tree, folder)).catch(() => undefined))?.isDirectory())
+      throw new Failure('ComposeFailed', `a package or script made /${folder} something else than a folder`);
+  const machineId = join(tree, 'etc/machine-id');
+  await rm(machineId, { recursive: true, force: true });
+  await writeFile(machineId, '', { flag: 'wx' });
+  await chmod(machineId, 0o444);
   for (const leftover of [
     '.pwd.lock',
     '.updated',
@@ -65,13 +74,17 @@ export async function toOstreeLayout(
 ): Promise<void> {
   await refuseFiles(step, tree, ownFolders);
   for (const [path, target] of Object.entries(links))
-    if (target.includes('var/')) await moveContent(join(tree, path), join(tree, dirname(path), target));
+    if (target.includes('var/')) await moveContent(tree, path, join(dirname(path), target));
   const entries = await varEntries(step, tree);
   const lines = new Map([...entries, ...linkTargets].map((entry) => [entry.path, tmpfilesLine(entry)]));
-  await mkdir(join(tree, 'usr/lib/tmpfiles.d'), { recursive: true });
+  const tmpfiles = await inRoot(tree, 'usr/lib/tmpfiles.d', { follow: true });
+  await mkdir(tmpfiles, { recursive: true });
+  const file = join(tmpfiles, '00-treeline-var.conf');
+  await rm(file, { recursive: true, force: true });
   await writeFile(
-    join(tree, 'usr/lib/tmpfiles.d/00-treeline-var.conf'),
+    file,
     [...lines].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => `${line}\n`),
+    { flag: 'wx' },
   );
 
   if (await lstat(join(tree, 'usr/etc')).catch(() => undefined))

@@ -2,15 +2,17 @@
 import { lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
+import { inRoot } from '../../steps/in-root.js';
 import { portions } from '../../steps/portions.js';
 import { anyCode, type Step } from '../../steps/step.js';
 import { queryCommand } from './database.js';
 
 /** All files in a folder, recursively, but no links; none if there is no such folder. */
 async function filesIn(tree: string, folder: string): Promise<string[]> {
-  const info = await lstat(join(tree, folder)).catch(() => undefined);
+  const place = await inRoot(tree, folder);
+  const info = await lstat(place).catch(() => undefined);
   if (!info?.isDirectory()) return [];
-  const entries = await readdir(join(tree, folder), { withFileTypes: true });
+  const entries = await readdir(place, { withFileTypes: true });
   const found: string[] = [];
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = `${folder}/${entry.name}`;
@@ -66,20 +68,22 @@ async function ownersOf(step: Step, tree: string, files: readonly string[]): Pro
   return owners;
 }
 
-/** Moves what a folder has; what is there already at the other place stays. A link is no folder. */
-export async function moveContent(from: string, to: string): Promise<void> {
-  const info = await lstat(from).catch(() => undefined);
+/** Moves what a folder of the tree has; what is there already at the other place stays. A link is no folder. */
+export async function moveContent(tree: string, from: string, to: string): Promise<void> {
+  const [old, fresh] = [await inRoot(tree, from), await inRoot(tree, to)];
+  const info = await lstat(old).catch(() => undefined);
   if (!info?.isDirectory()) return;
-  const there = await lstat(to).catch(() => undefined);
+  const there = await lstat(fresh).catch(() => undefined);
   if (!there) {
-    await mkdir(dirname(to), { recursive: true });
-    await rename(from, to);
+    await mkdir(dirname(fresh), { recursive: true });
+    await rename(old, fresh);
     return;
   }
   if (!there.isDirectory()) return;
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const [old, fresh] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) await moveContent(old, fresh);
-    else if (!(await lstat(fresh).catch(() => undefined))) await rename(old, fresh);
+  for (const entry of await readdir(old, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await moveContent(tree, source, target);
+    else if (!(await lstat(join(fresh, entry.name)).catch(() => undefined)))
+      await rename(join(old, entry.name), join(fresh, entry.name));
   }
 }

@@ -1,6 +1,7 @@
 /** What packages have in /var, as lines of tmpfiles.d. */
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readInRoot } from '../../steps/in-root.js';
 import type { Step } from '../../steps/step.js';
 
 /** What systemd-tmpfiles makes at boot. */
@@ -58,7 +59,7 @@ export async function varEntries(step: Step, tree: string): Promise<TmpfilesEntr
 /** The tree's own user and group names, by number. */
 async function accounts(tree: string): Promise<{ users: Map<number, string>; groups: Map<number, string> }> {
   const read = async (file: string) => {
-    const text = await readFile(join(tree, 'etc', file), 'utf8').catch(() => '');
+    const text = await readInRoot(tree, `etc/${file}`);
     const fields = text.split('\n').map((line) => line.split(':'));
     return new Map(
       fields.flatMap(([name, , id]): [number, string][] => (name && id ? [[Number(id), name]] : [])),
