@@ -247,7 +247,13 @@ export class Fixture {
       ['rpm', '--root', folder, '--define', '_dbpath /usr/share/rpm', ...options, ...rpms],
       { env: { SOURCE_DATE_EPOCH: '1700000000' } },
     );
-    await this.s.step.run(['python3', '-I', join(packageRoot, 'src/composers/dnf/rpmdb.py'), folder, 'usr/share/rpm']);
+    await this.s.step.run([
+      'python3',
+      '-I',
+      join(packageRoot, 'src/composers/dnf/rpmdb.py'),
+      folder,
+      'usr/share/rpm',
+    ]);
     if (await exists(join(folder, 'etc')))
       await this.s.step.run(['cp', '-a', join(folder, 'etc'), join(folder, 'usr/etc')]);
     for (const name of await readdir(folder))
