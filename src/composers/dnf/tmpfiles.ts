@@ -24,7 +24,7 @@ const control = /[\x00-\x1f\x7f]/g;
  */
 export function tmpfilesLine({ type, path, mode, user, group, target }: TmpfilesEntry): string {
   const text = (value: string) => value.replaceAll('%', '%%').replaceAll('\\', '\\\\').replace(control, hex);
-  const field = /[\s"'\\%]/.test(path) ? `"${text(path).replaceAll('"', '\\"')}"` : path;
+  const field = /[\s\x00-\x1f\x7f"'\\%]/.test(path) ? `"${text(path).replaceAll('"', '\\"')}"` : path;
   const octal = mode === undefined ? '-' : mode.toString(8).padStart(4, '0');
   const argument = target === undefined ? '' : ` ${text(target).replace(/^ | $/g, hex)}`;
   return `${type} ${field} ${octal} ${user ?? '-'} ${group ?? '-'} -${argument}`;
