@@ -45,7 +45,10 @@ export const nonce = z.string().regex(/^[0-9a-f]{32}$/, { error: 'write 32 hexad
 /** Attempts at a signed rebuild, a security build or a boot: counted from 1. */
 export const attempt = z.int().min(1).max(9999);
 
-export const packageName = id(/^[A-Za-z0-9_][\w.+-]{0,199}$/, 'a package name');
+const packageNameText = /^[A-Za-z0-9_][\w.+-]{0,199}$/;
+/** Whatever may be called so elsewhere, such as in an advisory. */
+export const isPackageName = (text: string): boolean => packageNameText.test(text);
+export const packageName = id(packageNameText, 'a package name');
 /** `[epoch:]version-release`, with or without `.arch`. */
 export const packageVersion = id(/^\w[\w.:+~^-]{0,198}$/, 'write [epoch:]version-release');
 /** `[epoch:]version-release.arch` of one package, as file names have it. */

@@ -1,6 +1,6 @@
 /** An advisory as it was read, whatever it was written in. Pure. */
 import { PackageURL } from 'packageurl-js';
-import { advisoryId, packageName } from '../domain/names.js';
+import { advisoryId, isPackageName } from '../domain/names.js';
 import type { SecurityAdvisory } from '../domain/security.js';
 import { evrText } from '../rpm/versions.js';
 import { worst } from './severity.js';
@@ -66,8 +66,6 @@ export function evrOf(text: string): string | undefined {
 export const plainEvr = (evr: string): string => evr.replace(/^0+:/, '');
 
 export const isId = (text: string): boolean => advisoryId.safeParse(text).success;
-export const isPackageName = (text: string): boolean =>
-  text.length <= 200 && packageName.safeParse(text).success;
 
 /** `name-[epoch:]version-release.arch`; undefined for what is none. */
 export function parseNevra(text: string): { name: string; evr: string; arch: string } | undefined {

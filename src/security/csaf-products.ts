@@ -1,14 +1,7 @@
 /** The products of a CSAF document, and which RPMs they are. Pure. */
+import { isPackageName } from '../domain/names.js';
 import { z } from 'zod';
-import {
-  evrOf,
-  isPackageName,
-  moduleStream,
-  oneLine,
-  parseNevra,
-  parsePurl,
-  type Change,
-} from './advisory.js';
+import { evrOf, moduleStream, oneLine, parseNevra, parsePurl, type Change } from './advisory.js';
 
 const product = z.object({
   product_id: z.string(),

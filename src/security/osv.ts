@@ -1,11 +1,10 @@
 /** OSV documents (ossf.github.io/osv-schema), as far as they tell of RPMs. Pure. */
 import { z } from 'zod';
-import { advisoryId } from '../domain/names.js';
+import { advisoryId, isPackageName } from '../domain/names.js';
 import type { Severity } from '../domain/security.js';
 import {
   cvesIn,
   evrOf,
-  isPackageName,
   moduleByTitle,
   moduleStream,
   oneLine,

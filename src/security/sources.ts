@@ -1,4 +1,5 @@
 /** All advisories of a stream: those of its package repos, and the documents that it names. */
+import { isPackageName } from '../domain/names.js';
 import { join, relative } from 'node:path';
 import { metadataCache } from '../composers/dnf/packages.js';
 import type { RepoInput } from '../composers/composer.js';
@@ -12,7 +13,6 @@ import {
   evrOf,
   fixedIn,
   isId,
-  isPackageName,
   isPassedOver,
   merged,
   moduleByTitle,
