@@ -37,20 +37,23 @@ export const customisation = z.strictObject({
 export type Customisation = z.infer<typeof customisation>;
 export type User = NonNullable<Customisation['user']>;
 
+/** What a commit fails with that cannot be customised. */
+const invalid = 'ImageFailed';
+
 /**
  * Applies it to a deployment (its root folder) and to its operating system's `/var`.
  * Links of the commit lead where they lead in the guest. Throws ImageFailed when the commit lacks a required file or has the user already.
  */
 export async function customise(deployment: string, osVar: string, spec: Customisation): Promise<void> {
   for (const path of spec.requires)
-    if (!(await exists(await inRoot(deployment, path))))
+    if (!(await exists(await inRoot(deployment, path, { invalid }))))
       throw new Failure(
         'ImageFailed',
         `the commit has no ${path}, which this kind of image needs: add its package`,
       );
   if (spec.user) await addUser(deployment, osVar, spec.user);
   for (const file of spec.files) {
-    const target = await inRoot(deployment, file.path, { follow: true });
+    const target = await inRoot(deployment, file.path, { follow: true, invalid });
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, file.text);
     await chmod(target, file.mode);
@@ -71,7 +74,8 @@ async function addUser(deployment: string, osVar: string, user: User) {
   await append('passwd', `${user.name}:x:${id}:${id}::/var/home/${user.name}:${user.shell}`);
   await append('group', `${user.name}:x:${id}:`);
   await append('shadow', `${user.name}:*::0:99999:7:::`);
-  if (await exists(await inRoot(deployment, 'etc/gshadow'))) await append('gshadow', `${user.name}:!::`);
+  if (await exists(await inRoot(deployment, 'etc/gshadow', { invalid })))
+    await append('gshadow', `${user.name}:!::`);
 
   const home = join(osVar, 'home', user.name);
   const ssh = join(home, '.ssh');
@@ -85,14 +89,14 @@ async function addUser(deployment: string, osVar: string, user: User) {
 }
 
 async function colonTable(deployment: string, name: string): Promise<string[][]> {
-  const text = await readInRoot(deployment, `etc/${name}`);
-  if (text === '') throw new Failure('ImageFailed', `the commit has no /etc/${name}`);
+  const text = await readInRoot(deployment, `etc/${name}`, invalid);
+  if (text === undefined) throw new Failure('ImageFailed', `the commit has no /etc/${name}`);
   return text.split('\n').map((line) => line.split(':'));
 }
 
 async function appendLine(deployment: string, path: string, line: string) {
-  const text = await readInRoot(deployment, path);
-  const file = await inRoot(deployment, path, { follow: true });
+  const text = (await readInRoot(deployment, path, invalid)) ?? '';
+  const file = await inRoot(deployment, path, { follow: true, invalid });
   await appendFile(file, `${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`, { mode: 0o640 });
 }
 

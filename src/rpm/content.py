@@ -65,14 +65,19 @@ class Tree:
         self.parents[path] = found
         return found
 
+    def lines(self, path):
+        """Of a text; none where that is no file of the tree: a masked one leads to /dev/null."""
+        found = self.folder(path)
+        info = self.info(found)
+        if info is None or not stat.S_ISREG(info.st_mode):
+            return []
+        with open(self.at(found), encoding="utf-8", errors="replace") as file:
+            return file.readlines()
+
     def numbers(self, file):
         found = {}
         for folder in ("usr/lib", "usr/etc"):
-            try:
-                with open(self.at(f"{folder}/{file}"), encoding="utf-8", errors="replace") as lines:
-                    fields = [line.split(":") for line in lines]
-            except FileNotFoundError:
-                continue
+            fields = [line.split(":") for line in self.lines(f"{folder}/{file}")]
             found.update((one[0], int(one[2])) for one in fields if len(one) > 2 and one[2].isdigit())
         return found
 
@@ -81,16 +86,14 @@ class Tree:
         paths = set()
         for folder in ("usr/lib/tmpfiles.d", "usr/etc/tmpfiles.d"):
             try:
-                names = os.listdir(self.at(folder))
-            except FileNotFoundError:
+                names = os.listdir(self.at(self.folder(folder)))
+            except (FileNotFoundError, NotADirectoryError):
                 continue
-            for name in names:
-                with open(self.at(f"{folder}/{name}"), encoding="utf-8", errors="replace") as lines:
-                    for line in lines:
-                        found = re.match(r'[dDLvqQCef]\S*\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))', line)
-                        if found:
-                            path = re.sub(r"\\x([0-9a-f]{2})", lambda x: chr(int(x[1], 16)), found[1] or found[2])
-                            paths.add(re.sub(r"\\(.)", r"\1", path).replace("%%", "%").rstrip("/"))
+            for line in (line for name in names for line in self.lines(f"{folder}/{name}")):
+                found = re.match(r'[dDLvqQCef]\S*\s+(?:"((?:[^"\\]|\\.)*)"|(\S+))', line)
+                if found:
+                    path = re.sub(r"\\x([0-9a-f]{2})", lambda x: chr(int(x[1], 16)), found[1] or found[2])
+                    paths.add(re.sub(r"\\(.)", r"\1", path).replace("%%", "%").rstrip("/"))
         return paths
 
     def owner(self, one):

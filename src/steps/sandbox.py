@@ -89,7 +89,7 @@ def call(function, *arguments):
 
 def enter_user_namespace():
     """For this process and its children. Another process of the namespace outside must write what maps to what."""
-    ready, go = os.pipe(), os.pipe()
+    ready = os.pipe()
     me = os.getpid()
     helper = os.fork()
     if helper == 0:
@@ -112,7 +112,7 @@ def enter_user_namespace():
     except OSError as error:
         failed = error
         os.write(ready[1], b"0")
-    for end in (*ready, *go):
+    for end in ready:
         os.close(end)
     _, status = os.waitpid(helper, 0)
     if failed or status != 0:

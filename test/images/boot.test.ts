@@ -155,6 +155,14 @@ for a do shift; case $a in kvm) a=tcg;; host) a=max;; esac; set -- "$@" "$a"; do
       assert.match(await consoleLog(), /; started again under TCG with one processor\n[^]*login: /);
     });
 
+    it('is not taken for one after its login prompt, where its time is that of the probe', async () => {
+      const { path } = await still();
+      const says = 'host login: ';
+      const { passed, reason, remarks } = await boot({ says }, { path, test: { timeout: 3, cpus: 1 } });
+      assert.deepEqual([passed, remarks], [false, undefined]);
+      assert.match(reason ?? '', /^no line `treeline: booted commit …`, after \d+ s under TCG$/);
+    });
+
     it('is given all its time then', async () => {
       const { path } = await still();
       const test = { timeout: 3, cpus: 2 };

@@ -112,6 +112,26 @@ describe('sandbox', () => {
       assert.ok(performance.now() - begun < 40_000);
     });
 
+  it('ends what fills the disk that it writes to, before it is full', async () => {
+    const step = createStep({
+      signal: new AbortController().signal,
+      log: createWriteStream(join(folder, 'log'), { flags: 'a' }),
+      path: systemPath,
+      home: folder,
+    });
+    const disk = join(folder, 'disk');
+    const script = 'import time\nopen("/work/file", "wb").write(b"x" * (32 << 20))\ntime.sleep(50)';
+    const inside = sandboxed(['python3', '-I', '-c', script], {
+      mounts: [...ownPrograms, ...procAt('/proc'), '--dev', '/dev', '--bind', disk, '/work'],
+      capabilities: [],
+      disk,
+      limits: wide,
+    });
+    // The disk is gone with the command: each has mounts of its own.
+    const mount = 'mkdir -p "$0" && mount -t tmpfs -o size=280m none "$0" && exec "$@"';
+    await assert.rejects(step.run(['sh', '-c', mount, disk, ...inside]), { code: 'DiskFull' });
+  });
+
   it('ends with all that runs in it when it is cancelled', async () => {
     const controller = new AbortController();
     const script =

@@ -56,6 +56,13 @@ export const aroundCommand = (tree: string, argv: Argv, mounts: readonly string[
     limits: composeLimits,
   });
 
+/** Fails with ComposeFailed where one of these is not there, or a link or file. */
+export async function requireFolders(tree: string, folders: readonly string[]): Promise<void> {
+  for (const folder of folders)
+    if (!(await lstat(join(tree, folder)).catch(() => undefined))?.isDirectory())
+      throw new Failure('ComposeFailed', `a package or script made /${folder} something else than a folder`);
+}
+
 /** Runs a command inside the tree. Fails with ComposeFailed where the tree has no folders to mount on. */
 export async function runInside(
   step: Step,
@@ -63,9 +70,7 @@ export async function runInside(
   argv: Argv,
   { files, ...options }: RunOptions & { readonly files?: Readonly<Record<string, string>> } = {},
 ): Promise<RunResult> {
-  for (const folder of mountPoints)
-    if (!(await lstat(join(tree, folder))).isDirectory())
-      throw new Failure('ComposeFailed', `a package or script made /${folder} something else than a folder`);
+  await requireFolders(tree, mountPoints);
   return step.run(insideCommand(tree, argv, files), {
     ...options,
     env: { HOME: '/tmp', PATH: '/usr/sbin:/usr/bin', ...options.env },

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { Failure } from '../../domain/failures.js';
 import { inRoot } from '../../steps/in-root.js';
 import type { Step } from '../../steps/step.js';
+import { requireFolders } from './inside.js';
 import { moveContent, refuseFiles } from './own-folders.js';
 import { tmpfilesLine, varEntries, type TmpfilesEntry } from './tmpfiles.js';
 
@@ -42,9 +43,7 @@ const linkTargets: readonly TmpfilesEntry[] = [
  * this tree is edited from outside.
  */
 export async function resetMachine(tree: string): Promise<void> {
-  for (const folder of ['etc', 'usr', 'var'])
-    if (!(await lstat(join(tree, folder)).catch(() => undefined))?.isDirectory())
-      throw new Failure('ComposeFailed', `a package or script made /${folder} something else than a folder`);
+  await requireFolders(tree, ['etc', 'usr', 'var']);
   const machineId = join(tree, 'etc/machine-id');
   await rm(machineId, { recursive: true, force: true });
   await writeFile(machineId, '', { flag: 'wx' });

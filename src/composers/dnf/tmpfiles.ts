@@ -59,7 +59,7 @@ export async function varEntries(step: Step, tree: string): Promise<TmpfilesEntr
 /** The tree's own user and group names, by number. */
 async function accounts(tree: string): Promise<{ users: Map<number, string>; groups: Map<number, string> }> {
   const read = async (file: string) => {
-    const text = await readInRoot(tree, `etc/${file}`);
+    const text = (await readInRoot(tree, `etc/${file}`)) ?? '';
     const fields = text.split('\n').map((line) => line.split(':'));
     return new Map(
       fields.flatMap(([name, , id]): [number, string][] => (name && id ? [[Number(id), name]] : [])),

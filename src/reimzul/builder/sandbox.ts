@@ -37,6 +37,8 @@ export async function prepareSandbox(work: string): Promise<void> {
   await chown(work, buildUser, buildUser);
 }
 
+const environment = { HOME: inside, PATH: '/usr/bin:/usr/sbin', LANG: 'C.UTF-8', TMPDIR: '/tmp' };
+
 /**
  * A command inside. Needs root; the capabilities that change the user go with that change, and nothing in the build gets new ones.
  */
@@ -54,9 +56,7 @@ export const sandboxed = (work: string, limits: Limits, argv: Argv): Argv =>
         ...[...procAt('/proc'), '--dev', '/dev'],
         ...['--bind', work, inside, '--bind', join(work, 'tmp'), '/tmp'],
         ...['--symlink', '../tmp', '/var/tmp', '--chdir', inside, '--clearenv'],
-        ...Object.entries({
-          ...{ HOME: inside, PATH: '/usr/bin:/usr/sbin', LANG: 'C.UTF-8', TMPDIR: '/tmp' },
-        }).flatMap(([name, value]) => ['--setenv', name, value]),
+        ...Object.entries(environment).flatMap(([name, value]) => ['--setenv', name, value]),
       ],
       capabilities: ['SETUID', 'SETGID', 'SETPCAP'],
       disk: work,
