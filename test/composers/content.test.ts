@@ -1,6 +1,6 @@
 /** The check of a commit against lockfile, RPM database and packages: real RPMs, real commits. */
 import assert from 'node:assert/strict';
-import { chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Composed } from '../../src/composers/composer.js';
 import type { Lockfile } from '../../src/domain/lockfile.js';
@@ -91,6 +91,22 @@ describe('check of a commit’s content', function () {
       'odd-lib-1-1.x86_64 is locked, but not in the RPM database',
       'tiny-base-1-1.x86_64 is in the RPM database, but 2-1.x86_64 is locked',
     ]);
+  });
+
+  it('reads texts of the tree as a machine that runs it would: links lead nowhere else, and may lead nowhere', async () => {
+    const folder = at('usr/lib/tmpfiles.d');
+    const host = join(tiny.folder, 'host.conf');
+    await writeFile(host, 'd /usr/share/odd/plain\n');
+    const links = { 'masked.conf': '/dev/null', 'gone.conf': '/nowhere', 'host.conf': host };
+    for (const [name, target] of Object.entries(links)) await symlink(target, join(folder, name));
+    try {
+      await rm(at('usr/share/odd/plain'));
+      // The host's file does not excuse it.
+      assert.deepEqual((await check()).problems, ['/usr/share/odd/plain of odd-content is missing']);
+    } finally {
+      await writeFile(at('usr/share/odd/plain'), 'text\n');
+      for (const name of Object.keys(links)) await rm(join(folder, name));
+    }
   });
 
   it('finds every kind of difference that nobody declared', async () => {
