@@ -2,6 +2,28 @@ import js from '@eslint/js';
 import importX from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
+const steps = ['activities', 'workflows', 'cli', 'schedules', 'temporal'];
+const matters = ['publish', 'release', 'rebuild', 'security', 'reimzul', 'pages', 'web'];
+/** What stands on these layers, and is not imported by them. */
+const above = { matters: steps, ground: [...steps, ...matters] };
+
+const layer = (folders, refused) => ({
+  files: [`src/${folders}/**`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            group: refused.map((folder) => `../**/${folder}/**`),
+            message: 'Upward: move what both need to where it belongs.',
+          },
+        ],
+      },
+    ],
+  },
+});
+
 export default tseslint.config(
   {
     ignores: ['dist', '.treeline', 'node_modules', 'test/recorded', 'test/reporter.cjs', 'eslint.config.js'],
@@ -58,6 +80,9 @@ export default tseslint.config(
       'no-restricted-globals': ['error', 'process', 'fetch', 'Buffer'],
     },
   },
+  // The layers of README.md: an import goes sideways or down.
+  layer('{publish,release,rebuild,security,reimzul,pages,web}', above.matters),
+  layer('{streams,composers,images,rpm,keys,ostree,store,steps}', above.ground),
   {
     files: ['src/domain/*'],
     rules: {

@@ -6,7 +6,7 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from './activities/host.js';
+import type { Host } from './host.js';
 import { sweepCaches } from './composers/rpm-ostree/workspace.js';
 import { signedLine } from './domain/stream.js';
 import { pruneRuns } from './publish/build-index.js';
@@ -14,7 +14,7 @@ import { writeInstancePage } from './publish/pages.js';
 import { createStep } from './steps/run.js';
 import { removeLeftovers } from './store/leftovers.js';
 import { listStreams, loadStream } from './streams/load.js';
-import { streamRun } from './workflows/decisions/stream-messages.js';
+import { streamRun } from './domain/run.js';
 
 /** Tells of what was removed, and of what could not be done; the rest is done all the same. */
 export interface HousekeepingLog {

@@ -5,7 +5,7 @@ import { access } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { activitiesOf, roles, type Role } from './activities/index.js';
-import type { Host } from './activities/host.js';
+import type { Host } from './host.js';
 import { urgentLane } from './domain/lines.js';
 import type { Architecture } from './domain/stream.js';
 import type { Settings } from './settings.js';

@@ -3,17 +3,18 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
-import { cvesOf, gravest } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 import { postWebhook } from '../publish/webhook.js';
 import { decidedBy, type ReleasedStream } from '../release/decided.js';
 import { deliver, resolveDoubt } from '../release/outbox.js';
+import { releaseKey, releaseNews } from '../release/news.js';
 import { storedReleases } from '../release/release-index.js';
 import type { Step } from '../steps/step.js';
 import { needJson, readText } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { sigArgs, stepArgs, type StepArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { sigArgs, stepArgs, type StepArgs } from '../domain/inputs.js';
 import { buildId } from '../domain/build-id.js';
 
 /** `announcement.json`, beside `announcement.txt` (the body) and `announcement.txt.asc` (the body, clear-signed). */
@@ -88,28 +89,6 @@ export const announceActivities = (host: Host) => ({
       await postWebhook(step, sig.webhook, { event, id: key, stream, build, text });
   }),
 });
-
-/** What a webhook is told of a release. */
-export const releaseNews = ({ stream, build, page, architectures, security }: ReleaseNotes) => ({
-  event: 'release',
-  id: releaseKey(build),
-  stream: stream.name,
-  build,
-  url: page,
-  commits: Object.fromEntries(architectures.map((one) => [one.architecture, one.commit])),
-  ...(security
-    ? {
-        security: {
-          case: security.case,
-          severity: gravest(security.advisories),
-          advisories: security.advisories.map(({ id }) => id),
-          cves: cvesOf(security.advisories),
-        },
-      }
-    : {}),
-});
-
-const releaseKey = (build: string) => `release-${build}`;
 
 /**
  * The stream as it is declared now, so that a server, password file or address that was refused can be fixed and tried again; as

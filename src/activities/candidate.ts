@@ -8,8 +8,9 @@ import { upstreamList } from '../release/calendar.js';
 import { readReleases, readView, recalledView } from '../release/release-index.js';
 import { readJson, writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, type Host } from './host.js';
-import { stepArgs, tellKey, time } from './inputs.js';
+import { asStep } from './as-step.js';
+import { type Host } from '../host.js';
+import { stepArgs, tellKey, time } from '../domain/inputs.js';
 
 /** `told.json`: what the SIG was told, by key, and when; oldest first. */
 const toldRecord = z.record(z.string(), z.string());

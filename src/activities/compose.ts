@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { ComposeInput, RepoInput } from '../composers/composer.js';
 import { headersOf, resolvedRepos } from '../composers/repos.js';
 import { composerOf } from '../composers/index.js';
+import { hashInputs, inputHashKey } from '../composers/input-hash.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import { acceptedKeys, refOf, releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
@@ -17,7 +18,8 @@ import { causeOf } from '../steps/cause.js';
 import { fetchBytes } from '../steps/http.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Run } from '../store/store.js';
-import { asStep, frozenStream, type Host } from './host.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
 import {
   commitFacts,
   commitMetadata,
@@ -26,28 +28,16 @@ import {
   remoteCommands,
   remoteOf,
   resolveRef,
-} from './ostree.js';
-import { type ArchStepArgs, archArgs, time } from './inputs.js';
+} from '../ostree/repo.js';
+import { type ArchStepArgs, archArgs, time } from '../domain/inputs.js';
 import { sha256 } from '../domain/names.js';
 import { buildId } from '../domain/build-id.js';
-
-/** Key of a commit's metadata: hash of everything that it was made from. */
-export const inputHashKey = 'treeline.input-hash';
-/** Bumped when the same inputs would give another tree. */
-const composeFormat = '2';
 
 export interface Parent {
   readonly commit: string;
   readonly version: string | undefined;
   readonly inputHash: string | undefined;
 }
-
-export const commitRecord = z.object({
-  commit: z.string(),
-  parent: z.string().optional(),
-  timestamp: z.string(),
-  inputHash: z.string(),
-});
 
 export const composeActivities = (host: Host) => {
   const { store } = host;
@@ -234,33 +224,4 @@ async function readRepomd(step: Step, repo: RepoInput): Promise<Buffer> {
   });
   if (content === undefined) throw new Failure('RepoUnreachable', `${baseurl}/${path}: HTTP status 404`);
   return content;
-}
-
-/** Hash of what decides how the commit and its images look: packages, the stream's files but for the stream file, and parts of that. */
-export async function hashInputs(
-  stream: Stream,
-  arch: Architecture,
-  source: string,
-  locked: Lockfile,
-): Promise<string> {
-  const hash = createHash('sha256');
-  const { ref, osname, composer, releasever, images } = stream;
-  hash.update(JSON.stringify([composeFormat, arch, ref, osname, composer, releasever, images]));
-  const entries = await readdir(source, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  for (const name of files.sort()) {
-    const path = relative(source, name);
-    if (path !== 'stream.yaml')
-      hash.update(
-        JSON.stringify([
-          path,
-          createHash('sha256')
-            .update(await readFile(name))
-            .digest('hex'),
-        ]),
-      );
-  }
-  for (const [name, { digest }] of Object.entries(locked.packages).sort(([a], [b]) => (a < b ? -1 : 1)))
-    hash.update(JSON.stringify([name, digest]));
-  return hash.digest('hex');
 }

@@ -6,9 +6,10 @@ import { Failure } from '../domain/failures.js';
 import { lockfile } from '../domain/lockfile.js';
 import { checkContent, composed, contentFile } from '../rpm/content.js';
 import { needJson, writeJson } from '../store/store.js';
-import { asStep, type Host } from './host.js';
+import { asStep } from './as-step.js';
+import { type Host } from '../host.js';
 import { sha256 } from '../domain/names.js';
-import { archArgs } from './inputs.js';
+import { archArgs } from '../domain/inputs.js';
 
 const shownProblems = 20;
 

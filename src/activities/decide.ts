@@ -13,8 +13,9 @@ import { decidedBy, type ReleasedStream } from '../release/decided.js';
 import { releasableCommits } from '../publish/releasable.js';
 import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, type Host } from './host.js';
-import { commits, stepArgs, type StepArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { type Host } from '../host.js';
+import { commits, stepArgs, type StepArgs } from '../domain/inputs.js';
 import { nonce } from '../domain/names.js';
 import { buildId } from '../domain/build-id.js';
 

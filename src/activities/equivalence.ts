@@ -10,8 +10,9 @@ import { packageProblems, remoteProblems, signatureProblems } from '../rebuild/c
 import { readEquivalence } from '../rebuild/equivalence.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { needJson, writeJson, writeWhole } from '../store/store.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { archArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { archArgs } from '../domain/inputs.js';
 import { sha256 } from '../domain/names.js';
 
 /** Lines that go through the workflow and into its notices; the report has all. */

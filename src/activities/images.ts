@@ -9,8 +9,9 @@ import { bootTest } from '../images/boot.js';
 import { imageKinds } from '../images/index.js';
 import { virtualizationOf } from '../images/virtualization.js';
 import { needJson, readJson, writeJson } from '../store/store.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { imageArgs, type ImageArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { imageArgs, type ImageArgs } from '../domain/inputs.js';
 import { attempt } from '../domain/names.js';
 
 export const imageActivities = (host: Host) => {

@@ -6,7 +6,7 @@ import { contentActivities } from './content.js';
 import { decideActivities } from './decide.js';
 import { equivalenceActivities } from './equivalence.js';
 import { fixActivities } from './fix.js';
-import type { Host } from './host.js';
+import type { Host } from '../host.js';
 import { imageActivities } from './images.js';
 import { notifyActivities } from './notify.js';
 import { rebuildActivities } from './rebuild.js';

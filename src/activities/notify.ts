@@ -1,8 +1,9 @@
 /** Tells of outcomes. */
 import { runRecord } from '../domain/run.js';
 import { postWebhook } from '../publish/webhook.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { stepArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { stepArgs } from '../domain/inputs.js';
 
 export const notifyActivities = (host: Host) => ({
   /** POSTs the run's outcome to each webhook of the stream that asks for it. At least once: receivers tell repeats by `run`. */

@@ -34,9 +34,10 @@ import { pushTree, rsync } from '../publish/target.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { needJson, writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { commitFacts, ostree } from './ostree.js';
-import { publishArgs, stepArgs, type PublishArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { commitFacts, ostree } from '../ostree/repo.js';
+import { publishArgs, stepArgs, type PublishArgs } from '../domain/inputs.js';
 import { z } from 'zod';
 
 const commitsOf = (args: PublishArgs) => Object.entries(args.commits) as [Architecture, string][];

@@ -8,9 +8,10 @@ import { rebuild } from '../reimzul/rebuild.js';
 import { ResultsRepo } from '../reimzul/results.js';
 import { Tries } from '../reimzul/tries.js';
 import { exists, readJson, writeJson } from '../store/store.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { rebuildArgs, stepArgs } from './inputs.js';
-import { sha256 } from './sign.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { rebuildArgs, stepArgs } from '../domain/inputs.js';
+import { sha256 } from '../store/checksums.js';
 
 export const reimzulActivities = (host: Host) => ({
   /**

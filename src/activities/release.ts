@@ -14,6 +14,7 @@ import {
   type Architecture,
   type Stream,
   acceptedKeys,
+  needRelease,
 } from '../domain/stream.js';
 import { verifyDownloads } from '../publish/download.js';
 import { addPushed, nothingPushed, pushed, pushOptions, type Pushed } from '../publish/push.js';
@@ -44,9 +45,10 @@ import { forgetFormer, returnBoth, switchBoth, switchForward, verifyReaders } fr
 import type { Step } from '../steps/step.js';
 import { exists, readText, writeJson, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
-import { asStep, asTask, frozenStream, type Host } from './host.js';
-import { ostree } from './ostree.js';
-import { releaseArgs, runArgs, stepArgs } from './inputs.js';
+import { asStep, asTask } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { ostree } from '../ostree/repo.js';
+import { releaseArgs, runArgs, stepArgs } from '../domain/inputs.js';
 import { prose } from '../domain/names.js';
 
 /** What the workflow needs to know of the release. */
@@ -417,10 +419,3 @@ const namesOf = ({ case: id, advisories }: NonNullable<ReleaseNotes['security']>
   advisories: advisories.map((advisory) => advisory.id),
   cves: cvesOf(advisories),
 });
-
-/** Fails with StreamInvalid for a stream that has no releases. */
-export function needRelease(stream: Stream): NonNullable<Stream['release']> {
-  if (!stream.release)
-    throw new Failure('StreamInvalid', `${stream.name}: release: missing: add the section`);
-  return stream.release;
-}

@@ -23,9 +23,10 @@ import {
   type Rebuilt,
 } from '../rebuild/verify-rpms.js';
 import { needJson, writeJson, type Store } from '../store/store.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { sha256 } from './sign.js';
-import { approvedArgs, stepArgs, type ArchStepArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { sha256 } from '../store/checksums.js';
+import { approvedArgs, stepArgs, type ArchStepArgs } from '../domain/inputs.js';
 
 export const signPackagesActivities = (host: Host) => {
   const { store } = host;

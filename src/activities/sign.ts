@@ -1,23 +1,19 @@
 /** The signing role: the only one that sees private keys. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { Failure, meaning } from '../domain/failures.js';
 import { imageMeta } from '../domain/metadata.js';
 import { clearSignCommand, detachSignCommand, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { needJson, readJson, writeJson } from '../store/store.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { stepArgs, type StepArgs, archArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { stepArgs, type StepArgs, archArgs } from '../domain/inputs.js';
 import { buildId } from '../domain/build-id.js';
-import { ostree } from './ostree.js';
+import { ostree, signCommitCommand, summaryCommand } from '../ostree/repo.js';
 import { z } from 'zod';
+import { checksumsFile, sha256 } from '../store/checksums.js';
 import { kindName, sha256 as commitId } from '../domain/names.js';
-
-/** Name of the checksums file; its clear-signed form has `.asc` behind it. */
-export const checksumsFile = 'sha256sum.txt';
 
 /** What the step `commit` records. */
 const madeCommit = z.object({ commit: commitId });
@@ -116,16 +112,3 @@ export const signActivities = (host: Host) => {
     }),
   };
 };
-
-export const signCommitCommand = (repo: string, commit: string, key: string, home: string) =>
-  ostree(repo, 'gpg-sign', `--gpg-homedir=${home}`, commit, key);
-
-export const summaryCommand = (repo: string, key: string, home: string) =>
-  ostree(repo, 'summary', '--update', `--gpg-sign=${key}`, `--gpg-homedir=${home}`);
-
-/** Hex sha256 of a file. */
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}

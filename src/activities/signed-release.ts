@@ -10,8 +10,9 @@ import { metasOf } from '../release/check.js';
 import { requireCurrent, requireHead } from '../release/head.js';
 import { lookAtMirrors, type MirrorState } from '../release/mirrors.js';
 import { forgetFormer, returnBoth, verifyReaders } from '../release/switch.js';
-import { asStep, frozenStream, type Host } from './host.js';
-import { releaseArgs, stepArgs } from './inputs.js';
+import { asStep } from './as-step.js';
+import { frozenStream, type Host } from '../host.js';
+import { releaseArgs, stepArgs } from '../domain/inputs.js';
 
 /** What is known of the free space of each, for people. */
 export interface Precheck {

@@ -6,8 +6,9 @@ import type { StreamView } from '../domain/promotion.js';
 import { readReleases, readView, recalledView, saveView } from '../release/release-index.js';
 import { loadStream } from '../streams/load.js';
 import type { RebuildNews, RebuildResult } from '../workflows/chains/rebuild-messages.js';
-import { asStep, type Host } from './host.js';
-import { stepArgs, streamView, workflowId } from './inputs.js';
+import { asStep } from './as-step.js';
+import { type Host } from '../host.js';
+import { stepArgs, streamView, workflowId } from '../domain/inputs.js';
 import { z } from 'zod';
 import { attempt } from '../domain/names.js';
 

@@ -1,8 +1,8 @@
 /** `announce --preview`: all that would be sent. */
 import { readReleases, currentRelease } from '../release/release-index.js';
-import { releaseNews } from '../activities/announce.js';
-import type { Host } from '../activities/host.js';
-import { needRelease } from '../activities/release.js';
+import { releaseNews } from '../release/news.js';
+import type { Host } from '../host.js';
+import { needRelease } from '../domain/stream.js';
 import type { ReleaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
 import { upstreamOfToday } from '../release/calendar.js';

@@ -1,8 +1,8 @@
 /** `nightly --dry-run`: every step with its commands. They come from the builders that the steps themselves use. */
 import { join } from 'node:path';
-import { checksumsFile, signCommitCommand, summaryCommand } from '../activities/sign.js';
-import { ostree, remoteCommands, remoteOf } from '../activities/ostree.js';
-import { inputHashKey } from '../activities/compose.js';
+import { checksumsFile } from '../store/checksums.js';
+import { signCommitCommand, summaryCommand, ostree, remoteCommands, remoteOf } from '../ostree/repo.js';
+import { inputHashKey } from '../composers/input-hash.js';
 import { pushOptions, switchOptions } from '../publish/push.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { composerOf } from '../composers/index.js';

@@ -3,10 +3,9 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { MultiBar, type SingleBar } from 'cli-progress';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Beat } from '../activities/host.js';
+import type { Beat, Progress } from '../steps/step.js';
 import type { ChainProgress, StepRecord } from '../domain/run.js';
 import { formatBytes, formatSeconds } from '../domain/units.js';
-import type { Progress } from '../steps/step.js';
 import { clean, CliError, exitCodes, paint } from './output.js';
 import { isAway } from './report.js';
 

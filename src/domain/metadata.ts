@@ -132,3 +132,11 @@ export const emptyIndex = (): BuildIndex => ({
   tags: [],
   'tombstone-builds': [],
 });
+
+/** `commit.json`: what the step `commit` records. */
+export const commitRecord = z.object({
+  commit: z.string(),
+  parent: z.string().optional(),
+  timestamp: z.string(),
+  inputHash: z.string(),
+});

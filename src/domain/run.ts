@@ -58,3 +58,6 @@ export interface ChainResult {
   readonly build?: string;
   readonly commits: Readonly<Record<string, string>>;
 }
+
+/** Steps that belong to no run of a chain log as the run of this name. */
+export const streamRun = 'stream';

@@ -6,6 +6,7 @@
  * `${arch}`. A relative path is relative to the stream's folder.
  */
 import { z } from 'zod';
+import { Failure } from './failures.js';
 import { isCron, isTimeZone } from './cron.js';
 import { signedName } from './lines.js';
 import { architecture, httpUrl, name, plain, refTemplate, type Architecture } from './names.js';
@@ -228,3 +229,10 @@ export function releaseTargets({
 
 export const refOf = (stream: Pick<Stream, 'ref'>, arch: Architecture) =>
   stream.ref.replaceAll('${arch}', arch);
+
+/** Fails with StreamInvalid for a stream that has no releases. */
+export function needRelease(stream: Stream): NonNullable<Stream['release']> {
+  if (!stream.release)
+    throw new Failure('StreamInvalid', `${stream.name}: release: missing: add the section`);
+  return stream.release;
+}

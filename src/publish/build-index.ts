@@ -1,7 +1,7 @@
 /** The stream's `builds.json`, and what is removed when it has grown beyond the stream's retention. */
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { compareIds } from '../domain/build-id.js';
 import { buildIndex, emptyIndex, type BuildIndex } from '../domain/metadata.js';
 import { isOpenCase } from '../domain/security.js';
@@ -10,7 +10,7 @@ import type { Step } from '../steps/step.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { currentRelease, emptyReleases, readView, storedReleases } from '../release/release-index.js';
 import { readJson, writeJson, type Run } from '../store/store.js';
-import { streamRun } from '../workflows/decisions/stream-messages.js';
+import { streamRun } from '../domain/run.js';
 import { storedIndex } from './stored-builds.js';
 import { fetchPublished, pastCaches } from './readers.js';
 import { removeAt, rsync } from './target.js';

@@ -2,10 +2,8 @@
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { commitRecord } from '../activities/compose.js';
-import { frozenStream, type Host } from '../activities/host.js';
-import { checksumsFile } from '../activities/sign.js';
 import {
+  commitRecord,
   bootAttempt,
   buildMeta,
   imageMeta,
@@ -13,6 +11,8 @@ import {
   type BootTestResult,
   type BuildMeta,
 } from '../domain/metadata.js';
+import { frozenStream, type Host } from '../host.js';
+import { checksumsFile } from '../store/checksums.js';
 import { countReasons } from '../domain/content.js';
 import { rebuildPackages } from '../domain/rebuild-packages.js';
 import type { StepRecord } from '../domain/run.js';

@@ -1,7 +1,7 @@
 /** Writes the build pages of a publication: the stream's, the new build's and, for its link forward, the one before. */
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { lockfile } from '../domain/lockfile.js';
 import type { BuildIndex, BuildMeta } from '../domain/metadata.js';
 import { baseOf, releaseTargets, type Stream, type Target } from '../domain/stream.js';

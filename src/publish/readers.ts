@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sha256 } from '../activities/sign.js';
+import { sha256 } from '../store/checksums.js';
 import { Failure } from '../domain/failures.js';
 import type { BuildMeta } from '../domain/metadata.js';
 import type { Target } from '../domain/stream.js';

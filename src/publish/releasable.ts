@@ -1,7 +1,7 @@
 /** May a build be released? Looks at what the build store has of it; checksums and signatures are verified at the release. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';

@@ -11,8 +11,8 @@ import {
   remoteCommands,
   resolveRef,
   withoutSummary,
-} from '../activities/ostree.js';
-import type { Host } from '../activities/host.js';
+} from '../ostree/repo.js';
+import type { Host } from '../host.js';
 import { Failure, meaning } from '../domain/failures.js';
 import { releaseTargets, type Stream, type Target } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';

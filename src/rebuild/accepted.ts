@@ -1,6 +1,6 @@
 /** The accepted build that a signed rebuild begins from, and the package set that it asks for. */
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { resolveWanted } from '../composers/dnf/packages.js';
 import { readTreefile } from '../composers/dnf/treefile.js';

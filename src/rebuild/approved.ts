@@ -1,16 +1,15 @@
 /** What the SIG approved, as the signing host can see it for itself: statements → commit → hash of its inputs → packages. */
 import { join } from 'node:path';
-import { hashInputs, inputHashKey } from '../activities/compose.js';
-import { frozenStream, type Host } from '../activities/host.js';
-import type { ApprovedArgs, FixApproval } from '../activities/inputs.js';
-import { commitMetadata } from '../activities/ostree.js';
-import { sha256 } from '../activities/sign.js';
-import { needRelease } from '../activities/release.js';
+import { hashInputs, inputHashKey } from '../composers/input-hash.js';
+import { frozenStream, type Host } from '../host.js';
+import type { ApprovedArgs, FixApproval } from '../domain/inputs.js';
+import { commitMetadata } from '../ostree/repo.js';
+import { sha256 } from '../store/checksums.js';
+import { needRelease, baseOf, type Architecture, type Stream } from '../domain/stream.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import { acceptedRun, firstOf, lockfileDrift, type AcceptedRun } from '../domain/rebuild-packages.js';
 import type { RebuildSettings } from '../domain/rebuild-settings.js';
-import { baseOf, type Architecture, type Stream } from '../domain/stream.js';
 import { authority } from '../release/authority.js';
 import type { Step } from '../steps/step.js';
 import { needJson } from '../store/store.js';

@@ -1,8 +1,8 @@
 /** The checks that the baseline's operators wanted of a signed tree. Each answers its problems, a line for people each. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ostree, remoteCommands } from '../activities/ostree.js';
-import { sha256 } from '../activities/sign.js';
+import { ostree, remoteCommands } from '../ostree/repo.js';
+import { sha256 } from '../store/checksums.js';
 import type { Lockfile } from '../domain/lockfile.js';
 import type { RebuildPackages } from '../domain/rebuild-packages.js';
 import type { Stream } from '../domain/stream.js';

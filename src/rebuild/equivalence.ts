@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import type { ArchStepArgs } from '../activities/inputs.js';
+import type { ArchStepArgs } from '../domain/inputs.js';
 import { Failure } from '../domain/failures.js';
 import {
   comparePackage,

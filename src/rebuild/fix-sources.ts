@@ -9,7 +9,7 @@ import type { Lockfile } from '../domain/lockfile.js';
 import type { AcceptedRun } from '../domain/rebuild-packages.js';
 import { readHeaders } from '../rpm/headers.js';
 import { indexRepo } from '../rpm/index-repo.js';
-import { sha256 } from '../activities/sign.js';
+import { sha256 } from '../store/checksums.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Store } from '../store/store.js';
 import {

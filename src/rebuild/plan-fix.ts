@@ -1,7 +1,7 @@
 /** The package set of a security case: the released one, with the fixes and what these strictly need, and nothing else. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { planFixes, resolveWanted, wantedBy } from '../composers/dnf/packages.js';
 import { readTreefile } from '../composers/dnf/treefile.js';

@@ -1,6 +1,6 @@
 /** The RPMs of a rebuild, compared with what was approved and with what the build system says of them. */
 import { basename, join } from 'node:path';
-import { sha256 } from '../activities/sign.js';
+import { sha256 } from '../store/checksums.js';
 import { sameEvra, sameSource } from '../domain/dist-tag.js';
 import { Failure } from '../domain/failures.js';
 import type { LockedPackage } from '../domain/lockfile.js';

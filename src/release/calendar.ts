@@ -1,5 +1,5 @@
 /** The stream's release dates, with the upstream builds that they follow. */
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { cadenceRows, releasesOf, type CadenceRow } from '../domain/cadence.js';
 import type { ReleaseIndex, ReleaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';

@@ -2,9 +2,9 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { commitMetadata, initRepo, ostree } from '../activities/ostree.js';
-import { sha256 } from '../activities/sign.js';
-import type { Host } from '../activities/host.js';
+import { commitMetadata, initRepo, ostree } from '../ostree/repo.js';
+import { sha256 } from '../store/checksums.js';
+import type { Host } from '../host.js';
 import { Failure, meaning } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import { releaseRefOf, type Stream } from '../domain/stream.js';

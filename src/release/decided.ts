@@ -3,8 +3,8 @@
  * of the archive of signed statements, and of the builds in the store. What an earlier step found, or who started it, says nothing.
  */
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
-import type { ReleaseArgs } from '../activities/inputs.js';
+import type { Host } from '../host.js';
+import type { ReleaseArgs } from '../domain/inputs.js';
 import { Failure } from '../domain/failures.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';

@@ -2,7 +2,7 @@
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { releaseNotes, streamMetadata, type ReleaseNotes, type StreamMetadata } from '../domain/release.js';
 import type { SecurityRelease } from '../domain/security.js';
 import { releasedLine, releaseTargets, type Stream } from '../domain/stream.js';

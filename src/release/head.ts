@@ -1,7 +1,7 @@
 /** Where readers are: the release that the repo's ref and the files' `stream.json` name. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Host } from '../activities/host.js';
-import { resolveRef, summaryRefs } from '../activities/ostree.js';
+import type { Host } from '../host.js';
+import { resolveRef, summaryRefs } from '../ostree/repo.js';
 import { Failure } from '../domain/failures.js';
 import { streamMetadata, type StreamMetadata } from '../domain/release.js';
 import { releasedLine, releaseRefOf, type Stream } from '../domain/stream.js';

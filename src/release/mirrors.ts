@@ -1,5 +1,5 @@
 /** Mirrors of the mirror: which of them serve what it serves. */
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { Failure } from '../domain/failures.js';
 import type { Stream } from '../domain/stream.js';
 import { releasePlace } from '../publish/repo.js';

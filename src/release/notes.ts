@@ -1,6 +1,6 @@
 /** The facts of a release's notes, from the build in the build store and its commits. */
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { Failure } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import { rebuildPackages, type RebuildPackages } from '../domain/rebuild-packages.js';

@@ -21,7 +21,7 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { Failure } from '../domain/failures.js';
 import type { Step } from '../steps/step.js';
 import { readJson, writeJson } from '../store/store.js';

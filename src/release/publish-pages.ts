@@ -1,7 +1,7 @@
 /** The pages of the release location: timeline, candidate, calendar, a page per release, the feed. */
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import type { ReleaseIndex } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
 import { readKey } from '../keys/gpg.js';

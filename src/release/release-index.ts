@@ -1,7 +1,7 @@
 /** The stream's `releases.json`, and what the stream workflow knows (`view.json`), in the build store. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { isOpen, type Released, type StreamView } from '../domain/promotion.js';
 import { releaseIndex, type ReleaseEntry, type ReleaseIndex } from '../domain/release.js';
 import { releaseTargets, type Stream } from '../domain/stream.js';

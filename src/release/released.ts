@@ -1,6 +1,6 @@
 /** The release that readers have, as the build store has it: what security releases are made from and compared with. */
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { Failure } from '../domain/failures.js';
 import type { AcceptedRun } from '../domain/rebuild-packages.js';
 import { releasedLine, type Architecture, type Stream } from '../domain/stream.js';

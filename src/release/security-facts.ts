@@ -1,5 +1,5 @@
 /** What the page of a stream's security is made of. */
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { Failure } from '../domain/failures.js';
 import type { ReleaseIndex } from '../domain/release.js';
 import type { Lack, ReleasedFix } from '../domain/security.js';

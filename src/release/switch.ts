@@ -5,7 +5,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { Host } from '../activities/host.js';
+import type { Host } from '../host.js';
 import { Failure } from '../domain/failures.js';
 import type { StreamMetadata } from '../domain/release.js';
 import { acceptedKeys, releaseRefOf, type Stream } from '../domain/stream.js';

@@ -1,8 +1,8 @@
 /** What a person asks a security release for, looked up: advisories, packages of the stream's repos, source RPMs that were given. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../activities/host.js';
-import { sha256 } from '../activities/sign.js';
+import type { Host } from '../host.js';
+import { sha256 } from '../store/checksums.js';
 import { findVersions } from '../composers/dnf/packages.js';
 import { Failure } from '../domain/failures.js';
 import { splitEvra, type Lockfile } from '../domain/lockfile.js';

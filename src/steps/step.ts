@@ -54,3 +54,11 @@ export interface Step {
   /** Writes a line into the step's log, masked. */
   readonly note: (line: string) => void;
 }
+
+/** What a running step tells by its heartbeats. */
+export interface Beat {
+  readonly step: string;
+  readonly progress?: Progress;
+  /** What it does now, in a few words. */
+  readonly status?: string;
+}

@@ -1,7 +1,7 @@
 /** How workflows call activities: by their own input, without what every step is told (whose it is, and where it logs). */
 import type { ActivityOptions } from '@temporalio/workflow';
-import type { StepArgs } from '../activities/inputs.js';
-import { streamRun } from './decisions/stream-messages.js';
+import type { StepArgs } from '../domain/inputs.js';
+import { streamRun } from '../domain/run.js';
 
 /** An activity of `activities.ts`. */
 export interface Activity<A, R> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { candidateActivities } from '../../src/activities/candidate.js';
-import type { Host } from '../../src/activities/host.js';
+import type { Host } from '../../src/host.js';
 import type { CadenceActions } from '../../src/domain/candidate.js';
 import type { BuildMeta } from '../../src/domain/metadata.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { announceActivities } from '../../src/activities/announce.js';
-import type { ReleaseArgs } from '../../src/activities/inputs.js';
+import type { ReleaseArgs } from '../../src/domain/inputs.js';
 import { releaseActivities } from '../../src/activities/release.js';
 import { signedReleaseActivities } from '../../src/activities/signed-release.js';
 import { signActivities } from '../../src/activities/sign.js';

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sha256 } from '../../src/activities/sign.js';
+import { sha256 } from '../../src/store/checksums.js';
 import type { Composed, ComposeInput } from '../../src/composers/composer.js';
 import { commit } from '../../src/composers/dnf/commit.js';
 import { compose, treeDir } from '../../src/composers/dnf/compose.js';

@@ -4,9 +4,14 @@ import { execa } from 'execa';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { composeActivities } from '../../src/activities/compose.js';
-import { initRepo, ostree, remoteCommands } from '../../src/activities/ostree.js';
+import {
+  initRepo,
+  ostree,
+  remoteCommands,
+  signCommitCommand,
+  summaryCommand,
+} from '../../src/ostree/repo.js';
 import { prepareActivities } from '../../src/activities/prepare.js';
-import { signCommitCommand, summaryCommand } from '../../src/activities/sign.js';
 import { signingHome } from '../../src/keys/gpg.js';
 import { pullAsClient, type Place } from '../../src/publish/repo.js';
 import { readSettings } from '../../src/settings.js';

@@ -1,9 +1,9 @@
 /** A tiny stream with real commits, a real key and a real web server: what the publication needs of the steps before it. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../../src/activities/host.js';
+import type { Host } from '../../src/host.js';
 import { publishActivities } from '../../src/activities/publish.js';
-import type { PublishArgs } from '../../src/activities/inputs.js';
+import type { PublishArgs } from '../../src/domain/inputs.js';
 import { signActivities } from '../../src/activities/sign.js';
 import { streamSchema, type Stream } from '../../src/domain/stream.js';
 import { instanceKeyFile, makeInstanceKey } from '../../src/keys/gpg.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFile, cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { signPackagesActivities } from '../../src/activities/sign-packages.js';
-import { sha256 } from '../../src/activities/sign.js';
+import { sha256 } from '../../src/store/checksums.js';
 import type { Lockfile } from '../../src/domain/lockfile.js';
 import { rebuildPackages } from '../../src/domain/rebuild-packages.js';
 import type { ReworkChanges } from '../../src/domain/rework-changes.js';

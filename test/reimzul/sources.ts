@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256 } from '../../src/activities/sign.js';
+import { sha256 } from '../../src/store/checksums.js';
 import type { SourcePackage } from '../../src/domain/rebuild.js';
 
 const spec = (name: string, version: string) => `Name: ${name}

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host } from '../../src/activities/host.js';
+import type { Host } from '../../src/host.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
 import type { SecurityCase } from '../../src/domain/security.js';
 import type { Stream } from '../../src/domain/stream.js';

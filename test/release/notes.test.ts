@@ -1,7 +1,7 @@
 /** Release notes from real packages in real commits, and real repo metadata. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import type { Host } from '../../src/activities/host.js';
+import type { Host } from '../../src/host.js';
 import { Failure } from '../../src/domain/failures.js';
 import { releaseNotes, type ReleaseNotes } from '../../src/domain/release.js';
 import { streamSchema, type Stream } from '../../src/domain/stream.js';

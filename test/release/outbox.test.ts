@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { Host } from '../../src/activities/host.js';
+import type { Host } from '../../src/host.js';
 import { Failure } from '../../src/domain/failures.js';
 import { patience, type MailSettings } from '../../src/release/mail-server.js';
 import { deliver, readOutbox, resolveDoubt, type DeliverOptions } from '../../src/release/outbox.js';

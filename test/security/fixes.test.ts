@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { sha256 } from '../../src/activities/sign.js';
+import { sha256 } from '../../src/store/checksums.js';
 import { watchActivities } from '../../src/activities/advisory-watch.js';
 import type { FailureCode } from '../../src/domain/failures.js';
 import { releasedFixes } from '../../src/security/ledger.js';

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import type { Host } from '../../src/activities/host.js';
+import type { Host } from '../../src/host.js';
 import { watchActivities, type WatchResult } from '../../src/activities/advisory-watch.js';
 import type { Lockfile } from '../../src/domain/lockfile.js';
 import type { Considered } from '../../src/domain/security.js';

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asStep, type Host } from '../../src/activities/host.js';
-import { stepArgs } from '../../src/activities/inputs.js';
+import { asStep } from '../../src/activities/as-step.js';
+import { type Host } from '../../src/host.js';
+import { stepArgs } from '../../src/domain/inputs.js';
 import { prepareActivities } from '../../src/activities/prepare.js';
 import { Failure, type FailureCode } from '../../src/domain/failures.js';
 import { emptyIndex } from '../../src/domain/metadata.js';

@@ -6,7 +6,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ArchStepArgs, StepArgs } from '../../activities/inputs.js';
+import type { ArchStepArgs, StepArgs } from '../../domain/inputs.js';
 import type { ChainPlan } from '../../activities/prepare.js';
 import type { ChainProgress, Outcome, RunRecord, StepRecord } from '../../domain/run.js';
 import type { Architecture } from '../../domain/stream.js';

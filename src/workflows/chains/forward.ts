@@ -1,6 +1,6 @@
 /** A release past its point of no return: steps that never fail the workflow, but wait for a person who repairs and retries. */
 import { condition } from '@temporalio/workflow';
-import type { StepArgs } from '../../activities/inputs.js';
+import type { StepArgs } from '../../domain/inputs.js';
 import { publish } from '../activities.js';
 import type { Activity, Input } from '../call.js';
 import { type Chain } from './chain.js';

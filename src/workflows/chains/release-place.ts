@@ -1,7 +1,7 @@
 /**
  * Where a release goes: to one target, or to two, mirror (the repo) and cloud (all other files), which readers get both of or neither.
  */
-import type { ReleaseArgs } from '../../activities/inputs.js';
+import type { ReleaseArgs } from '../../domain/inputs.js';
 import { publish } from '../activities.js';
 import type { CallOptions, Input } from '../call.js';
 import type { Chain } from './chain.js';

@@ -1,9 +1,8 @@
 /** What the signed rebuild and the build of a security case share: rebuilt, signed and compared packages, and waiting for people. */
 import { CancellationScope, condition } from '@temporalio/workflow';
-import type { ArchStepArgs } from '../../activities/inputs.js';
+import type { ArchStepArgs, ApprovedArgs } from '../../domain/inputs.js';
 import type { SourcesToBuild } from '../../activities/rebuild.js';
 import type { Question } from '../../domain/statement.js';
-import type { ApprovedArgs } from '../../activities/inputs.js';
 import { control, reimzul, signing } from '../activities.js';
 import { makeTree, resolvePackages, type Committed, type OnHost } from './build.js';
 import { fewTimes, type Input } from '../call.js';

@@ -32,9 +32,6 @@ export const fixId = (stream: string, id: string, attempt: number) => `fix/${str
  */
 export const workflowTaskTimeout = '30 seconds';
 
-/** Steps that belong to no run of a chain log as the run of this name. */
-export const streamRun = 'stream';
-
 /** Argument of the signal `promote` and the update `promote`. */
 export const promoteRequest = z.object({
   build: buildId,

@@ -5,7 +5,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { proxyActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { candidateActivities } from '../../activities/candidate.js';
-import type { StepArgs } from '../../activities/inputs.js';
+import type { StepArgs } from '../../domain/inputs.js';
 import type { watchActivities, WatchResult } from '../../activities/advisory-watch.js';
 import { streamAttribute } from '../../search-attributes.js';
 import { callerOf } from '../call.js';

@@ -4,7 +4,7 @@
  */
 import { proxyActivities, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { candidateActivities } from '../../activities/candidate.js';
-import type { StepArgs } from '../../activities/inputs.js';
+import type { StepArgs } from '../../domain/inputs.js';
 import type { CadenceTell } from '../../domain/cadence-notices.js';
 import type { CadenceActions } from '../../domain/candidate.js';
 import { buildAttribute, streamAttribute } from '../../search-attributes.js';

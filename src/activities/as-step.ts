@@ -1,32 +1,18 @@
-/** What an activity has to hand, and how a function becomes a step that Temporal can run. */
+/** How a function becomes a step that Temporal can run. */
 import { activityInfo, Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { Failure, failureKinds, type FailureCode } from '../domain/failures.js';
 import { mask } from '../domain/secrets.js';
-import type { Stream } from '../domain/stream.js';
-import type { Settings } from '../settings.js';
+import type { Host } from '../host.js';
 import { createStep } from '../steps/run.js';
-import type { Progress, Step } from '../steps/step.js';
-import { exists, needJson, type Run, type Store } from '../store/store.js';
-import type { StepArgs } from './inputs.js';
-
-export interface Host {
-  readonly settings: Settings;
-  readonly store: Store;
-}
-
-/** What a running step tells by its heartbeats. */
-export interface Beat {
-  readonly step: string;
-  readonly progress?: Progress;
-  /** What it does now, in a few words. */
-  readonly status?: string;
-}
+import type { Beat, Step } from '../steps/step.js';
+import { exists } from '../store/store.js';
+import type { StepArgs } from '../domain/inputs.js';
 
 /** Well below the heartbeat time-out, so that a busy machine does not look like a dead one. */
 const heartbeatMs = 3000;
@@ -149,7 +135,3 @@ async function tellTrouble(step: string, failure: Failure, attempt: number): Pro
     // Only for people's eyes: never a reason to fail.
   }
 }
-
-/** The stream as it was frozen at the start of the run (written by `load`, in its parsed form). */
-export const frozenStream = (host: Host, run: Run): Promise<Stream> =>
-  needJson(join(host.store.runDir(run), 'stream.json'), z.custom<Stream>());

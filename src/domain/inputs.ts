@@ -3,7 +3,7 @@
  * that can be no path, no option and no key of a prototype; what a schema does not know is dropped.
  */
 import { z } from 'zod';
-import { buildId } from '../domain/build-id.js';
+import { buildId } from './build-id.js';
 import {
   architecture,
   attempt,
@@ -17,13 +17,13 @@ import {
   sha256,
   srpmFile,
   stepId,
-} from '../domain/names.js';
-import type { StreamView } from '../domain/promotion.js';
-import { runRecord } from '../domain/run.js';
-import { question } from '../domain/statement.js';
-import { advisory, fix } from '../domain/shapes.js';
-import { srpms } from '../domain/decisions/decision.js';
-import { reworkChanges } from '../domain/rework-changes.js';
+} from './names.js';
+import type { StreamView } from './promotion.js';
+import { runRecord } from './run.js';
+import { question } from './statement.js';
+import { advisory, fix } from './shapes.js';
+import { srpms } from './decisions/decision.js';
+import { reworkChanges } from './rework-changes.js';
 
 export const runArgs = z.object({ stream: lineName, run: runId });
 

@@ -81,3 +81,9 @@ export async function commitFacts(
   const parent = /^Parent:\s+([0-9a-f]{64})$/m.exec(first)?.[1];
   return { timestamp: new Date(date).toISOString(), ...(parent ? { parent } : {}) };
 }
+
+export const signCommitCommand = (repo: string, commit: string, key: string, home: string) =>
+  ostree(repo, 'gpg-sign', `--gpg-homedir=${home}`, commit, key);
+
+export const summaryCommand = (repo: string, key: string, home: string) =>
+  ostree(repo, 'summary', '--update', `--gpg-sign=${key}`, `--gpg-homedir=${home}`);
