@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
-import { releaseNotes, type ReleaseNotes } from '../domain/release.js';
+import { releaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
 import { postWebhook } from '../publish/webhook.js';
 import { decidedBy, type ReleasedStream } from '../release/decided.js';

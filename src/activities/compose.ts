@@ -1,14 +1,14 @@
 /** From the package repos to a commit in the staging repo. These steps of a run share a host's disk and are pinned to it. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { ComposeInput, RepoInput } from '../composers/composer.js';
 import { headersOf, resolvedRepos } from '../composers/repos.js';
 import { composerOf } from '../composers/index.js';
 import { hashInputs, inputHashKey } from '../composers/input-hash.js';
 import { Failure } from '../domain/failures.js';
-import { lockfile, type Lockfile } from '../domain/lockfile.js';
+import { lockfile } from '../domain/lockfile.js';
 import { acceptedKeys, refOf, releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
 import { signatureFailure } from '../keys/ostree-trouble.js';
 import { asReader, awaitReaders, fetchPublished, readPlaced, urlOf } from '../publish/readers.js';
