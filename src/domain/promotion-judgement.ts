@@ -1,5 +1,5 @@
 /** What the SIG has decided of a promotion, who still has to say something, and what that makes of it. */
-import { membersOf, judge, lastWords, reportsOn, type Archive, type Rules } from './judgement.js';
+import { judge, lastWords, reportsOn, type Archive, type Rules } from './judgement.js';
 import type { Approval, Promotion, Vote, Votes } from './promotion.js';
 import { kindOf, rebuildDecisions, type Question, type RebuildDecision, type Verified } from './statement.js';
 

@@ -248,7 +248,7 @@ describe('decide', function () {
       const testing = { ...attempt, build: signed, commits };
       const ask = (change: object = {}) =>
         judged({ attempts: [{ ...testing, ...change }] }).then(({ decided, votes = {}, approvals }) => ({
-          decided: decided && [decided.decision, ...decided.by],
+          decided: decided && [decided.decision, ...[...decided.by].sort()],
           votes: Object.fromEntries(Object.entries(votes).map(([kind, all]) => [kind, names(all)])),
           approvals: names(approvals),
         }));

@@ -208,10 +208,11 @@ export class Decisions {
     }
     if (statement.decision === 'withdraw') {
       const withdrawal = { ...verified, statement };
-      // What is taken back may still be on its way through the promotion.
-      const said = () => hasSaid(entity.promotion(build) ?? open, withdrawal);
-      if (!said()) await condition(said, '5s');
-      checkWithdrawal(entity.promotion(build) ?? open, withdrawal);
+      const now = () => entity.promotion(build) ?? open;
+      // What is taken back may still be on its way through the promotion, or the withdrawal itself was read there already.
+      const known = () => hasSaid(now(), withdrawal) || hasJudged(now(), statement);
+      if (!known()) await condition(known, '5s');
+      if (!hasJudged(now(), statement)) checkWithdrawal(now(), withdrawal);
     }
     if (decision === 'reject') entity.veto(build, approval(verified));
     return { answer: await this.#tell(open, statement), verified };
@@ -256,7 +257,7 @@ export class Decisions {
     const heard = () => {
       const now = entity.promotion(open.build);
       if (!now || (isAboutAttempt(said) && lastAttempt(now)?.number !== said.attempt)) return true;
-      return now.judgedTo !== undefined && Date.parse(now.judgedTo) >= Date.parse(said.time);
+      return hasJudged(now, said);
     };
     await condition(heard, '10s');
     const promotion = entity.promotion(open.build);
@@ -424,6 +425,10 @@ function hasSaid(
   if (statement.attempt === undefined) return open.proposedBy === approver || open.approvals.some(mine);
   return lastAttempt(open)?.number === statement.attempt && allVotes(open.votes).some(mine);
 }
+
+/** Has the promotion looked at this statement, or at newer ones? */
+const hasJudged = ({ judgedTo }: Promotion, { time }: Statement): boolean =>
+  judgedTo !== undefined && Date.parse(judgedTo) >= Date.parse(time);
 
 /** The security case that a statement is about. */
 const caseOf = (verified: Verified | undefined) =>

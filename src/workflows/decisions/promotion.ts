@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { name } from '../../domain/names.js';
-import { isOpen, releasedAs, type Promotion } from '../../domain/promotion.js';
+import { isOpen, releasedAs } from '../../domain/promotion.js';
 import { promotion as promotionShape } from '../../domain/shapes.js';
 import { publish } from '../activities.js';
 import { troubleSignal } from '../chains/chain.js';

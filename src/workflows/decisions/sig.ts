@@ -60,6 +60,7 @@ export class Sig extends Waiting<PromotionJudgement> {
     this.#asked = askedOf(start);
     onSignal(goSignal, (turn) => {
       this.#turn = turn;
+      this.stale = true;
       this.moved(turn.current);
     });
     onSignal(supersededSignal, ({ by }) => void (this.#superseded = by));
@@ -85,15 +86,18 @@ export class Sig extends Waiting<PromotionJudgement> {
   /** Waits until there is something to do. */
   async decides(): Promise<Next> {
     for (;;) {
+      if (this.stale || this.news.length > 0 || this.#about.length > 0 || this.retry) await this.judge();
+      const next = this.#next();
+      // What is done changes what is asked: it is judged again then.
+      this.stale ||= next !== undefined;
+      if (next) return next;
+      await this.tellOf();
+      await this.#tellSig();
+      // Many reminders make a long history.
       if (isLong() && this.quiet() && this.#telling === 0)
         await continueAsNew<(input: { stream: string; promotion: Promotion }) => Promise<Promotion>>({
           ...{ stream: this.stream, promotion: this.me },
         });
-      if (this.stale || this.news.length > 0 || this.#about.length > 0 || this.retry) await this.judge();
-      const next = this.#next();
-      if (next) return next;
-      await this.tellOf();
-      await this.#tellSig();
       if (!(await this.#sleep()) && isRunning(lastAttempt(this.me))) return { what: 'look' };
     }
   }
@@ -245,8 +249,7 @@ export class Sig extends Waiting<PromotionJudgement> {
       this.set({ phase: 'deciding', note: undefined });
   }
 
-  protected override moved(current: string | null): void {
-    super.moved(current);
+  protected moved(current: string | null): void {
     this.#current = current;
     // What has begun was approved on the release of then.
     if (this.me.attempts) return;

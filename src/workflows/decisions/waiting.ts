@@ -33,14 +33,15 @@ export abstract class Waiting<Judged> {
 
   /** Hears what is said. Last in a constructor: what was signalled before comes at once. */
   protected listen(): void {
-    onSignal(spokenSignal, ({ current }) => this.moved(current));
+    onSignal(spokenSignal, ({ current }) => {
+      this.stale = true;
+      this.moved(current);
+    });
     onSignal(retrySignal, () => void (this.retry = this.hasFailed));
   }
 
-  /** Somebody has said something; this is the current release. */
-  protected moved(_current: string | null): void {
-    this.stale = true;
-  }
+  /** This is the current release. */
+  protected abstract moved(current: string | null): void;
   protected abstract readonly hasFailed: boolean;
   /** Has the archive judged. */
   protected abstract ask(): Promise<Judged & { readonly rules: Rules }>;
