@@ -143,6 +143,16 @@ export class Sig extends Waiting<PromotionJudgement> {
   }
 
   #next(): Next | undefined {
+    const next = this.#wish();
+    // Its turn is taken, or given back.
+    const turn = this.#turn;
+    this.#turn = undefined;
+    if (turn) this.answered = turn.turn;
+    return next ?? (turn && this.me.phase === 'ready' ? { what: 'release' } : undefined);
+  }
+
+  /** What is to be done besides a release. */
+  #wish(): Next | undefined {
     const { me, rules } = this;
     const { ended, decided } = this.judged ?? {};
     const last = lastAttempt(me);
@@ -183,16 +193,8 @@ export class Sig extends Waiting<PromotionJudgement> {
         return { what: 'accept', by: decided.by };
       }
       default:
-        return this.#myTurn();
+        return undefined;
     }
-  }
-
-  /** It takes its turn, or gives it back. */
-  #myTurn(): Next | undefined {
-    if (!this.#turn) return undefined;
-    this.answered = this.#turn.turn;
-    this.#turn = undefined;
-    return this.me.phase === 'ready' ? { what: 'release' } : undefined;
   }
 
   /** The release that was the current one when what is released was decided. */

@@ -123,6 +123,28 @@ describe('promotion workflow', function () {
       assert.equal(await world.result(first), 'superseded');
     },
 
+    async 'gives its turn back while nobody can tell which approvals count'(world) {
+      const step = world.hold('takeRelease', first);
+      await world.approved(first);
+      await step.reached;
+      await world.approved(second);
+      await world.becomes(second, 'ready');
+      world.steps.judge = (args) => {
+        if ((args.promotion as { build: string }).build === second)
+          throw ApplicationFailure.nonRetryable('stream.yaml: wrong', 'StreamInvalid');
+        return world.good('judge')(args);
+      };
+      world.steps.documents = ({ build }) => {
+        if (build === first) throw ApplicationFailure.nonRetryable('no notes', 'StreamInvalid');
+      };
+      step.open();
+      assert.match((await world.becomes(second, 'proposed')).note ?? '', /which approvals count\?/);
+      await until('the turn is back', 60, async () => (await world.view()).inWork === null);
+      delete world.steps.judge;
+      await world.approve(second, 'carol');
+      await world.released(second);
+    },
+
     async 'does not count an approver who was removed during the release'(world) {
       const step = world.hold('tryRelease');
       await world.approved(first);
