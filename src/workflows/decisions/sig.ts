@@ -252,6 +252,8 @@ export class Sig extends Waiting<PromotionJudgement> {
   }
 
   protected moved(current: string | null): void {
+    // What is being released was decided on the release of then; it may be the current one itself by now.
+    if (this.me.phase === 'releasing') return;
     this.#current = current;
     // What has begun was approved on the release of then.
     if (this.me.attempts) return;
