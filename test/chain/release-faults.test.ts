@@ -330,9 +330,7 @@ const undoKilled: Case = {
     await tiny.gate.close({ step: 'switch', command: 'rsync.*next-', when: 'half' });
     await tiny.release(build);
     await tiny.gate.held();
-    await tiny.gate.open();
-    // The wrapper looks every 50 ms; the undo begins later than that, with a new step.
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await tiny.gate.passed();
     await tiny.gate.close({ step: 'undo', command: 'rsync', when: 'after' });
     await tiny.gate.held();
     await tiny.killWorker();

@@ -19,7 +19,7 @@ const tools = ['ostree', 'gpg', 'gpgv', 'rsync', 'git', 'python3', 'rpmsign', 'c
 
 const wrapper = (folder: string, logs: string, tool: string) => `#!/bin/bash
 run() { /usr/bin/env PATH='${systemPath}' ${tool} "$@"; }
-hold() { : > '${folder}/held'; while [[ -e '${folder}/gate' ]]; do sleep 0.05; done; }
+hold() { : > '${folder}/held'; while [[ -e '${folder}/gate' ]]; do sleep 0.05; done; rm -f '${folder}/held'; }
 begun() { for log in ${logs}/"$step".log; do [[ "$log" -nt '${folder}/gate' ]] && return; done; return 1; }
 if { read -r step when command < '${folder}/gate'; } 2> /dev/null && [[ "${tool} $*" =~ $command ]] && begun; then
   case $when in
@@ -58,4 +58,9 @@ export class Gate {
     until('a step is held', seconds, () => existsSync(join(this.folder, 'held')));
   /** Lets everything go on. */
   readonly open = () => rm(join(this.folder, 'gate'), { force: true });
+  /** As `open`; ends when what was held has gone on: the gate may be closed for something else then. */
+  async passed(): Promise<void> {
+    await this.open();
+    await until('what was held goes on', 60, () => !existsSync(join(this.folder, 'held')));
+  }
 }
