@@ -1,34 +1,42 @@
 /** What the promotion asks before it believes anyone: is this statement an approver's, does it still count, can the build go? */
+import { activityInfo } from '@temporalio/activity';
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
-import type { TestReport } from '../domain/promotion.js';
+import { membersOf } from '../domain/judgement.js';
+import type { PromotionJudgement } from '../domain/promotion-judgement.js';
+import { attempted, word } from '../domain/shapes.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import { kindOf, question, type Verified } from '../domain/statement.js';
 import { baseOf } from '../domain/stream.js';
-import { openKeyring, standsStill, verifyStatement } from '../keys/statement.js';
-import { membersOf, reportsOn } from '../release/authority.js';
-import { decidedBy, type ReleasedStream } from '../release/decided.js';
+import { openKeyring, standsStill, verifyStatement, type Keyring } from '../keys/statement.js';
+import type { Step } from '../steps/step.js';
+import { decidedBy, promotionDecided, type ReleasedStream } from '../release/decided.js';
 import { releasableCommits } from '../publish/releasable.js';
 import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep } from './as-step.js';
 import { type Host } from '../host.js';
-import { commits, stepArgs, type StepArgs } from '../domain/inputs.js';
+import { stepArgs, type StepArgs } from '../domain/inputs.js';
 import { nonce } from '../domain/names.js';
 import { buildId } from '../domain/build-id.js';
 
-/** What the current stream file says of a waiting promotion. */
-export interface Standing {
+/** What is decided of a promotion, and by which rules. */
+export type Judgement = PromotionJudgement & { readonly rules: Rules };
+
+export interface Standing extends Rules {
   /** Nonces of the statements that still count. */
   readonly standing: readonly string[];
+}
+
+/** What the current stream file says of decisions. */
+export interface Rules {
   /** Those whose key is neither revoked nor expired. */
   readonly approvers: readonly { readonly name: string; readonly fingerprint: string }[];
   /** Distinct approvers that each decision needs. */
   readonly approvals: ReleaseSettings['approvals'];
-  /** Test reports on the build that was asked about: each person's last that counts now, oldest first. */
-  readonly reports: readonly TestReport[];
   readonly proposerCounts: boolean;
   /** Seconds. */
   readonly proposalAge: number;
@@ -36,8 +44,7 @@ export interface Standing {
   readonly remindEvery: number;
   /** Does the announcement wait for a person's go? */
   readonly hold: boolean;
-  /** Absent in histories of before there were signed rebuilds. */
-  readonly mode?: ReleaseSettings['mode'];
+  readonly mode: ReleaseSettings['mode'];
   /** Of signed rebuilds: seconds between reminders of a decision. */
   readonly decisionRemindEvery?: number | undefined;
   /** Of security releases, if the stream has them. */
@@ -70,7 +77,49 @@ export const decideActivities = (host: Host) => {
       throw new Failure('StreamInvalid', `${name}: the stream has no \`release\`: nothing can be decided`);
     return { ...stream, release };
   }
-  const scratch = (args: StepArgs) => store.work(args, 'statements');
+  /** With a scratch folder of the step's own: what a killed attempt has left there is removed by the next. */
+  async function inScratch<R>(args: StepArgs, body: (work: string) => Promise<R>): Promise<R> {
+    const { workflowExecution, activityId } = activityInfo();
+    const id = createHash('sha256').update(`${workflowExecution?.runId} ${activityId}`).digest('hex');
+    const work = store.work(args, `statements-${id.slice(0, 16)}`);
+    const clear = () => rm(work, { recursive: true, force: true });
+    await clear();
+    return body(work).finally(clear);
+  }
+  async function withKeyring<R>(
+    step: Step,
+    { approvers }: ReleaseSettings,
+    work: string,
+    body: (keyring: Keyring) => Promise<R>,
+  ): Promise<R> {
+    const keyring = await openKeyring(step, approvers, work);
+    try {
+      return await body(keyring);
+    } finally {
+      await keyring.close();
+    }
+  }
+  function rulesOf(release: ReleaseSettings, { keys }: Keyring): Rules {
+    const approvers = keys
+      .filter(({ usable }) => usable)
+      .map(({ name, fingerprint }) => ({ name, fingerprint }));
+    const group = membersOf(release, 'security').map(({ name }) => name);
+    return {
+      approvers,
+      approvals: release.approvals,
+      proposerCounts: release.proposerCounts,
+      proposalAge: release.proposalAge,
+      remindEvery: release.remindEvery,
+      hold: release.announce.hold,
+      mode: release.mode,
+      decisionRemindEvery: release.rebuild?.remindEvery,
+      security: release.security && {
+        approvers: approvers.filter(({ name }) => group.includes(name)),
+        remindEvery: release.security.remindEvery,
+        join: release.security.join,
+      },
+    };
+  }
   const keptText = (stream: string, nonce: string) => join(store.statements(stream), `${nonce}.asc`);
 
   return {
@@ -83,10 +132,12 @@ export const decideActivities = (host: Host) => {
       stepArgs.extend({ text: z.string().max(mostText), request: z.string().max(mostText) }),
       async (step, args): Promise<Verified> => {
         const { release } = await declared(args.stream);
-        const verified = await verifyStatement(step, args.text, {
-          ...{ stream: args.stream, approvers: membersOf(release, 'testers'), maxAge: release.statementAge },
-          ...{ now: new Date(), work: scratch(args) },
-        });
+        const verified = await inScratch(args, (work) =>
+          verifyStatement(step, args.text, {
+            ...{ stream: args.stream, approvers: membersOf(release, 'testers') },
+            ...{ maxAge: release.statementAge, now: new Date(), work },
+          }),
+        );
         const { nonce, decision } = verified.statement;
         const isApprover = release.approvers.some(({ name }) => name === verified.approver);
         if (!isApprover && kindOf(decision).group !== 'testers')
@@ -113,51 +164,42 @@ export const decideActivities = (host: Host) => {
     /** Which of the accepted statements still count, and by which rules, as the stream file is now. */
     standing: asStep(
       host,
-      stepArgs.extend({
-        nonces: z.array(nonce).max(1000).readonly(),
-        /** The build whose test reports are asked for. */
-        build: buildId.optional(),
-        /** Only reports that are about these count. */
-        commits: commits.optional(),
-      }),
+      stepArgs.extend({ nonces: z.array(nonce).max(1000).readonly() }),
       async (step, args): Promise<Standing> => {
         const { release } = await declared(args.stream);
-        const keyring = await openKeyring(step, release.approvers, scratch(args));
-        try {
-          const standing: string[] = [];
-          for (const nonce of args.nonces) {
-            const text = await readText(keptText(args.stream, nonce));
-            if (text !== undefined && (await standsStill(keyring, nonce, text))) standing.push(nonce);
-          }
-          const approvers = keyring.keys
-            .filter(({ usable }) => usable)
-            .map(({ name, fingerprint }) => ({ name, fingerprint }));
-          const group = membersOf(release, 'security').map(({ name }) => name);
-          const { build, commits } = args;
-          const reports =
-            build === undefined
-              ? []
-              : await reportsOn(step, store, args.stream, release, { build, commits }, scratch(args));
-          return {
-            standing,
-            approvers,
-            approvals: release.approvals,
-            reports,
-            proposerCounts: release.proposerCounts,
-            proposalAge: release.proposalAge,
-            remindEvery: release.remindEvery,
-            hold: release.announce.hold,
-            mode: release.mode,
-            decisionRemindEvery: release.rebuild?.remindEvery,
-            security: release.security && {
-              approvers: approvers.filter(({ name }) => group.includes(name)),
-              remindEvery: release.security.remindEvery,
-              join: release.security.join,
-            },
-          };
-        } finally {
-          await keyring.close();
-        }
+        return inScratch(args, (work) =>
+          withKeyring(step, release, work, async (keyring) => {
+            const standing: string[] = [];
+            for (const nonce of args.nonces) {
+              const text = await readText(keptText(args.stream, nonce));
+              if (text !== undefined && (await standsStill(keyring, nonce, text))) standing.push(nonce);
+            }
+            return { standing, ...rulesOf(release, keyring) };
+          }),
+        );
+      },
+    ),
+
+    /** What is decided of a promotion, by the archive of signed statements, and the rules, as the stream file is now. */
+    judge: asStep(
+      host,
+      stepArgs.extend({
+        promotion: z.object({
+          build: buildId,
+          proposedBy: word,
+          onto: buildId.nullable(),
+          attempts: z.array(attempted).readonly().optional(),
+        }),
+        current: buildId.nullable().optional(),
+      }),
+      async (step, args): Promise<Judgement> => {
+        const stream = await declared(args.stream);
+        return inScratch(args, async (work) => {
+          const judged = await promotionDecided(step, host, stream, args, work);
+          return withKeyring(step, stream.release, work, (keyring) =>
+            Promise.resolve({ ...judged, rules: rulesOf(stream.release, keyring) }),
+          );
+        });
       },
     ),
 
@@ -167,7 +209,9 @@ export const decideActivities = (host: Host) => {
       stepArgs.extend(question.shape),
       async (step, args): Promise<{ approvers: string[] }> => {
         const stream = await declared(baseOf(args.stream));
-        return { approvers: await decidedBy(step, host, stream, args, scratch(args)) };
+        return inScratch(args, async (work) => ({
+          approvers: await decidedBy(step, host, stream, args, work),
+        }));
       },
     ),
 

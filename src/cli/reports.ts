@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestReport } from '../domain/promotion.js';
-import { reportsOn } from '../release/authority.js';
+import { readReports } from '../release/authority.js';
 import type { Settings } from '../settings.js';
 import type { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
@@ -20,7 +20,7 @@ export async function showReports(
   if (!release) return;
   const work = join(settings.state, 'work', `reports-${process.pid}`);
   const step = await commandStep(settings, 'reports');
-  const reports = await reportsOn(step, store, stream, release, about, work).finally(() =>
+  const reports = await readReports(step, store, stream, release, about, work).finally(() =>
     rm(work, { recursive: true, force: true }),
   );
   const passed = reports.filter(({ result }) => result === 'pass');

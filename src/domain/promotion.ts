@@ -119,8 +119,8 @@ export interface Promotion {
   readonly expires: string;
   /** Why it waits or failed, for people. */
   readonly note?: string | undefined;
-  /** Nonce of the last decision that it has accepted. */
-  readonly heard?: string | undefined;
+  /** Time of the newest statement that it has looked at; ISO 8601, UTC. */
+  readonly judgedTo?: string | undefined;
   /** Test reports on the build that would be released, oldest first. */
   readonly reports?: readonly TestReport[] | undefined;
   /** Passing test reports that its release needs. */

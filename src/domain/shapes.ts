@@ -45,7 +45,7 @@ const of =
 
 /** Text of Treeline's own, or of a person. */
 const text = z.string();
-const word = z.string().max(1000);
+export const word = z.string().max(1000);
 /** ISO 8601, UTC. */
 const time = z.string().max(50);
 const count = z.int().min(0);
@@ -102,7 +102,7 @@ const vote = of<Vote>()({
   reason: text.optional(),
 });
 
-const attempted = of<Attempt>()({
+export const attempted = of<Attempt>()({
   number: attempt,
   kind: z.enum(['first', 'redo', 'rework']),
   reuse: z.boolean().optional(),
@@ -137,7 +137,7 @@ export const promotion = of<Promotion>()({
   missing: list(word),
   expires: time,
   note: text.optional(),
-  heard: word.optional(),
+  judgedTo: time.optional(),
   reports: list(testReport).optional(),
   reportsNeeded: count.optional(),
   unfixed: list(caseId).optional(),

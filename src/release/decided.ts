@@ -6,6 +6,11 @@ import { join } from 'node:path';
 import type { Host } from '../host.js';
 import type { ReleaseArgs } from '../domain/inputs.js';
 import { Failure } from '../domain/failures.js';
+import {
+  judgePromotion,
+  type PromotionJudgement,
+  type PromotionMatter,
+} from '../domain/promotion-judgement.js';
 import { acceptedRun } from '../domain/rebuild-packages.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import { changesText, reworkChanges } from '../domain/rework-changes.js';
@@ -16,7 +21,7 @@ import { lackingInBuild } from '../security/ledger.js';
 import type { Step } from '../steps/step.js';
 import { loadStream } from '../streams/load.js';
 import { readJson } from '../store/store.js';
-import { authority } from './authority.js';
+import { authority, readArchive } from './authority.js';
 import { currentRelease, readReleases } from './release-index.js';
 
 /** A stream that has releases. */
@@ -34,7 +39,6 @@ export async function decidedBy(
   question: Question,
   work: string,
 ): Promise<string[]> {
-  const { store } = host;
   const { decision, build, signed } = question;
   const commits =
     decision === 'promote'
@@ -46,11 +50,43 @@ export async function decidedBy(
     await requireCaseBuild(host, releasedLine(stream), question, signed);
   // What is released must not lose a fix, unless its approvers say so. A signed rebuild may still be reworked with it.
   const copied = decision === 'promote' && stream.release.mode === 'copy';
-  const released = copied ? build : decision === 'release' ? signed : undefined;
-  const lacks = released === undefined ? [] : await lackingInBuild(step, store, stream, released);
-  const asked = { ...question, commits, unfixed: lacks.map((lack) => lack.case) };
-  const standing = await authority(step, store, stream.name, stream.release, asked, work);
+  const unfixed = await lacks(
+    step,
+    host,
+    stream,
+    copied ? build : decision === 'release' ? signed : undefined,
+  );
+  const asked = { ...question, commits, unfixed };
+  const standing = await authority(step, host.store, stream.name, stream.release, asked, work);
   return standing.map(({ approver }) => approver);
+}
+
+/** Cases whose fixes the build lacks. */
+async function lacks(
+  step: Step,
+  { store }: Host,
+  stream: Stream,
+  build: string | undefined,
+): Promise<string[]> {
+  if (build === undefined) return [];
+  return (await lackingInBuild(step, store, stream, build)).map((lack) => lack.case);
+}
+
+/** What is decided of a promotion at the moment, as the archive and the builds in the store say. Fails with BuildNotReleasable. */
+export async function promotionDecided(
+  step: Step,
+  host: Host,
+  stream: ReleasedStream,
+  { promotion, current }: Pick<PromotionMatter, 'promotion' | 'current'>,
+  work: string,
+): Promise<PromotionJudgement> {
+  const { build, attempts } = promotion;
+  const last = attempts?.at(-1);
+  const commits = await releasableCommits(host, step, stream, build);
+  const made = last?.state === 'testing' ? last.build : undefined;
+  const unfixed = await lacks(step, host, stream, attempts ? made : build);
+  const said = await readArchive(step, host.store, stream.name, stream.release, [build, last?.build], work);
+  return judgePromotion(said, { promotion, current, commits, unfixed }, stream.release, Date.now());
 }
 
 /** Is the build made by the plan that the statements are about? Fails with BuildNotReleasable. */

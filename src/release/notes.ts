@@ -17,7 +17,7 @@ import { readKey } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { readJson, readText, type Run } from '../store/store.js';
 import { fixedAdvisories } from './advisories.js';
-import { reportsOn } from './authority.js';
+import { readReports } from './authority.js';
 import { changeNotes } from './changelogs.js';
 
 export interface NotesInput {
@@ -58,7 +58,7 @@ export async function makeNotes(host: Host, step: Step, input: NotesInput): Prom
   const commits = Object.fromEntries(architectures.map(({ architecture, commit }) => [architecture, commit]));
   const work = host.store.work(input.run, 'notes', 'reports');
   const reports = stream.release
-    ? await reportsOn(step, host.store, name, stream.release, { build, commits }, work)
+    ? await readReports(step, host.store, name, stream.release, { build, commits }, work)
     : [];
   return {
     stream: { name, title, description, osname },

@@ -1,6 +1,7 @@
 /** The promotion's questions, with real keys and a really published build. */
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
+import { watch } from 'node:fs';
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decideActivities, type Standing } from '../../src/activities/decide.js';
@@ -64,7 +65,20 @@ describe('decide', function () {
       await rm(join(tiny.host.store.statements('tiny'), `${said.nonce}.asc`));
       assert.deepEqual(await take(text), verified);
       assert.equal(await kept(`${said.nonce}.asc`), text);
-      assert.deepEqual(await readdir(tiny.s.at('work/stream/statements')), []);
+      assert.deepEqual(await readdir(tiny.s.at('work/stream')), []);
+    });
+
+    it('removes what a killed attempt left of its keyring', async () => {
+      const text = await people.sign('ann', statementOf());
+      // Its working folder is the attempt's own: the killed one is told by its name.
+      let folder = '';
+      const watched = watch(tiny.s.at('work/stream'), (_, name) => (folder ||= name ?? ''));
+      await take(text);
+      watched.close();
+      assert.match(folder, /^statements-/);
+      await tiny.s.write(`work/stream/${folder}/gnupg-killed/pubring.kbx`, 'half');
+      await take(text);
+      assert.deepEqual(await readdir(tiny.s.at('work/stream')), []);
     });
 
     it('refuses a replay, also with another’s signature or as a part of the same request', async () => {
@@ -107,13 +121,6 @@ describe('decide', function () {
         'StatementRefused',
         /tom is a tester, not an approver: testers sign test reports, not approve/,
       );
-      const { reports } = await runActivity(activities().standing, {
-        ...{ ...args, nonces: [], build: said.build },
-        commits: { x86_64: said.commits.x86_64 ?? '' },
-      });
-      assert.deepEqual(reports, [
-        { build: said.build, by: 'tom', result: 'pass', note: 'boots', at: said.time },
-      ]);
     });
 
     it('says what is wrong with the stream file', async () => {
@@ -156,7 +163,6 @@ describe('decide', function () {
           ...{ promote: 2, rollback: 1, announce: 1 },
           ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1, fix: 1, reports: 0 },
         },
-        reports: [],
         proposerCounts: false,
         proposalAge: 28 * 86_400,
         remindEvery: 7200,
@@ -187,6 +193,103 @@ describe('decide', function () {
         approvers.map(({ name }) => name),
         ['ann'],
       );
+    });
+  });
+
+  describe('judge', () => {
+    const current = '20261101_01';
+    const judged = (change: object = {}) =>
+      runActivity(activities().judge, {
+        ...args,
+        promotion: { build: id, proposedBy: 'ann', onto: current, ...change },
+        current,
+      });
+    const says = async (name: string, change: Fields = {}) => {
+      const commits = { x86_64: made.commit };
+      const said = statementOf({ decision: 'approve', onto: current, commits, ...change });
+      await runActivity(activities().takeStatement, {
+        ...{ ...args, request: said.nonce, text: await people.sign(name, said) },
+      });
+      return said;
+    };
+    const names = (all: readonly { approver: string }[] = []) => all.map(({ approver }) => approver);
+    const rules = { approvals: { promote: 2, reports: 1, release: 2 } };
+
+    it('tells who has approved, what is lacking, and when it is decided', async () => {
+      const tom = await people.join('tim');
+      await declare({ approvers: [ann, bob], testers: [{ name: tom.name, key: tom.key }], ...rules });
+      await says('ann', { decision: 'promote', commits: { x86_64: 'cd'.repeat(32) } });
+      assert.deepEqual((await judged()).approvals, [], 'names other commits');
+      await says('ann', { decision: 'promote' });
+      await says('bob', { onto: null });
+      const first = await judged();
+      assert.deepEqual([names(first.approvals), first.decided, first.reportsNeeded], [['ann'], undefined, 1]);
+      assert.deepEqual(
+        first.rules.approvers.map(({ name }) => name),
+        ['ann', 'bob'],
+      );
+      await says('bob');
+      assert.equal((await judged()).decided, undefined, 'a report lacks');
+      const { time } = await says('tim', { decision: 'report', result: 'pass', note: 'boots' });
+      const enough = await judged();
+      assert.deepEqual(enough.decided, { decision: 'promote', by: ['ann', 'bob'] });
+      assert.deepEqual(enough.reports, [{ build: id, by: 'tim', result: 'pass', note: 'boots', at: time }]);
+      assert.equal(enough.judgedTo, time);
+      // Another release is the current one: they have said nothing about that.
+      assert.deepEqual((await judged({ onto: '20261108_01' })).approvals, []);
+      await says('bob', { decision: 'reject', reason: 'no sound' });
+      const { ended, approvals } = await judged();
+      assert.deepEqual([ended, approvals], [{ phase: 'rejected', note: 'rejected by bob: no sound' }, []]);
+      await says('bob', { decision: 'withdraw' });
+      assert.equal((await judged()).ended, undefined);
+      await says('ann', { decision: 'withdraw' });
+      assert.deepEqual((await judged()).ended, { phase: 'withdrawn', note: 'withdrawn by ann' });
+      await says('ann', { decision: 'promote' });
+      assert.equal((await judged()).ended, undefined, 'proposed again');
+    });
+
+    it('of an attempt, tells what enough people ask for, and counts apart who ask for different things', async () => {
+      await declare({ approvers: [ann, bob], ...rules });
+      for (const name of ['ann', 'bob']) await says(name);
+      const attempt = {
+        number: 1,
+        kind: 'first',
+        state: 'testing',
+        began: new Date().toISOString(),
+      } as const;
+      const signed = '20261123_02';
+      const commits = { x86_64: 'ef'.repeat(32) };
+      const testing = { ...attempt, build: signed, commits };
+      const ask = (change: object = {}) =>
+        judged({ attempts: [{ ...testing, ...change }] }).then(({ decided, votes = {}, approvals }) => ({
+          decided: decided && [decided.decision, ...[...decided.by].sort()],
+          votes: Object.fromEntries(Object.entries(votes).map(([kind, all]) => [kind, names(all)])),
+          approvals: names(approvals),
+        }));
+      const approvals = ['ann', 'bob'];
+      assert.deepEqual(await ask(), { decided: undefined, votes: {}, approvals });
+      const release = { decision: 'release', attempt: 1, signed, commits };
+      await says('ann', release);
+      await says('bob', { ...release, signed: id });
+      await says('bob', { ...release, attempt: 2 });
+      await says('bob', { ...release, onto: '20261108_01' });
+      assert.deepEqual(await ask(), { decided: undefined, votes: { release: ['ann'] }, approvals });
+      await says('bob', release);
+      assert.deepEqual((await ask()).decided, undefined, 'a report on the signed build lacks');
+      await says('bob', { decision: 'report', build: signed, commits, result: 'pass' });
+      assert.deepEqual((await ask()).decided, ['release', 'ann', 'bob']);
+      assert.equal((await ask({ state: 'failed' })).decided, undefined);
+      await says('ann', { decision: 'redo', attempt: 1, reuse: true });
+      assert.deepEqual(await ask(), {
+        ...{ decided: ['redo', 'ann'], votes: { release: ['bob'], redo: ['ann'] }, approvals },
+      });
+      await declare({ approvers: [ann, bob], approvals: { promote: 1, redo: 2 } });
+      await says('bob', { decision: 'redo', attempt: 1, reuse: false });
+      assert.equal((await ask()).decided, undefined);
+      await says('bob', { decision: 'redo', attempt: 1, reuse: true });
+      assert.deepEqual((await ask()).decided, ['redo', 'ann', 'bob']);
+      await says('bob', { decision: 'withdraw', attempt: 1 });
+      assert.deepEqual(await ask(), { decided: undefined, votes: { redo: ['ann'] }, approvals });
     });
   });
 

@@ -5,7 +5,7 @@ import { Failure } from '../../src/domain/failures.js';
 import { releaseSettings, type ReleaseSettings } from '../../src/domain/release-settings.js';
 import type { ReworkChanges } from '../../src/domain/rework-changes.js';
 import type { Question } from '../../src/domain/statement.js';
-import { authority, reportsOn } from '../../src/release/authority.js';
+import { authority, readReports } from '../../src/release/authority.js';
 import { Store } from '../../src/store/store.js';
 import { People, statementOf, type Fields, type Person } from '../keys/people.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
@@ -129,7 +129,7 @@ describe('authority', function () {
     const settled = settings({ testers, approvals: { reports: 2 } }, [ann, bob]);
     const store = new Store(s.folder);
     const reports = () =>
-      reportsOn(s.step, store, 'tiny', settled, { build, commits }, s.at('work')).then((all) =>
+      readReports(s.step, store, 'tiny', settled, { build, commits }, s.at('work')).then((all) =>
         all.map(({ by, result, note }) => [by, result, note]),
       );
     for (const name of ['ann', 'bob']) await says(name);

@@ -310,7 +310,7 @@ export class TinyInstance {
   async #strays(): Promise<string[]> {
     const { state } = this.instance.settings;
     const names = await readdir(join(state, 'store/tiny'), { recursive: true });
-    const scratch = await readdir(join(state, 'work/stream/statements')).catch(() => []);
+    const scratch = await readdir(join(state, 'work/stream')).catch(() => []);
     const all = (folder: string) => readdir(folder, { recursive: true }).catch((): string[] => []);
     const target = [...(await all(this.released())), ...(this.signed ? await all(this.mirrored()) : [])];
     return [

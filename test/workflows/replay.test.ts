@@ -39,9 +39,9 @@ describe('replay', function () {
   for (const [name, step] of [
     ['nightly-published', 'commit'],
     ['stream-renewed', 'examine'],
-    ['promotion-released', 'standing'],
-    ['promotion-rejected', 'standing'],
-    ['promotion-redone-released', 'standing'],
+    ['promotion-released', 'judge'],
+    ['promotion-rejected', 'judge'],
+    ['promotion-redone-released', 'judge'],
     ['promotion-abandoned', 'clearTesting'],
     ['release-announced', 'switchRelease'],
     ['release-undone', 'undoRelease'],

@@ -9,10 +9,10 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker, type ReplayWorkerOptions } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
-import type { Standing } from '../../src/activities/decide.js';
+import type { Judgement, Rules, Standing } from '../../src/activities/decide.js';
 import type { ReleasePlan } from '../../src/activities/release.js';
 import { endOf } from '../../src/activities/view.js';
-import type { Promotion, StreamView, TestReport } from '../../src/domain/promotion.js';
+import type { Promotion, StreamView } from '../../src/domain/promotion.js';
 import type {
   Affecting,
   CasePhase,
@@ -22,17 +22,15 @@ import type {
   ReleasedFix,
   SecurityCase,
 } from '../../src/domain/security.js';
+import { judge, type Archive } from '../../src/domain/judgement.js';
+import { judgePromotion, type PromotionMatter } from '../../src/domain/promotion-judgement.js';
 import type { RunRecord } from '../../src/domain/run.js';
 import type { FixRequest } from '../../src/domain/decisions/fix.js';
 import {
-  ends,
-  isRebuildDecision,
   readStatement,
-  securityDecisions,
   type Decision,
   type Question,
   type RebuildDecision,
-  type Statement,
   type Verified,
 } from '../../src/domain/statement.js';
 import { entityOptions } from '../../src/schedules/entities.js';
@@ -59,6 +57,7 @@ const names = [
   ...[
     'examine',
     'standing',
+    'judge',
     'authorize',
     'takeStatement',
     'recall',
@@ -232,7 +231,7 @@ export class World {
     proposalAge: 86_400,
     remindEvery: 3600,
     hold: false,
-    mode: 'copy' as NonNullable<Standing['mode']>,
+    mode: 'copy' as Rules['mode'],
     decisionRemindEvery: 3600,
     security: { group: ['alice', 'bob'], remindEvery: 3600, join: 0 },
   };
@@ -243,7 +242,7 @@ export class World {
   saved: StreamView | undefined;
   readonly #signers = new Map<string, string>();
   /** Statements that were accepted, oldest first. */
-  readonly #said: { said: Statement; by: string }[] = [];
+  readonly #said: Verified[] = [];
   testers: readonly string[] = [];
   readonly #runs: { id: string; run: string }[] = [];
   #releasing: string | undefined;
@@ -534,17 +533,29 @@ export class World {
     return (this.steps[name] ?? this.good(name))(args);
   }
 
-  /** As src/release/authority.ts: each person's last counts. */
-  #reports(build: string): TestReport[] {
-    const last = new Map<string, TestReport>();
-    for (const { said, by } of this.#said) {
-      if (said.decision !== 'report' || said.build !== build) continue;
-      if (![...this.approvers, ...this.testers].includes(by)) continue;
-      const { result, note, time: at } = said;
-      last.delete(by);
-      last.set(by, { build, by, result, note, at });
-    }
-    return [...last.values()];
+  /** Statements of people who count now. */
+  get #archive(): Archive {
+    const people = [...this.approvers, ...this.testers];
+    return this.#said.filter(({ approver }) => people.includes(approver));
+  }
+  /** As the stream file has them. */
+  get #rules() {
+    const named = (names: readonly string[]) => names.map((name) => ({ name }));
+    const { approvals, proposerCounts, proposalAge, mode, security } = this.rules;
+    return {
+      ...{ approvers: named(this.approvers), testers: named(this.testers) },
+      security: { approvers: security.group.filter((name) => this.approvers.includes(name)) },
+      ...{ approvals, proposerCounts, proposalAge, statementAge: 86_400, mode },
+    };
+  }
+  get #shown(): Rules {
+    const approvers = this.approvers.map((name) => ({ name, fingerprint: fingerprintOf(name) }));
+    const { group, ...security } = this.rules.security;
+    return {
+      ...this.rules,
+      approvers,
+      security: { ...security, approvers: approvers.filter(({ name }) => group.includes(name)) },
+    };
   }
 
   /** Up to the drift check, a release must be alone. */
@@ -570,54 +581,39 @@ export class World {
       if (![...this.approvers, ...this.testers].includes(by))
         throw ApplicationFailure.nonRetryable(`${by} is no approver`, 'StatementRefused');
       this.#signers.set(said.nonce, by);
-      this.#said.push({ said, by });
-      return { statement: said, approver: by, fingerprint: fingerprintOf(by) };
+      const verified = { statement: said, approver: by, fingerprint: fingerprintOf(by) };
+      this.#said.push(verified);
+      return verified;
     },
-    standing: ({ nonces, build }): Standing => {
-      const approvers = this.approvers.map((name) => ({ name, fingerprint: fingerprintOf(name) }));
-      const { group, ...security } = this.rules.security;
-      return {
-        standing: (nonces as string[]).filter((nonce) =>
-          this.approvers.includes(this.#signers.get(nonce) ?? ''),
-        ),
-        ...this.rules,
-        approvers,
-        reports: this.#reports(String(build)),
-        security: { ...security, approvers: approvers.filter(({ name }) => group.includes(name)) },
+    standing: ({ nonces }): Standing => ({
+      standing: (nonces as string[]).filter((nonce) =>
+        this.approvers.includes(this.#signers.get(nonce) ?? ''),
+      ),
+      ...this.#shown,
+    }),
+    judge: (args): Judgement => {
+      const matter = args as unknown as Pick<PromotionMatter, 'promotion' | 'current'>;
+      const { build, attempts } = matter.promotion;
+      const made = attempts?.at(-1)?.build;
+      const lacking = this.lacks(attempts ? (made ?? '') : build).map((lack) => lack.case);
+      const known = { ...matter, commits: commitsOf(build), unfixed: attempts && !made ? [] : lacking };
+      return { ...judgePromotion(this.#archive, known, this.#rules, Date.now()), rules: this.#shown };
+    },
+    // With the commits and the lacking fixes that the real one finds in the store.
+    authorize: (args) => {
+      const question = args as unknown as Question;
+      const { decision, build, signed } = question;
+      const of = decision === 'promote' ? build : decision === 'release' ? signed : undefined;
+      const copied = decision === 'promote' && this.rules.mode === 'copy';
+      const lacking = copied || decision === 'release' ? this.lacks(of ?? '') : [];
+      const asked = {
+        ...question,
+        ...(of === undefined ? {} : { commits: commitsOf(of) }),
+        unfixed: lacking.map((lack) => lack.case),
       };
-    },
-    // As src/release/authority.ts: each approver's last word counts.
-    authorize: (question) => {
-      const { decision, build, onto, attempt, case: about } = question as unknown as Question;
-      const ofGroup = securityDecisions.includes(decision);
-      const last = new Map<string, Statement & Fields>();
-      for (const { said: statement, by } of this.#said) {
-        const said: Statement & Fields = statement;
-        if (said.build !== build || !this.approvers.includes(by)) continue;
-        if (said.case !== about || (ofGroup && !this.rules.security.group.includes(by))) continue;
-        const promotes = ['promote', 'approve', 'reject', 'withdraw'].includes(said.decision);
-        const matters = isRebuildDecision(decision)
-          ? said.attempt === attempt && (said.decision === decision || ends(said.decision, decision))
-          : decision === 'promote'
-            ? promotes && said.attempt === undefined
-            : said.decision === decision || (ofGroup && said.decision === 'withdraw');
-        if (matters) last.set(by, said);
-      }
-      const approvers = [...last].filter(
-        ([, said]) =>
-          (decision === 'promote' ? ['promote', 'approve'] : [decision]).includes(said.decision) &&
-          (['announce', 'accept', 'redo', 'rework', 'abandon', 'accept-fix'].includes(decision) ||
-            said.onto === onto) &&
-          (decision !== 'promote' ||
-            this.lacks(build).every(
-              (lack) => Array.isArray(said.unfixed) && said.unfixed.includes(lack.case),
-            )) &&
-          (said.decision !== 'promote' || this.rules.proposerCounts),
-      );
-      const needed = this.rules.approvals[isSecurity(decision) ? 'fix' : decision];
-      if (approvers.length < needed)
-        throw ApplicationFailure.nonRetryable(`${approvers.length} of ${needed}`, 'StatementRefused');
-      return { approvers: approvers.map(([by]) => by) };
+      const { by, refused: why } = judge(this.#archive, asked, this.#rules, Date.now());
+      if (why !== undefined) throw ApplicationFailure.nonRetryable(why, 'StatementRefused');
+      return { approvers: by.map(({ approver }) => approver) };
     },
     findFix: ({ request }) => {
       const { advisories, packages } = request as FixRequest;
@@ -687,8 +683,6 @@ export class World {
   };
 }
 
-const isSecurity = (decision: Decision): decision is 'approve-fix' | 'accept-fix' | 'dismiss-fix' =>
-  securityDecisions.includes(decision);
 const ignore = () => undefined;
 /** An advisory that asks for a newer package of its name in lower case. */
 export const affecting = (id: string): Affecting => ({

@@ -1,20 +1,13 @@
 /** The attempts of a promotion at a signed rebuild, and what the SIG says of them. No calls: those are in promotion.ts. */
 import {
-  agreed,
   reportsLacking,
-  type Approval,
   type Attempt,
   type Promotion,
   type Vote,
   type Votes,
 } from '../../domain/promotion.js';
-import {
-  ends,
-  kindOf,
-  rebuildDecisions,
-  type RebuildDecision,
-  type StatementOf,
-} from '../../domain/statement.js';
+import type { Decided } from '../../domain/promotion-judgement.js';
+import { rebuildDecisions } from '../../domain/statement.js';
 import type { RebuildNews } from '../chains/rebuild-messages.js';
 
 export const lastAttempt = ({ attempts }: Pick<Promotion, 'attempts'>): Attempt | undefined =>
@@ -25,69 +18,12 @@ export const isRunning = (attempt: Attempt | undefined): boolean =>
   attempt?.state === 'running' || attempt?.state === 'differs';
 
 /** The attempt after the last, as enough approvers have asked for it; the first without `asked`. */
-export function nextAttempt(me: Promotion, began: string, asked?: Asked): Attempt {
+export function nextAttempt(me: Promotion, began: string, asked?: Decided): Attempt {
   const { attempts = [], attemptsBefore = 0 } = me;
   const next = { number: attemptsBefore + attempts.length + 1, state: 'running', began } as const;
-  if (!asked) return { ...next, kind: 'first', reuse: true };
+  if (!asked?.vote) return { ...next, kind: 'first', reuse: true };
   const { reuse = true, changes } = asked.vote;
   return { ...next, kind: asked.decision === 'rework' ? 'rework' : 'redo', reuse, changes };
-}
-
-/** What enough approvers ask for, with the word of one of them. */
-export interface Asked {
-  readonly decision: RebuildDecision;
-  readonly vote: Vote;
-  readonly by: readonly string[];
-}
-
-/** What enough approvers ask for of the last attempt as it is now; the most final comes first. */
-export function asked(me: Promotion): Asked | undefined {
-  const last = lastAttempt(me);
-  if (!last) return undefined;
-  for (const decision of rebuildDecisions.toReversed()) {
-    if (!kindOf(decision).offered(last.state)) continue;
-    if (decision === 'release' && reportsLacking(me) > 0) continue;
-    const votes = agreed(me.votes, decision);
-    const needed = me.votesNeeded?.[decision];
-    const [vote] = votes;
-    if (vote && needed !== undefined && votes.length >= needed)
-      return { decision, vote, by: votes.map(({ approver }) => approver) };
-  }
-  return undefined;
-}
-
-/** The votes with this approver's newest word. */
-export function withVote(
-  votes: Votes | undefined,
-  said: StatementOf<RebuildDecision>,
-  approval: Approval,
-): Votes {
-  const { decision } = said;
-  // Of what it says, what its kind has.
-  const { onto, signed, reuse, changes, reason }: Omit<Vote, keyof Approval> = said;
-  const others = onlyVotes(
-    votes,
-    (vote, earlier) =>
-      (vote.fingerprint !== approval.fingerprint || (earlier !== decision && !ends(decision, earlier))) &&
-      // What was said when another release was the newest counts no more.
-      (decision !== 'release' || earlier !== 'release' || vote.onto === onto),
-  );
-  return {
-    ...others,
-    [decision]: [...(others[decision] ?? []), { ...approval, onto, signed, reuse, changes, reason }],
-  };
-}
-
-export function onlyVotes(
-  votes: Votes | undefined,
-  keep: (vote: Vote, decision: RebuildDecision) => boolean,
-): Votes {
-  const kept: Partial<Record<RebuildDecision, readonly Vote[]>> = {};
-  for (const decision of rebuildDecisions) {
-    const some = votes?.[decision]?.filter((vote) => keep(vote, decision)) ?? [];
-    if (some.length > 0) kept[decision] = some;
-  }
-  return kept;
 }
 
 export const allVotes = (votes: Votes | undefined): Vote[] =>
@@ -106,13 +42,7 @@ export function withNews(me: Promotion, news: RebuildNews, at: string): Partial<
     note: news.note ?? (news.state === 'began' ? last.note : undefined),
     ...(isRunning({ ...last, state }) ? {} : { ended: at }),
   };
-  return {
-    attempts: me.attempts?.with(-1, now),
-    // Another difference than the one that was accepted.
-    ...(news.state === 'differs'
-      ? { votes: onlyVotes(me.votes, (_vote, decision) => decision !== 'accept') }
-      : {}),
-  };
+  return { attempts: me.attempts?.with(-1, now) };
 }
 
 /** What it waits for, for people; undefined while it waits for nobody. */

@@ -26,13 +26,7 @@ import { describeFailure } from '../describe.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
 import { approval, ifRunning, readRules, refuse } from './requests.js';
-import {
-  announceSignal,
-  decisionSignal,
-  retrySignal,
-  stopSignal,
-  type PromotionDecision,
-} from './signals.js';
+import { announceSignal, retrySignal, spokenSignal, stopSignal } from './signals.js';
 import {
   promotionId,
   releaseId,
@@ -91,10 +85,7 @@ export class Decisions {
       const approvals = verified && rules.proposerCounts ? [approval(verified)] : [];
       const open = entity.promotion(build);
       if (open) {
-        if (verified && approvals[0]) {
-          const said = { ...verified.statement, decision: 'approve', approval: approvals[0] } as const;
-          return { ...(await this.#tell(open, said)), verified };
-        }
+        if (verified && approvals[0]) return { answer: await this.#tell(open, verified.statement), verified };
         throw refuse('BuildNotReleasable', `${build}: is proposed already`);
       }
       const proposedAt = now();
@@ -217,13 +208,14 @@ export class Decisions {
     }
     if (statement.decision === 'withdraw') {
       const withdrawal = { ...verified, statement };
-      // What is taken back may still be on its way through the promotion.
-      const said = () => hasSaid(entity.promotion(build) ?? open, withdrawal);
-      if (!said()) await condition(said, '5s');
-      checkWithdrawal(entity.promotion(build) ?? open, withdrawal);
+      const now = () => entity.promotion(build) ?? open;
+      // What is taken back may still be on its way through the promotion, or the withdrawal itself was read there already.
+      const known = () => hasSaid(now(), withdrawal) || hasJudged(now(), statement);
+      if (!known()) await condition(known, '5s');
+      if (!hasJudged(now(), statement)) checkWithdrawal(now(), withdrawal);
     }
     if (decision === 'reject') entity.veto(build, approval(verified));
-    return { ...(await this.#tell(open, { ...statement, approval: approval(verified) })), verified };
+    return { answer: await this.#tell(open, statement), verified };
   }
 
   /** A word on the last attempt at a signed rebuild. */
@@ -239,7 +231,7 @@ export class Decisions {
       this.#checkCommits(statement, (await this.#examine(statement.build)).commits);
     // The attempt may have ended while that was asked.
     const open = checkAttempt(entity, statement);
-    return { ...(await this.#tell(open, { ...statement, approval: approval(verified) })), verified };
+    return { answer: await this.#tell(open, statement), verified };
   }
 
   /** A test report; its promotion, if one is open, reads it from the archive. */
@@ -252,35 +244,27 @@ export class Decisions {
     const open = entity.promotionOf(build);
     const made = open?.attempts?.find((attempt) => attempt.build === build)?.commits;
     this.#checkCommits(statement, made ?? (await this.#examine(build)).commits);
-    const told = open && (await this.#tell(open, { ...statement, approval: approval(verified) }));
+    const told = open && (await this.#tell(open, statement));
     const message = `${build}: the test report is recorded: ${result}`;
-    return { answer: { ...told?.answer, message }, verified };
+    return { answer: { ...told, message }, verified };
   }
 
-  /** Hands a decision to its promotion and waits until that has told what it makes of it. */
-  async #tell(
-    open: Promotion,
-    decision: PromotionDecision,
-  ): Promise<{ answer: Answer; verified?: Verified | undefined }> {
+  /** Wakes the promotion, which reads the archive, and waits until it has told what it makes of the statement. */
+  async #tell(open: Promotion, said: Statement): Promise<Answer> {
     const { entity } = this;
-    await getExternalWorkflowHandle(promotionId(entity.stream, open.build)).signal(decisionSignal, decision);
+    const { current } = entity;
+    await getExternalWorkflowHandle(promotionId(entity.stream, open.build)).signal(spokenSignal, { current });
     const heard = () => {
       const now = entity.promotion(open.build);
-      if (!now) return true;
-      const { nonce } = decision.approval;
-      return (
-        now.heard === nonce ||
-        now.approvals.some((given) => given.nonce === nonce) ||
-        allVotes(now.votes).some((vote) => vote.nonce === nonce) ||
-        (isAboutAttempt(decision) && lastAttempt(now)?.number !== decision.attempt)
-      );
+      if (!now || (isAboutAttempt(said) && lastAttempt(now)?.number !== said.attempt)) return true;
+      return hasJudged(now, said);
     };
     await condition(heard, '10s');
     const promotion = entity.promotion(open.build);
-    if (!promotion) return { answer: { message: `${open.build}: the promotion has ended` } };
-    if (isAboutAttempt(decision))
-      return { answer: { message: voted(promotion, decision.decision), promotion } };
-    return { answer: { message: waiting(promotion, `${decision.decision} recorded`), promotion } };
+    if (!promotion) return { message: `${open.build}: the promotion has ended` };
+    if (isAboutAttempt(said)) return { message: voted(promotion, said.decision), promotion };
+    const what = said.decision === 'promote' ? 'approve' : said.decision;
+    return { message: waiting(promotion, `${what} recorded`), promotion };
   }
 
   async #rollback(verified: Verified<StatementOf<'rollback'>>): Promise<Answer> {
@@ -441,6 +425,10 @@ function hasSaid(
   if (statement.attempt === undefined) return open.proposedBy === approver || open.approvals.some(mine);
   return lastAttempt(open)?.number === statement.attempt && allVotes(open.votes).some(mine);
 }
+
+/** Has the promotion looked at this statement, or at newer ones? */
+const hasJudged = ({ judgedTo }: Promotion, { time }: Statement): boolean =>
+  judgedTo !== undefined && Date.parse(judgedTo) >= Date.parse(time);
 
 /** The security case that a statement is about. */
 const caseOf = (verified: Verified | undefined) =>

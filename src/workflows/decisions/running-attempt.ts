@@ -1,5 +1,5 @@
 /** The workflows of a promotion's attempts: starts, watches and stops them. */
-import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { condition, getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import {
   CancelledFailure,
   ChildWorkflowFailure,
@@ -7,75 +7,99 @@ import {
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
 import type { Attempt } from '../../domain/promotion.js';
+import type { Decided } from '../../domain/promotion-judgement.js';
 import { control } from '../activities.js';
-import { callerOf } from '../call.js';
-import { describeFailure } from '../describe.js';
-import { acceptSignal, rebuildNews, type RebuildNews } from '../chains/rebuild-messages.js';
+import { acceptSignal, type RebuildNews } from '../chains/rebuild-messages.js';
 import type { rebuild } from '../chains/rebuild.js';
+import { describeFailure } from '../describe.js';
+import { isRunning, lastAttempt, nextAttempt } from './attempts.js';
+import type { Sig } from './sig.js';
 import { rebuildId } from './stream-messages.js';
-import { onSignal } from '../messages.js';
+
+/** One that was cancelled is looked for this often. */
+const lookAfterCancel = '1m';
 
 export class RunningAttempts {
-  /** What was told and not yet looked at. */
-  readonly news: RebuildNews[] = [];
-  #own: number | undefined;
+  constructor(readonly sig: Sig) {}
 
-  constructor(
-    readonly stream: string,
-    readonly build: string,
-  ) {
-    // The end of an own child is known when that has really ended.
-    onSignal(rebuildNews, (news) => {
-      const ended = news.state !== 'began' && news.state !== 'differs';
-      if (!ended || news.attempt !== this.#own) this.news.push(news);
+  /** Begins the next attempt, as enough approvers have asked for it; the first without `asked`. */
+  async begin(asked?: Decided): Promise<void> {
+    const { sig } = this;
+    const { me, rules } = sig;
+    const attempt = nextAttempt(me, new Date().toISOString(), asked);
+    const missing = rules?.approvers.map(({ name }) => name) ?? me.missing;
+    await sig.become({
+      ...{ phase: 'rebuilding', votes: {}, missing, note: undefined, unfixed: undefined },
+      attempts: [...(me.attempts ?? []), attempt],
     });
+    await this.#start(attempt);
+  }
+
+  /** Cancels the last attempt and waits until it has really ended. */
+  async stop(why: string): Promise<void> {
+    const { sig } = this;
+    sig.takeNews();
+    const last = lastAttempt(sig.me);
+    if (!last || !isRunning(last)) return;
+    await sig.become({ note: `attempt ${last.number} is being stopped: ${why}` });
+    await this.#handle(last.number)
+      .cancel()
+      .catch(() => undefined);
+    for (sig.takeNews(); isRunning(lastAttempt(sig.me)); sig.takeNews())
+      if (!(await condition(() => sig.news.length > 0, lookAfterCancel))) await this.look();
+  }
+
+  /** Its differences are accepted: it looks at the statements itself. */
+  async accept(by: readonly string[]): Promise<void> {
+    const { me } = this.sig;
+    const last = lastAttempt(me);
+    if (!last) return;
+    const attempt: Attempt = {
+      ...last,
+      state: 'running',
+      note: `its differences are accepted by ${by.join(', ')}`,
+    };
+    await this.sig.become({ attempts: me.attempts?.with(-1, attempt) });
+    await this.#handle(last.number)
+      .signal(acceptSignal)
+      .catch(() => undefined);
+  }
+
+  /** Asks the server how it stands: what was told while nobody listened is missed here. */
+  async look(): Promise<void> {
+    const last = lastAttempt(this.sig.me);
+    if (!last || !isRunning(last)) return;
+    const about = { id: this.#id(last.number), attempt: last.number };
+    const title = 'Check whether the rebuild still runs';
+    const end = await this.sig.calls.call('rebuild-end', title, control.rebuildEnd, about);
+    if (end) this.sig.news.push(end);
   }
 
   /** Starts its workflow, or finds it running. */
-  async start({ number, kind, reuse = true, changes }: Attempt, onto: string | null): Promise<void> {
+  async #start({ number, kind, reuse = true, changes }: Attempt): Promise<void> {
+    const { sig } = this;
+    const { stream } = sig;
+    const { build, onto } = sig.me;
+    const told = (news: Omit<RebuildNews, 'attempt'>) => void sig.news.push({ attempt: number, ...news });
     try {
       const child = await startChild<typeof rebuild>('rebuild', {
         workflowId: this.#id(number),
-        args: [
-          {
-            ...{ stream: this.stream, build: this.build, attempt: number, kind, onto, reuse },
-            ...(changes === undefined ? {} : { changes }),
-          },
-        ],
+        args: [{ stream, build, attempt: number, kind, onto, reuse, ...(changes ? { changes } : {}) }],
         parentClosePolicy: ParentClosePolicy.ABANDON,
-        staticSummary: `Signed rebuild of ${this.stream} ${this.build}, attempt ${number}`,
+        staticSummary: `Signed rebuild of ${stream} ${build}, attempt ${number}`,
       });
-      this.#own = number;
+      sig.own = number;
       child.result().then(
-        (result) => void this.news.push({ attempt: number, state: 'testing', ...result }),
-        (error: unknown) => void this.news.push({ attempt: number, ...endOf(error) }),
+        (result) => told({ state: 'testing', ...result }),
+        (error: unknown) => told(endOf(error)),
       );
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
   }
 
-  /** Asks the server how it stands: what was told while nobody listened is missed here. */
-  async look(number: number): Promise<void> {
-    const about = { id: this.#id(number), attempt: number };
-    const title = 'Check whether the rebuild still runs';
-    const end = await callerOf(this.stream).call('rebuild-end', title, control.rebuildEnd, about);
-    if (end) this.news.push(end);
-  }
-
-  async cancel(number: number): Promise<void> {
-    await getExternalWorkflowHandle(this.#id(number))
-      .cancel()
-      .catch(() => undefined);
-  }
-
-  async accept(number: number): Promise<void> {
-    await getExternalWorkflowHandle(this.#id(number))
-      .signal(acceptSignal)
-      .catch(() => undefined);
-  }
-
-  readonly #id = (number: number) => rebuildId(this.stream, this.build, number);
+  readonly #id = (number: number) => rebuildId(this.sig.stream, this.sig.me.build, number);
+  readonly #handle = (number: number) => getExternalWorkflowHandle(this.#id(number));
 }
 
 /** How a child has ended that did not end well. */

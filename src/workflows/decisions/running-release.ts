@@ -36,15 +36,10 @@ export class RunningRelease {
 
   /**
    * Runs the release to its end; answers why it has failed, if so. What speaks `against` it cancels it; past its point of no return it
-   * goes on. `begin` is called first.
+   * goes on.
    */
-  async run(
-    input: ReleaseInput,
-    begin: () => Promise<void>,
-    against: () => boolean,
-  ): Promise<string | undefined> {
+  async run(input: ReleaseInput, against: () => boolean): Promise<string | undefined> {
     this.#mine = false;
-    await begin();
     this.#ended = undefined;
     const { build } = input;
     const workflowId = releaseId(this.stream, build);

@@ -224,12 +224,12 @@ export const security = workflow('security', securityInput, async (input): Promi
     const { plan, build } = me;
     if (!plan || build === undefined) return;
     const { id, srpms, advisories } = me;
+    await become({ phase: 'releasing', note: undefined });
     const failure = await release.run(
       {
         ...{ stream, build, onto: plan.base, kind: 'fix', signed: rules?.mode === 'signed-rebuild' },
         fix: { case: id, advisories, plan, srpms, accepted },
       },
-      () => become({ phase: 'releasing', note: undefined }),
       () => decisions.some(({ decision }) => decision === 'withdraw' || decision === 'dismiss-fix'),
     );
     if (failure === undefined) {

@@ -3,8 +3,7 @@ import { z } from 'zod';
 import { buildId } from '../../domain/build-id.js';
 import { caseId } from '../../domain/names.js';
 import type { StreamView } from '../../domain/promotion.js';
-import { accepted, approval, commitsByArch, promotion } from '../../domain/shapes.js';
-import { rebuildDecisions } from '../../domain/statement.js';
+import { approval, commitsByArch, promotion } from '../../domain/shapes.js';
 import { query, signal, update } from '../messages.js';
 import {
   advisoriesFound,
@@ -52,10 +51,8 @@ export const rollbackEnded = signal(
   }),
 );
 
-/** To `promotion/<stream>/<build>`, from the stream: a statement that was accepted. */
-const promotionDecision = accepted(['approve', 'reject', 'withdraw', 'report', ...rebuildDecisions]);
-export type PromotionDecision = z.infer<typeof promotionDecision>;
-export const decisionSignal = signal('decision', promotionDecision);
+/** To `promotion/<stream>/<build>`, from the stream: a statement about it is in the archive, where it is read. */
+export const spokenSignal = signal('spoken', z.object({ current: buildId.nullable() }));
 /** It is this promotion's turn: nothing else is being released. */
 export const turn = z.object({
   /** The newest release. */
