@@ -5,9 +5,8 @@ import { access } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { activitiesOf, roles, type Role } from './activities/index.js';
-import type { Host } from './host.js';
+import { hostArchitecture, type Host } from './host.js';
 import { urgentLane } from './domain/lines.js';
-import type { Architecture } from './domain/stream.js';
 import type { Settings } from './settings.js';
 import { InstanceError, type Part } from './keep.js';
 import { keepHouse } from './housekeeping.js';
@@ -27,8 +26,6 @@ const slots: Record<Role, number> = {
   publish: 4,
   reimzul: 200,
 };
-
-export const hostArchitecture = (): Architecture => (process.arch === 'arm64' ? 'aarch64' : 'x86_64');
 
 /**
  * The task queues of a role on this host. Compose has one of this host's own, for steps that share its disk. Where the few slots may be

@@ -5,31 +5,34 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
-import { membersOf } from '../domain/judgement.js';
+import { judgeCase, type CaseJudgement } from '../domain/case-judgement.js';
+import { barred, judge, membersOf } from '../domain/judgement.js';
+import type { Approval } from '../domain/promotion.js';
 import type { PromotionJudgement } from '../domain/promotion-judgement.js';
-import { attempted, word } from '../domain/shapes.js';
+import { attempted, commitsByArch, fixPlan, word } from '../domain/shapes.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
-import { kindOf, question, type Verified } from '../domain/statement.js';
+import { approvalOf, question, type Verified } from '../domain/statement.js';
 import { baseOf } from '../domain/stream.js';
-import { openKeyring, standsStill, verifyStatement, type Keyring } from '../keys/statement.js';
+import { approverKeys, verifyStatement } from '../keys/statement.js';
 import type { Step } from '../steps/step.js';
+import { readArchive } from '../release/authority.js';
 import { decidedBy, promotionDecided, type ReleasedStream } from '../release/decided.js';
 import { releasableCommits } from '../publish/releasable.js';
-import { createExclusive, needJson, readText, writeWhole } from '../store/store.js';
+import { createExclusive, needJson, writeWhole } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep } from './as-step.js';
 import { type Host } from '../host.js';
-import { stepArgs, type StepArgs } from '../domain/inputs.js';
-import { nonce } from '../domain/names.js';
+import { stepArgs, time, type StepArgs } from '../domain/inputs.js';
+import { srpms } from '../domain/decisions/decision.js';
+import { caseId } from '../domain/names.js';
 import { buildId } from '../domain/build-id.js';
 
-/** What is decided of a promotion, and by which rules. */
-export type Judgement = PromotionJudgement & { readonly rules: Rules };
-
-export interface Standing extends Rules {
-  /** Nonces of the statements that still count. */
-  readonly standing: readonly string[];
+export interface RollbackJudgement {
+  readonly approvals: readonly Approval[];
+  readonly enough: boolean;
 }
+/** What is decided, and by which rules. */
+export type Judged<J> = J & { readonly rules: Rules };
 
 /** What the current stream file says of decisions. */
 export interface Rules {
@@ -86,21 +89,8 @@ export const decideActivities = (host: Host) => {
     await clear();
     return body(work).finally(clear);
   }
-  async function withKeyring<R>(
-    step: Step,
-    { approvers }: ReleaseSettings,
-    work: string,
-    body: (keyring: Keyring) => Promise<R>,
-  ): Promise<R> {
-    const keyring = await openKeyring(step, approvers, work);
-    try {
-      return await body(keyring);
-    } finally {
-      await keyring.close();
-    }
-  }
-  function rulesOf(release: ReleaseSettings, { keys }: Keyring): Rules {
-    const approvers = keys
+  async function rulesOf(step: Step, release: ReleaseSettings): Promise<Rules> {
+    const approvers = (await approverKeys(step, release.approvers))
       .filter(({ usable }) => usable)
       .map(({ name, fingerprint }) => ({ name, fingerprint }));
     const group = membersOf(release, 'security').map(({ name }) => name);
@@ -120,7 +110,6 @@ export const decideActivities = (host: Host) => {
       },
     };
   }
-  const keptText = (stream: string, nonce: string) => join(store.statements(stream), `${nonce}.asc`);
 
   return {
     /**
@@ -138,13 +127,10 @@ export const decideActivities = (host: Host) => {
             ...{ maxAge: release.statementAge, now: new Date(), work },
           }),
         );
-        const { nonce, decision } = verified.statement;
-        const isApprover = release.approvers.some(({ name }) => name === verified.approver);
-        if (!isApprover && kindOf(decision).group !== 'testers')
-          throw new Failure(
-            'StatementRefused',
-            `${verified.approver} is a tester, not an approver: testers sign test reports, not ${decision}`,
-          );
+        const { nonce } = verified.statement;
+        // What is refused is not kept: nobody counts it later.
+        const why = barred(release, verified.approver, verified.statement);
+        if (why !== undefined) throw new Failure('StatementRefused', why);
         const mine = { request: args.request, digest: createHash('sha256').update(args.text).digest('hex') };
         const file = join(store.statements(args.stream), `${nonce}.json`);
         if (!(await createExclusive(file, JSON.stringify(mine)))) {
@@ -156,32 +142,19 @@ export const decideActivities = (host: Host) => {
             );
         }
         // After the nonce is ours: a replay must not overwrite the text that counted.
-        await writeWhole(keptText(args.stream, nonce), args.text);
+        await writeWhole(join(store.statements(args.stream), `${nonce}.asc`), args.text);
         return verified;
       },
     ),
 
-    /** Which of the accepted statements still count, and by which rules, as the stream file is now. */
-    standing: asStep(
-      host,
-      stepArgs.extend({ nonces: z.array(nonce).max(1000).readonly() }),
-      async (step, args): Promise<Standing> => {
-        const { release } = await declared(args.stream);
-        return inScratch(args, (work) =>
-          withKeyring(step, release, work, async (keyring) => {
-            const standing: string[] = [];
-            for (const nonce of args.nonces) {
-              const text = await readText(keptText(args.stream, nonce));
-              if (text !== undefined && (await standsStill(keyring, nonce, text))) standing.push(nonce);
-            }
-            return { standing, ...rulesOf(release, keyring) };
-          }),
-        );
-      },
-    ),
+    /** What the stream asks for, as the stream file is now. */
+    rules: asStep(host, stepArgs, async (step, { stream }): Promise<Rules> => {
+      const { release } = await declared(stream);
+      return rulesOf(step, release);
+    }),
 
     /** What is decided of a promotion, by the archive of signed statements, and the rules, as the stream file is now. */
-    judge: asStep(
+    judgePromotion: asStep(
       host,
       stepArgs.extend({
         promotion: z.object({
@@ -192,13 +165,49 @@ export const decideActivities = (host: Host) => {
         }),
         current: buildId.nullable().optional(),
       }),
-      async (step, args): Promise<Judgement> => {
+      async (step, args): Promise<Judged<PromotionJudgement>> => {
         const stream = await declared(args.stream);
+        return inScratch(args, async (work) => ({
+          ...(await promotionDecided(step, host, stream, args, work)),
+          rules: await rulesOf(step, stream.release),
+        }));
+      },
+    ),
+
+    /** What is decided of a security case; else as `judgePromotion`. */
+    judgeCase: asStep(
+      host,
+      stepArgs.extend({
+        case: z.object({
+          id: caseId,
+          openedBy: word,
+          detected: time,
+          plan: fixPlan.optional(),
+          buildCommits: commitsByArch.optional(),
+          srpms: srpms.optional(),
+        }),
+      }),
+      async (step, args): Promise<Judged<CaseJudgement>> => {
+        const { name, release } = await declared(args.stream);
         return inScratch(args, async (work) => {
-          const judged = await promotionDecided(step, host, stream, args, work);
-          return withKeyring(step, stream.release, work, (keyring) =>
-            Promise.resolve({ ...judged, rules: rulesOf(stream.release, keyring) }),
-          );
+          const said = await readArchive(step, store, name, release, [args.case.id], work);
+          const judged = judgeCase(said, args.case, release, Date.now());
+          return { ...judged, rules: await rulesOf(step, release) };
+        });
+      },
+    ),
+
+    /** Who wants readers to return from `build` to `to`, and are they enough? Else as `judgePromotion`. */
+    judgeRollback: asStep(
+      host,
+      stepArgs.extend({ build: buildId, to: buildId }),
+      async (step, { build, to, ...args }): Promise<Judged<RollbackJudgement>> => {
+        const { name, release } = await declared(args.stream);
+        return inScratch(args, async (work) => {
+          const said = await readArchive(step, store, name, release, [build], work);
+          const { by, refused } = judge(said, { decision: 'rollback', build, onto: to }, release, Date.now());
+          const judged = { approvals: by.map(approvalOf), enough: refused === undefined };
+          return { ...judged, rules: await rulesOf(step, release) };
         });
       },
     ),

@@ -2,6 +2,7 @@
  * What a composer does: from a treefile and package repos to a commit in the staging repo. Two implement it: `dnf`
  * (embedded) and `rpm-ostree`. All four steps are idempotent: a second try after a crash gives the same result.
  */
+import type { Architecture } from '../domain/names.js';
 import type { RepoCredentials } from '../domain/repos.js';
 import type { FailureCode } from '../domain/failures.js';
 import type { Lockfile } from '../domain/lockfile.js';
@@ -26,7 +27,7 @@ export interface RepoInput {
 export interface ComposeInput {
   /** Absolute path of the treefile. */
   readonly treefile: string;
-  readonly arch: 'x86_64' | 'aarch64';
+  readonly arch: Architecture;
   readonly releasever: string;
   readonly repos: readonly RepoInput[];
   /** Scratch folder of this run on a local disk; exists. */

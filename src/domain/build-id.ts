@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 
-export const buildId = z.string().regex(/^[0-9]{8}_(0[1-9]|[1-9][0-9])$/, {
+/** The source of the pattern, for patterns of paths that have an id in them. */
+export const buildIdPattern = '[0-9]{8}_(?:0[1-9]|[1-9][0-9])';
+export const buildId = z.string().regex(new RegExp(`^${buildIdPattern}$`), {
   error: 'write a build id such as `20261123_01`',
 });
 

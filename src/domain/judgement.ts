@@ -5,7 +5,7 @@
 import type { Group } from './decisions/decision.js';
 import type { TestReport } from './promotion.js';
 import type { ReleaseSettings } from './release-settings.js';
-import { ends, kindOf, type Question, type Verified } from './statement.js';
+import { ends, kindOf, type Question, type Statement, type Verified } from './statement.js';
 
 interface People<P> {
   readonly approvers: readonly P[];
@@ -25,6 +25,16 @@ export function membersOf<P extends { readonly name: string }>(
   return group === 'security' && security && security.approvers.length > 0
     ? approvers.filter(({ name }) => security.approvers.includes(name))
     : approvers;
+}
+
+/** Why this person cannot say so at all; undefined: may. */
+export function barred(people: People<{ readonly name: string }>, author: string, said: Statement) {
+  const group = 'case' in said && said.case !== undefined ? 'security' : kindOf(said.decision).group;
+  const isOf = (one: Group) => membersOf(people, one).some(({ name }) => name === author);
+  if (isOf(group)) return undefined;
+  return isOf('approvers')
+    ? `${author} is not of the security group (\`release.security.approvers\`)`
+    : `${author} is a tester, not an approver: testers sign test reports, not ${said.decision}`;
 }
 
 /** Statements that count at the moment, oldest first: of people whom the stream file has, with signatures that count now. */

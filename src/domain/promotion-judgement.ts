@@ -1,7 +1,15 @@
 /** What the SIG has decided of a promotion, who still has to say something, and what that makes of it. */
 import { judge, lastWords, reportsOn, type Archive, type Rules } from './judgement.js';
 import type { Approval, Promotion, Vote, Votes } from './promotion.js';
-import { kindOf, rebuildDecisions, type Question, type RebuildDecision, type Verified } from './statement.js';
+import type { Lack } from './security.js';
+import {
+  approvalOf,
+  kindOf,
+  rebuildDecisions,
+  type Question,
+  type RebuildDecision,
+  type Verified,
+} from './statement.js';
 
 /** What the promotion knows itself. */
 export interface PromotionMatter {
@@ -10,8 +18,8 @@ export interface PromotionMatter {
   readonly current?: string | null | undefined;
   /** The build's commits. */
   readonly commits: Question['commits'];
-  /** Cases whose fixes lack in what would be released. */
-  readonly unfixed: readonly string[];
+  /** Released fixes that what would be released lacks. */
+  readonly lacks: readonly Lack[];
 }
 
 /** What enough approvers ask for, with the words of one of them. */
@@ -27,6 +35,7 @@ export interface PromotionJudgement {
   readonly approvals: readonly Approval[];
   readonly reports: Promotion['reports'];
   readonly reportsNeeded: number;
+  readonly lacks: readonly Lack[];
   /** Of the last attempt; absent before the first. */
   readonly votes?: Votes | undefined;
   /** What is to be done; the most final comes first. */
@@ -41,12 +50,12 @@ export function judgePromotion(
   rules: Rules,
   now: number,
 ): PromotionJudgement {
-  const { promotion, commits, unfixed } = matter;
+  const { promotion, commits, lacks } = matter;
   const { build, onto, attempts } = promotion;
   const copied = rules.mode === 'copy' && !attempts;
   const last = attempts?.at(-1);
   const approved: Question = {
-    ...{ decision: 'promote', build, onto, commits, unfixed: copied ? unfixed : [] },
+    ...{ decision: 'promote', build, onto, commits, unfixed: copied ? casesOf(lacks) : [] },
     begun: attempts !== undefined,
   };
   const verdict = judge(said, approved, rules, now);
@@ -55,6 +64,7 @@ export function judgePromotion(
     judgedTo: said.at(-1)?.statement.time,
     approvals: verdict.by.map(approvalOf),
     reports: tested.build === undefined ? [] : reportsOn(said, rules, tested.build, tested.commits),
+    lacks,
     reportsNeeded: copied || attempts ? rules.approvals.reports : 0,
     ended: vetoOf(said, approved, rules, now) ?? withdrawnBy(said, promotion),
   };
@@ -85,7 +95,7 @@ export function judgePromotion(
 function asks(
   said: Archive,
   decision: RebuildDecision,
-  { promotion, unfixed, current }: PromotionMatter,
+  { promotion, lacks, current }: PromotionMatter,
 ): Question[] {
   const { build, onto, attempts } = promotion;
   const { number: attempt, commits, build: made } = attempts?.at(-1) ?? {};
@@ -96,7 +106,7 @@ function asks(
     const question: Question = {
       ...{ decision, build, attempt, commits, reuse, changes },
       ...(decision === 'release'
-        ? { onto: current === undefined ? one.onto : current, signed: made, unfixed }
+        ? { onto: current === undefined ? one.onto : current, signed: made, unfixed: casesOf(lacks) }
         : { onto }),
     };
     // What was said on the newest release is looked at first.
@@ -137,9 +147,7 @@ function withdrawnBy(
     : undefined;
 }
 
-const approvalOf = ({ approver, fingerprint, statement: { nonce, time: at } }: Verified): Approval => ({
-  ...{ approver, fingerprint, nonce, at },
-});
+const casesOf = (lacks: readonly Lack[]) => lacks.map((lack) => lack.case);
 const voteOf = (verified: Verified): Vote => {
   const { onto, signed, reuse, changes, reason }: Omit<Vote, keyof Approval> = verified.statement;
   return { ...approvalOf(verified), onto, signed, reuse, changes, reason };

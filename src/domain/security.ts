@@ -187,8 +187,8 @@ export interface SecurityCase {
   /** Names of those of the security group who have not approved. */
   readonly missing: readonly string[];
   readonly times: CaseTimes;
-  /** Nonce of the last decision that it has accepted. */
-  readonly heard?: string | undefined;
+  /** Time of the newest statement that it has looked at; ISO 8601, UTC. */
+  readonly judgedTo?: string | undefined;
   /** Why it waits, failed or ended; for people. */
   readonly note?: string | undefined;
 }

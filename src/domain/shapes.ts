@@ -4,6 +4,7 @@ import { buildId } from './build-id.js';
 import { srpms } from './decisions/decision.js';
 import {
   advisoryId,
+  architecture,
   attempt,
   caseId,
   lineName,
@@ -34,7 +35,7 @@ import {
   type SecurityCase,
 } from './security.js';
 import { reworkChanges } from './rework-changes.js';
-import { rebuildDecisions, schemasOf, type Decision, type StatementOf } from './statement.js';
+import { rebuildDecisions } from './statement.js';
 
 /** A schema for each field of `T`, also of the optional ones: a field that is forgotten here would be dropped. */
 export type Shape<T> = { readonly [K in keyof T]-?: z.ZodType<T[K]> };
@@ -53,7 +54,9 @@ const list = <T extends z.ZodType>(one: T) => z.array(one).max(10_000);
 
 /** Commits by architecture. */
 export const commitsByArch = z.record(
-  z.string().regex(/^(x86_64|aarch64)$/, { error: '`x86_64` or `aarch64`' }),
+  z.string().refine((key) => architecture.safeParse(key).success, {
+    error: `write one of ${architecture.options.join(', ')}`,
+  }),
   sha256,
 );
 
@@ -87,12 +90,6 @@ export const fixPlan = of<FixPlan>()({
 
 const approvalShape = { approver: word, fingerprint: word, nonce, at: time } satisfies Shape<Approval>;
 export const approval = of<Approval>()(approvalShape);
-/** A statement that the stream's workflow has accepted, as it passes it on. */
-export type Accepted<D extends Decision> = StatementOf<D> & { readonly approval: Approval };
-export function accepted<D extends Decision>(decisions: readonly D[]): z.ZodType<Accepted<D>> {
-  const schemas = schemasOf(decisions).map((schema) => schema.extend({ approval }).strip());
-  return z.union(schemas) as unknown as z.ZodType<Accepted<D>>;
-}
 const vote = of<Vote>()({
   ...approvalShape,
   onto: buildId.nullable(),
@@ -174,7 +171,7 @@ export const securityCase = of<SecurityCase>()({
   needed: count,
   missing: list(word),
   times: caseTimes,
-  heard: word.optional(),
+  judgedTo: time.optional(),
   note: text.optional(),
 });
 

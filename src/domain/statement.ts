@@ -20,6 +20,7 @@ import { report } from './decisions/report.js';
 import { rework } from './decisions/rework.js';
 import { rollback } from './decisions/rollback.js';
 import { withdraw } from './decisions/withdraw.js';
+import type { Approval } from './promotion.js';
 
 /** Those about an attempt in the order in which they are shown: the most final is last. */
 const kinds = [
@@ -38,10 +39,6 @@ export type Statement = z.infer<typeof statement>;
 export type Decision = Statement['decision'];
 /** Statements of these kinds. */
 export type StatementOf<D extends Decision> = Extract<Statement, { decision: D }>;
-
-/** The schemas of these kinds. */
-export const schemasOf = (decisions: readonly Decision[]) =>
-  kinds.filter(({ name }) => decisions.includes(name)).map(({ schema }) => schema);
 
 type NameOf<A extends About> = Extract<Listed, { readonly about: A }>['name'];
 /** About the last attempt at a signed rebuild. */
@@ -113,6 +110,15 @@ export interface Verified<S extends Statement = Statement> {
   /** Primary key's fingerprint: 40 hex digits, upper case. */
   readonly fingerprint: string;
 }
+
+/** As it is shown and kept: who has said so, and when. */
+export const approvalOf = ({
+  approver,
+  fingerprint,
+  statement: { nonce, time: at },
+}: Verified): Approval => ({
+  ...{ approver, fingerprint, nonce, at },
+});
 
 /** Largest signed statement that is looked at, in characters. */
 export const maxStatement = 8192;

@@ -2,6 +2,7 @@
 import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '../domain/failures.js';
+import type { Architecture } from '../domain/names.js';
 import type { Accelerator, BootAttempt } from '../domain/metadata.js';
 import type { Stream } from '../domain/stream.js';
 import { formatSeconds } from '../domain/units.js';
@@ -16,7 +17,7 @@ export interface BootOptions {
   /** The image; it is only read. */
   disk: string;
   format: 'qcow2' | 'raw';
-  arch: 'x86_64' | 'aarch64';
+  arch: Architecture;
   /** Checksum of the commit that must be booted. */
   commit: string;
   /** The stream's settings for boot tests. */

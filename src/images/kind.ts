@@ -7,7 +7,7 @@ import type { Architecture } from '../domain/names.js';
 import type { Argv, Step } from '../steps/step.js';
 
 export interface ImageInput {
-  readonly arch: 'x86_64' | 'aarch64';
+  readonly arch: Architecture;
   /** The staging ostree repo that holds the commit. */
   readonly repo: string;
   readonly commit: string;

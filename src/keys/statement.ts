@@ -190,16 +190,3 @@ export async function verifyStatement(step: Step, text: string, rules: Statement
   if (age < -futureMs) throw refused(`is of the future: made at ${time}; is the clock right?`);
   return verified;
 }
-
-/**
- * Does the statement that was accepted under this nonce still count: is its signer still an approver, with a key that is neither
- * revoked nor expired? Its time is not looked at.
- */
-export async function standsStill(keyring: Keyring, nonce: string, text: string): Promise<boolean> {
-  try {
-    return (await keyring.verify(text)).statement.nonce === nonce;
-  } catch (error) {
-    if (error instanceof Failure && error.code === 'StatementRefused') return false;
-    throw error;
-  }
-}

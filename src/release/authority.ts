@@ -8,7 +8,7 @@ import { Failure } from '../domain/failures.js';
 import { judge, membersOf, reportsOn, type Archive } from '../domain/judgement.js';
 import type { TestReport } from '../domain/promotion.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
-import type { Question, Verified } from '../domain/statement.js';
+import type { Question, Statement, Verified } from '../domain/statement.js';
 import { openKeyring } from '../keys/statement.js';
 import type { Step } from '../steps/step.js';
 import { readText, type Store } from '../store/store.js';
@@ -44,13 +44,16 @@ export async function readReports(
   return reportsOn(await readArchive(step, store, stream, release, [build], work), release, build, commits);
 }
 
-/** All statements about these builds whose signatures count now, of people whom the stream file has, in the order of their times. */
+/**
+ * All statements about these builds or security cases whose signatures count now, of people whom the stream file has, in the order of
+ * their times.
+ */
 export async function readArchive(
   step: Step,
   store: Store,
   stream: string,
   release: Pick<ReleaseSettings, 'approvers' | 'testers'>,
-  builds: readonly (string | undefined)[],
+  ids: readonly (string | undefined)[],
   work: string,
 ): Promise<Archive> {
   const folder = store.statements(stream);
@@ -58,10 +61,10 @@ export async function readArchive(
   const texts = await Promise.all(
     files.map(async (file) => ({ file, text: await readText(join(folder, file)) })),
   );
-  // A quick look first: gpg is asked only about these builds'.
-  const asked = builds.filter((build) => build !== undefined);
+  // A quick look first: gpg is asked only about these.
+  const asked = ids.filter((id) => id !== undefined);
   const about = texts.flatMap(({ file, text }) =>
-    text !== undefined && asked.some((build) => text.includes(build)) ? [{ file, text }] : [],
+    text !== undefined && asked.some((id) => text.includes(id)) ? [{ file, text }] : [],
   );
   if (about.length === 0) return [];
   const found: Verified[] = [];
@@ -76,7 +79,7 @@ export async function readArchive(
       if (
         verified &&
         statement?.stream === stream &&
-        asked.includes(statement.build) &&
+        asked.some((id) => isAbout(statement, id)) &&
         `${statement.nonce}.asc` === file
       )
         found.push(verified);
@@ -86,3 +89,7 @@ export async function readArchive(
   }
   return found.sort((a, b) => Date.parse(a.statement.time) - Date.parse(b.statement.time));
 }
+
+/** Of a build or a security case. */
+const isAbout = (said: Statement, id: string): boolean =>
+  said.build === id || ('case' in said && said.case === id);

@@ -15,6 +15,7 @@ import { acceptedRun } from '../domain/rebuild-packages.js';
 import type { ReleaseSettings } from '../domain/release-settings.js';
 import { changesText, reworkChanges } from '../domain/rework-changes.js';
 import type { Question } from '../domain/statement.js';
+import type { Lack } from '../domain/security.js';
 import { releasedLine, type Stream } from '../domain/stream.js';
 import { releasableCommits } from '../publish/releasable.js';
 import { lackingInBuild } from '../security/ledger.js';
@@ -56,20 +57,19 @@ export async function decidedBy(
     stream,
     copied ? build : decision === 'release' ? signed : undefined,
   );
-  const asked = { ...question, commits, unfixed };
+  const asked = { ...question, commits, unfixed: unfixed.map((lack) => lack.case) };
   const standing = await authority(step, host.store, stream.name, stream.release, asked, work);
   return standing.map(({ approver }) => approver);
 }
 
-/** Cases whose fixes the build lacks. */
+/** Released fixes that the build lacks. */
 async function lacks(
   step: Step,
   { store }: Host,
   stream: Stream,
   build: string | undefined,
-): Promise<string[]> {
-  if (build === undefined) return [];
-  return (await lackingInBuild(step, store, stream, build)).map((lack) => lack.case);
+): Promise<readonly Lack[]> {
+  return build === undefined ? [] : lackingInBuild(step, store, stream, build);
 }
 
 /** What is decided of a promotion at the moment, as the archive and the builds in the store say. Fails with BuildNotReleasable. */
@@ -84,9 +84,9 @@ export async function promotionDecided(
   const last = attempts?.at(-1);
   const commits = await releasableCommits(host, step, stream, build);
   const made = last?.state === 'testing' ? last.build : undefined;
-  const unfixed = await lacks(step, host, stream, attempts ? made : build);
+  const lacking = await lacks(step, host, stream, attempts ? made : build);
   const said = await readArchive(step, host.store, stream.name, stream.release, [build, last?.build], work);
-  return judgePromotion(said, { promotion, current, commits, unfixed }, stream.release, Date.now());
+  return judgePromotion(said, { promotion, current, commits, lacks: lacking }, stream.release, Date.now());
 }
 
 /** Is the build made by the plan that the statements are about? Fails with BuildNotReleasable. */

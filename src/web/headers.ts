@@ -1,4 +1,5 @@
 /** Which headers a published path has: content type, cache lifetime, and what keeps a browser from misusing it. */
+import { buildIdPattern } from '../domain/build-id.js';
 import { filterSource } from '../pages/filter.js';
 
 /**
@@ -62,7 +63,7 @@ const immutable = [
   /\/objects\/[0-9a-f]{2}\/[0-9a-f]{62}\.[a-z]+$/,
   /\/deltas\//,
   /\/repodata\/[0-9a-f]{64}-/,
-  /\/builds\/[0-9]{8}_[0-9]{2}\/[^/]+\/[^/]+(?<!\.(html|json|txt|asc|log))$/,
+  new RegExp(`/builds/${buildIdPattern}/[^/]+/[^/]+(?<!\\.(html|json|txt|asc|log))$`),
 ];
 
 /** `Cache-Control` of a path: artifacts for a year, what moves never without asking, the rest for a minute. */

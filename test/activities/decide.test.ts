@@ -4,9 +4,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { watch } from 'node:fs';
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { decideActivities, type Standing } from '../../src/activities/decide.js';
+import { decideActivities } from '../../src/activities/decide.js';
 import { buildIndex, buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
-import type { Statement } from '../../src/domain/statement.js';
 import { keepFixed } from '../../src/security/ledger.js';
 import { needJson, writeJson } from '../../src/store/store.js';
 import { People, statementOf, type Fields, type Person } from '../keys/people.js';
@@ -133,124 +132,101 @@ describe('decide', function () {
     });
   });
 
-  describe('standing', () => {
-    const standing = (...nonces: string[]): Promise<Standing> =>
-      runActivity(activities().standing, { ...args, nonces });
-    async function taken(name: string): Promise<Statement> {
-      const said = statementOf();
-      await runActivity(activities().takeStatement, {
-        ...args,
-        text: await people.sign(name, said),
-        request: 'r',
-      });
-      return said;
-    }
-
-    it('tells whose statements count now, and the rules', async () => {
-      const [anns, bobs] = [await taken('ann'), await taken('bob')];
-      const unknown = 'f'.repeat(32);
-      await declare({
-        approvers: [ann, bob],
-        approvals: { promote: 2 },
-        proposerCounts: false,
-        remindEvery: '2h',
-      });
-      const { standing: counting, ...rules } = await standing(anns.nonce, bobs.nonce, unknown);
-      assert.deepEqual(counting, [anns.nonce, bobs.nonce]);
-      assert.deepEqual(rules, {
-        approvers: [ann, bob].map(({ name, fingerprint }) => ({ name, fingerprint })),
-        approvals: {
-          ...{ promote: 2, rollback: 1, announce: 1 },
-          ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1, fix: 1, reports: 0 },
-        },
-        proposerCounts: false,
-        proposalAge: 28 * 86_400,
-        remindEvery: 7200,
-        hold: false,
-        mode: 'copy',
-        decisionRemindEvery: undefined,
-        security: undefined,
-      });
-      const security = { approvers: ['bob'], remindEvery: '10m', join: '1m' };
-      await declare({ approvers: [ann, bob], security });
-      const { name, fingerprint } = bob;
-      assert.deepEqual((await standing()).security, {
-        ...{ approvers: [{ name, fingerprint }], remindEvery: 600, join: 60 },
-      });
-      await declare({ approvers: [bob] });
-      assert.deepEqual((await standing(anns.nonce, bobs.nonce)).standing, [bobs.nonce]);
+  it('rules are those of the stream file as it is now; nobody waits for an approver whose key is revoked', async () => {
+    const rules = () => runActivity(activities().rules, args);
+    await declare({
+      approvers: [ann, bob],
+      approvals: { promote: 2 },
+      proposerCounts: false,
+      remindEvery: '2h',
     });
-
-    it('an approver whose key is revoked neither stands nor is waited for', async () => {
-      const cat = await people.join('cat');
-      await declare({ approvers: [ann, cat] });
-      const cats = await taken('cat');
-      assert.deepEqual((await standing(cats.nonce)).standing, [cats.nonce]);
-      await people.revoke(cat);
-      const { standing: counting, approvers } = await standing(cats.nonce);
-      assert.deepEqual(counting, []);
-      assert.deepEqual(
-        approvers.map(({ name }) => name),
-        ['ann'],
-      );
+    assert.deepEqual(await rules(), {
+      approvers: [ann, bob].map(({ name, fingerprint }) => ({ name, fingerprint })),
+      approvals: {
+        ...{ promote: 2, rollback: 1, announce: 1 },
+        ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1, fix: 1, reports: 0 },
+      },
+      proposerCounts: false,
+      proposalAge: 28 * 86_400,
+      remindEvery: 7200,
+      hold: false,
+      mode: 'copy',
+      decisionRemindEvery: undefined,
+      security: undefined,
     });
+    const security = { approvers: ['bob'], remindEvery: '10m', join: '1m' };
+    await declare({ approvers: [ann, bob], security });
+    const { name, fingerprint } = bob;
+    assert.deepEqual((await rules()).security, {
+      ...{ approvers: [{ name, fingerprint }], remindEvery: 600, join: 60 },
+    });
+    const cat = await people.join('cat');
+    await people.revoke(cat);
+    await declare({ approvers: [ann, cat] });
+    assert.deepEqual(
+      (await rules()).approvers.map((one) => one.name),
+      ['ann'],
+    );
   });
 
-  describe('judge', () => {
+  /** Signs and hands in what somebody says. */
+  async function says(name: string, change: Fields) {
+    const said = statementOf(change);
+    await runActivity(activities().takeStatement, {
+      ...{ ...args, request: said.nonce, text: await people.sign(name, said) },
+    });
+    return said;
+  }
+  const names = (all: readonly { approver: string }[] = []) => all.map(({ approver }) => approver);
+
+  describe('judgePromotion', () => {
     const current = '20261101_01';
     const judged = (change: object = {}) =>
-      runActivity(activities().judge, {
+      runActivity(activities().judgePromotion, {
         ...args,
         promotion: { build: id, proposedBy: 'ann', onto: current, ...change },
         current,
       });
-    const says = async (name: string, change: Fields = {}) => {
-      const commits = { x86_64: made.commit };
-      const said = statementOf({ decision: 'approve', onto: current, commits, ...change });
-      await runActivity(activities().takeStatement, {
-        ...{ ...args, request: said.nonce, text: await people.sign(name, said) },
-      });
-      return said;
-    };
-    const names = (all: readonly { approver: string }[] = []) => all.map(({ approver }) => approver);
+    const saysOf = (name: string, change: Fields = {}) =>
+      says(name, { decision: 'approve', onto: current, commits: { x86_64: made.commit }, ...change });
     const rules = { approvals: { promote: 2, reports: 1, release: 2 } };
 
     it('tells who has approved, what is lacking, and when it is decided', async () => {
       const tom = await people.join('tim');
       await declare({ approvers: [ann, bob], testers: [{ name: tom.name, key: tom.key }], ...rules });
-      await says('ann', { decision: 'promote', commits: { x86_64: 'cd'.repeat(32) } });
+      await saysOf('ann', { decision: 'promote', commits: { x86_64: 'cd'.repeat(32) } });
       assert.deepEqual((await judged()).approvals, [], 'names other commits');
-      await says('ann', { decision: 'promote' });
-      await says('bob', { onto: null });
+      await saysOf('ann', { decision: 'promote' });
+      await saysOf('bob', { onto: null });
       const first = await judged();
       assert.deepEqual([names(first.approvals), first.decided, first.reportsNeeded], [['ann'], undefined, 1]);
       assert.deepEqual(
         first.rules.approvers.map(({ name }) => name),
         ['ann', 'bob'],
       );
-      await says('bob');
+      await saysOf('bob');
       assert.equal((await judged()).decided, undefined, 'a report lacks');
-      const { time } = await says('tim', { decision: 'report', result: 'pass', note: 'boots' });
+      const { time } = await saysOf('tim', { decision: 'report', result: 'pass', note: 'boots' });
       const enough = await judged();
       assert.deepEqual(enough.decided, { decision: 'promote', by: ['ann', 'bob'] });
       assert.deepEqual(enough.reports, [{ build: id, by: 'tim', result: 'pass', note: 'boots', at: time }]);
       assert.equal(enough.judgedTo, time);
       // Another release is the current one: they have said nothing about that.
       assert.deepEqual((await judged({ onto: '20261108_01' })).approvals, []);
-      await says('bob', { decision: 'reject', reason: 'no sound' });
+      await saysOf('bob', { decision: 'reject', reason: 'no sound' });
       const { ended, approvals } = await judged();
       assert.deepEqual([ended, approvals], [{ phase: 'rejected', note: 'rejected by bob: no sound' }, []]);
-      await says('bob', { decision: 'withdraw' });
+      await saysOf('bob', { decision: 'withdraw' });
       assert.equal((await judged()).ended, undefined);
-      await says('ann', { decision: 'withdraw' });
+      await saysOf('ann', { decision: 'withdraw' });
       assert.deepEqual((await judged()).ended, { phase: 'withdrawn', note: 'withdrawn by ann' });
-      await says('ann', { decision: 'promote' });
+      await saysOf('ann', { decision: 'promote' });
       assert.equal((await judged()).ended, undefined, 'proposed again');
     });
 
     it('of an attempt, tells what enough people ask for, and counts apart who ask for different things', async () => {
       await declare({ approvers: [ann, bob], ...rules });
-      for (const name of ['ann', 'bob']) await says(name);
+      for (const name of ['ann', 'bob']) await saysOf(name);
       const attempt = {
         number: 1,
         kind: 'first',
@@ -269,28 +245,121 @@ describe('decide', function () {
       const approvals = ['ann', 'bob'];
       assert.deepEqual(await ask(), { decided: undefined, votes: {}, approvals });
       const release = { decision: 'release', attempt: 1, signed, commits };
-      await says('ann', release);
-      await says('bob', { ...release, signed: id });
-      await says('bob', { ...release, attempt: 2 });
-      await says('bob', { ...release, onto: '20261108_01' });
+      await saysOf('ann', release);
+      await saysOf('bob', { ...release, signed: id });
+      await saysOf('bob', { ...release, attempt: 2 });
+      await saysOf('bob', { ...release, onto: '20261108_01' });
       assert.deepEqual(await ask(), { decided: undefined, votes: { release: ['ann'] }, approvals });
-      await says('bob', release);
+      await saysOf('bob', release);
       assert.deepEqual((await ask()).decided, undefined, 'a report on the signed build lacks');
-      await says('bob', { decision: 'report', build: signed, commits, result: 'pass' });
+      await saysOf('bob', { decision: 'report', build: signed, commits, result: 'pass' });
       assert.deepEqual((await ask()).decided, ['release', 'ann', 'bob']);
       assert.equal((await ask({ state: 'failed' })).decided, undefined);
-      await says('ann', { decision: 'redo', attempt: 1, reuse: true });
+      await saysOf('ann', { decision: 'redo', attempt: 1, reuse: true });
       assert.deepEqual(await ask(), {
         ...{ decided: ['redo', 'ann'], votes: { release: ['bob'], redo: ['ann'] }, approvals },
       });
       await declare({ approvers: [ann, bob], approvals: { promote: 1, redo: 2 } });
-      await says('bob', { decision: 'redo', attempt: 1, reuse: false });
+      await saysOf('bob', { decision: 'redo', attempt: 1, reuse: false });
       assert.equal((await ask()).decided, undefined);
-      await says('bob', { decision: 'redo', attempt: 1, reuse: true });
+      await saysOf('bob', { decision: 'redo', attempt: 1, reuse: true });
       assert.deepEqual((await ask()).decided, ['redo', 'ann', 'bob']);
-      await says('bob', { decision: 'withdraw', attempt: 1 });
+      await saysOf('bob', { decision: 'withdraw', attempt: 1 });
       assert.deepEqual(await ask(), { decided: undefined, votes: { redo: ['ann'] }, approvals });
     });
+  });
+
+  describe('judgeCase', () => {
+    const base = '20261101_01';
+    const changes = { pin: { zlib: '1:1-2.x86_64' }, drop: [], files: 'accepted' as const };
+    const commits = { x86_64: 'ab'.repeat(32) };
+    const plan = { base, commits, changes, packages: [] };
+    const built = { x86_64: 'ef'.repeat(32) };
+    const detected = new Date(Date.now() - 60_000).toISOString();
+    const judged = (change: object = {}) => {
+      const one = { openedBy: 'watch', detected, plan, buildCommits: built, ...change };
+      return runActivity(activities().judgeCase, { ...args, case: { id: case1, ...one } });
+    };
+    const case1 = '20261101-1';
+    const place = { build: base, onto: base, case: case1 };
+    const approves = { ...place, decision: 'approve-fix', commits, changes } as const;
+    const security = { approvers: ['ann', 'bob'] };
+    const group = (approvers: Person[], more: object = {}) =>
+      declare({ approvers, security, approvals: { promote: 1, fix: 2 }, ...more });
+
+    it('tells who of the group has approved the plan as it is, and accepted what its build is', async () => {
+      const zoe = await people.join('zoe');
+      await group([ann, bob, zoe]);
+      assert.deepEqual(names((await judged()).approvals), []);
+      await says('zoe', approves);
+      await says('ann', { ...approves, case: '20261101-2' });
+      await says('bob', { ...approves, changes: { ...changes, pin: { zlib: '1:1-3.x86_64' } } });
+      assert.deepEqual(names((await judged()).approvals), [], 'not of the group, or about something else');
+      await says('ann', approves);
+      const { approved, approvals, rules } = await judged();
+      assert.deepEqual([approved, names(approvals)], [false, ['ann']]);
+      assert.deepEqual(
+        rules.security?.approvers.map(({ name }) => name),
+        ['ann', 'bob'],
+      );
+      const { time } = await says('bob', approves);
+      const enough = await judged();
+      assert.deepEqual([enough.approved, enough.judgedTo, enough.accepted], [true, time, false]);
+      // What was approved is this plan.
+      assert.deepEqual(names((await judged({ plan: { ...plan, base: '20261108_01' } })).approvals), []);
+      assert.deepEqual(names((await judged({ plan: undefined })).approvals), []);
+      await says('ann', { ...place, decision: 'accept-fix', commits: built });
+      await says('bob', { ...place, decision: 'accept-fix', commits });
+      assert.deepEqual(names((await judged()).acceptances), ['ann']);
+      await says('bob', { ...place, decision: 'accept-fix', commits: built });
+      assert.equal((await judged()).accepted, true);
+      await group([ann, bob, zoe], { security: { approvers: ['ann', 'zoe'] } });
+      assert.deepEqual(names((await judged()).approvals), ['zoe', 'ann'], 'the group is another one');
+      await group([ann, bob]);
+      await says('bob', { ...place, decision: 'withdraw' });
+      const { approvals: left, acceptances, ended } = await judged();
+      assert.deepEqual([names(left), names(acceptances), ended], [['ann'], ['ann'], undefined]);
+    });
+
+    it('ends by a statement of the group, or of who has opened it and takes nothing else back', async () => {
+      const zoe = await people.join('zac');
+      await group([ann, bob, zoe]);
+      const id = '20261101-3';
+      const of = { build: base, onto: base, case: id } as const;
+      const dismisses = { ...of, decision: 'dismiss-fix', reason: 'not reachable' } as const;
+      await says('zac', dismisses);
+      await says('zac', { ...of, decision: 'withdraw' });
+      assert.equal((await judged({ id, openedBy: 'zac' })).ended, undefined, 'not of the group');
+      await says('ann', dismisses);
+      assert.equal((await judged({ id })).ended, 'dismissed by ann: not reachable');
+      // A case of this id that was opened later is another one.
+      const later = new Date(Date.now() + 3_600_000).toISOString();
+      assert.equal((await judged({ id, detected: later })).ended, undefined);
+      await says('ann', { ...of, decision: 'withdraw' });
+      assert.equal((await judged({ id })).ended, undefined);
+      assert.equal((await judged({ id, openedBy: 'ann' })).ended, undefined, 'that took back the dismissal');
+      await says('ann', { ...of, decision: 'withdraw' });
+      assert.equal((await judged({ id, openedBy: 'ann' })).ended, 'withdrawn by ann');
+      assert.equal((await judged({ id })).ended, undefined, 'ann has not opened it');
+    });
+  });
+
+  it('judgeRollback tells who wants it, and whether they are enough', async () => {
+    await declare({ approvers: [ann, bob], approvals: { promote: 1, rollback: 2 } });
+    const to = '20261101_01';
+    const back = (build = id) => runActivity(activities().judgeRollback, { ...args, build, to });
+    const wants = { decision: 'rollback', build: id, onto: to } as const;
+    await says('ann', wants);
+    await says('bob', { ...wants, onto: '20261102_01' });
+    const one = await back();
+    assert.deepEqual([names(one.approvals), one.enough], [['ann'], false]);
+    await says('bob', wants);
+    const two = await back();
+    assert.deepEqual([names(two.approvals), two.enough], [['ann', 'bob'], true]);
+    assert.deepEqual(names((await back('20261103_01')).approvals), []);
+    await declare({ approvers: [bob], approvals: { promote: 1 } });
+    const now = await back();
+    assert.deepEqual([names(now.approvals), now.enough, now.rules.approvals.rollback], [['bob'], true, 1]);
   });
 
   describe('examine', () => {

@@ -39,9 +39,9 @@ describe('replay', function () {
   for (const [name, step] of [
     ['nightly-published', 'commit'],
     ['stream-renewed', 'examine'],
-    ['promotion-released', 'judge'],
-    ['promotion-rejected', 'judge'],
-    ['promotion-redone-released', 'judge'],
+    ['promotion-released', 'judgePromotion'],
+    ['promotion-rejected', 'judgePromotion'],
+    ['promotion-redone-released', 'judgePromotion'],
     ['promotion-abandoned', 'clearTesting'],
     ['release-announced', 'switchRelease'],
     ['release-undone', 'undoRelease'],
@@ -52,7 +52,7 @@ describe('replay', function () {
     ['rebuild-accepted', 'equivalence'],
     ['candidate-proposed', 'tellSig'],
     ['security-released', 'lackingNow'],
-    ['security-dismissed', 'standing'],
+    ['security-dismissed', 'judgeCase'],
     ['fix-built', 'signPackages'],
     ['fix-copied', 'overrideLockfile'],
   ] as const)

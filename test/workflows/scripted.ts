@@ -9,7 +9,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, Worker, type ReplayWorkerOptions } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
-import type { Judgement, Rules, Standing } from '../../src/activities/decide.js';
+import type { Judged, RollbackJudgement, Rules } from '../../src/activities/decide.js';
 import type { ReleasePlan } from '../../src/activities/release.js';
 import { endOf } from '../../src/activities/view.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
@@ -22,11 +22,17 @@ import type {
   ReleasedFix,
   SecurityCase,
 } from '../../src/domain/security.js';
-import { judge, type Archive } from '../../src/domain/judgement.js';
-import { judgePromotion, type PromotionMatter } from '../../src/domain/promotion-judgement.js';
+import { barred, judge, type Archive } from '../../src/domain/judgement.js';
+import { judgeCase, type CaseJudgement, type CaseMatter } from '../../src/domain/case-judgement.js';
+import {
+  judgePromotion,
+  type PromotionJudgement,
+  type PromotionMatter,
+} from '../../src/domain/promotion-judgement.js';
 import type { RunRecord } from '../../src/domain/run.js';
 import type { FixRequest } from '../../src/domain/decisions/fix.js';
 import {
+  approvalOf,
   readStatement,
   type Decision,
   type Question,
@@ -56,8 +62,7 @@ export type Steps = Record<string, (args: Args) => unknown>;
 const names = [
   ...[
     'examine',
-    'standing',
-    'judge',
+    ...['rules', 'judgePromotion', 'judgeCase', 'judgeRollback'],
     'authorize',
     'takeStatement',
     'recall',
@@ -240,7 +245,6 @@ export class World {
   /** Steps that do something else than well. */
   steps: Steps = {};
   saved: StreamView | undefined;
-  readonly #signers = new Map<string, string>();
   /** Statements that were accepted, oldest first. */
   readonly #said: Verified[] = [];
   testers: readonly string[] = [];
@@ -580,23 +584,29 @@ export class World {
       if (!said) throw ApplicationFailure.nonRetryable(mistake, 'StatementRefused');
       if (![...this.approvers, ...this.testers].includes(by))
         throw ApplicationFailure.nonRetryable(`${by} is no approver`, 'StatementRefused');
-      this.#signers.set(said.nonce, by);
+      const why = barred(this.#rules, by, said);
+      if (why !== undefined) throw ApplicationFailure.nonRetryable(why, 'StatementRefused');
       const verified = { statement: said, approver: by, fingerprint: fingerprintOf(by) };
       this.#said.push(verified);
       return verified;
     },
-    standing: ({ nonces }): Standing => ({
-      standing: (nonces as string[]).filter((nonce) =>
-        this.approvers.includes(this.#signers.get(nonce) ?? ''),
-      ),
-      ...this.#shown,
-    }),
-    judge: (args): Judgement => {
+    rules: () => this.#shown,
+    judgeCase: (args): Judged<CaseJudgement> => {
+      const matter = args.case as CaseMatter;
+      return { ...judgeCase(this.#archive, matter, this.#rules, Date.now()), rules: this.#shown };
+    },
+    judgeRollback: (args): Judged<RollbackJudgement> => {
+      const { build, to: onto } = args as Args & { build: string; to: string };
+      const question = { decision: 'rollback', build, onto } as const;
+      const { by, refused: why } = judge(this.#archive, question, this.#rules, Date.now());
+      return { approvals: by.map(approvalOf), enough: why === undefined, rules: this.#shown };
+    },
+    judgePromotion: (args): Judged<PromotionJudgement> => {
       const matter = args as unknown as Pick<PromotionMatter, 'promotion' | 'current'>;
       const { build, attempts } = matter.promotion;
       const made = attempts?.at(-1)?.build;
-      const lacking = this.lacks(attempts ? (made ?? '') : build).map((lack) => lack.case);
-      const known = { ...matter, commits: commitsOf(build), unfixed: attempts && !made ? [] : lacking };
+      const lacks = attempts && !made ? [] : this.lacks(made ?? build);
+      const known = { ...matter, commits: commitsOf(build), lacks };
       return { ...judgePromotion(this.#archive, known, this.#rules, Date.now()), rules: this.#shown };
     },
     // With the commits and the lacking fixes that the real one finds in the store.

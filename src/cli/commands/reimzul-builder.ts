@@ -7,6 +7,7 @@ import { Failure } from '../../domain/failures.js';
 import { beanstalkAddress } from '../../domain/rebuild-settings.js';
 import { duration, size } from '../../domain/units.js';
 import { httpUrl } from '../../domain/names.js';
+import { hostArchitecture } from '../../host.js';
 import { startBeanstalkd } from '../../reimzul/builder/beanstalkd.js';
 import { builderTools, runBuilder, watched } from '../../reimzul/builder/builder.js';
 import { usualLimits } from '../../reimzul/builder/sandbox.js';
@@ -56,7 +57,7 @@ interface Options {
 
 export function addReimzulBuilder(program: Command, settings: Settings): void {
   const embedded = embeddedReimzul(settings);
-  const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+  const machine = hostArchitecture();
   program
     .command('reimzul-builder')
     .description('rebuild source packages by the contract of reimzul, for those who have none, until Ctrl-C')

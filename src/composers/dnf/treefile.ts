@@ -4,6 +4,7 @@
  */
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import type { Architecture } from '../../domain/names.js';
 import { readFileText } from '../../steps/read-file.js';
 import { addIssue, suggestion } from '../../streams/mistakes.js';
 import { includesIn, readParts, type Part, type Parser } from '../treefile.js';
@@ -146,7 +147,7 @@ export const readTreefileParts = (path: string): Promise<readonly Part<TreefileF
  * Fails with `TreefileUnsupported` (unknown key, or a value that this composer cannot do) and `StreamInvalid`
  * (not readable, not YAML, a value of the wrong type); the message names file, line and key.
  */
-export async function readTreefile(path: string, arch: 'x86_64' | 'aarch64'): Promise<Treefile> {
+export async function readTreefile(path: string, arch: Architecture): Promise<Treefile> {
   const files = await readTreefileParts(path);
   const last = <K extends keyof TreefileFile>(key: K) =>
     files.map(({ content }) => content[key]).findLast((value) => value !== undefined);

@@ -82,3 +82,9 @@ export function reportLines({ reports = [], ...me }: Pick<Promotion, 'reports' |
     ...(lacking > 0 ? [`passing test reports that are needed still: ${lacking}`] : []),
   ];
 }
+
+/** Is one the same person's as the other? */
+export const isBy =
+  ({ fingerprint }: { readonly fingerprint: string }) =>
+  (one: { readonly fingerprint: string }) =>
+    one.fingerprint === fingerprint;

@@ -1,5 +1,6 @@
 /** Security cases: what they cover, in which phase they are, and what people are told of them. No calls: those are in security.ts. */
-import type { Standing } from '../../activities/decide.js';
+import type { Rules } from '../../activities/decide.js';
+import type { CaseJudgement } from '../../domain/case-judgement.js';
 import type {
   Affecting,
   CasePhase,
@@ -8,55 +9,12 @@ import type {
   SecurityAdvisory,
   SecurityCase,
 } from '../../domain/security.js';
-import { bySeverity } from '../../domain/security.js';
-import type { CaseDecision, FixNews, FixState } from './security-messages.js';
-
-export const isCaseId = (text: string): boolean => /^\d{8}-\d{1,4}$/.test(text);
+import { isBy } from './attempts.js';
+import type { FixNews, FixState } from './security-messages.js';
 
 /** A build that has not ended yet. */
 export const isBuilding = (fix: FixState | undefined): boolean =>
   fix === 'running' || fix === 'waits' || fix === 'differs';
-
-/** Anyone can send a signal: only what is made as the watch makes it is taken in. `refused`: how many are not. */
-export function findingsOf(request: unknown): {
-  readonly taken: readonly Affecting[];
-  readonly refused: number;
-} {
-  const { found } = fields(request);
-  const all: unknown[] = Array.isArray(found) ? found : [request];
-  const taken = all.slice(0, 500).filter(isAffecting);
-  return { taken, refused: all.length - taken.length };
-}
-
-const fields = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-const isText = (value: unknown, form: RegExp): boolean => typeof value === 'string' && form.test(value);
-const [id, text, name, version, time] = [
-  /^[A-Za-z0-9][\w.:+-]{0,99}$/,
-  /^[^]{0,5000}$/,
-  /^[A-Za-z0-9][\w.+-]{0,199}$/,
-  /^[\w.:+~^-]{1,199}$/,
-  /^\d{4}-\d\d-\d\d[T\d:.+Z -]{0,30}$/,
-];
-
-function isAffecting(value: unknown): value is Affecting {
-  const { advisory, fixes } = fields(value);
-  const about = fields(advisory);
-  return (
-    isText(about.id, id) &&
-    isText(about.title, text) &&
-    isText(about.source, text) &&
-    bySeverity.some((severity) => severity === about.severity) &&
-    isListOf(about.cves, (cve) => isText(cve, id)) &&
-    (about.issued === undefined || isText(about.issued, time)) &&
-    isListOf(fixes, (fix) => {
-      const { name: of, evr, advisories } = fields(fix);
-      return isText(of, name) && isText(evr, version) && isListOf(advisories, (one) => isText(one, id));
-    })
-  );
-}
-const isListOf = (value: unknown, is: (one: unknown) => boolean): boolean =>
-  Array.isArray(value) && value.length <= 1000 && value.every(is);
 
 /** Each advisory once. */
 export const allAdvisories = (...lists: (readonly SecurityAdvisory[])[]): SecurityAdvisory[] => [
@@ -135,30 +93,27 @@ export function withNews(me: SecurityCase, news: FixNews, at: string): SecurityC
 /** The case with the approvals that count now, by the current rules. */
 export function counted(
   me: SecurityCase,
-  rules: Standing,
-  asked: readonly string[],
+  { approvals, approved, judgedTo, ended }: CaseJudgement,
+  rules: Rules,
   at: string,
 ): SecurityCase {
   const group = groupOf(rules);
-  const inGroup = ({ fingerprint }: { fingerprint: string }) =>
-    group.some((one) => one.fingerprint === fingerprint);
-  const approvals = me.approvals.filter(
-    (given) => inGroup(given) && (!asked.includes(given.nonce) || rules.standing.includes(given.nonce)),
-  );
-  const gone = me.approvals.filter((given) => !approvals.includes(given));
-  const needed = rules.approvals.fix;
-  const missing = group
-    .filter(({ fingerprint }) => !approvals.some((given) => given.fingerprint === fingerprint))
-    .map((one) => one.name);
-  const enough = isApproved({ approvals, needed, plan: me.plan });
+  const gone = me.approvals.filter((before) => !approvals.some(isBy(before)));
+  const left = gone.filter((one) => !group.some(isBy(one)));
+  const names = (left.length > 0 ? left : gone).map(({ approver }) => approver).join(', ');
   return {
     ...me,
-    ...{ approvals, needed, missing },
-    times: { ...me.times, approved: enough ? (me.times.approved ?? at) : undefined },
+    ...{ approvals, needed: rules.approvals.fix },
+    // What ends it is told of when it has ended.
+    ...(judgedTo === undefined || ended !== undefined ? {} : { judgedTo }),
+    missing: group.filter((one) => !approvals.some(isBy(one))).map(({ name }) => name),
+    times: { ...me.times, approved: approved ? (me.times.approved ?? at) : undefined },
     note:
-      gone.length === 0
-        ? me.note
-        : `no longer counts: the approval of ${gone.map(({ approver }) => approver).join(', ')}`,
+      left.length > 0
+        ? `no longer counts: the approval of ${names}`
+        : gone.length > 0
+          ? `${names} has withdrawn the approval`
+          : me.note,
   };
 }
 
@@ -169,29 +124,8 @@ export const isApproved = ({
 }: Pick<SecurityCase, 'approvals' | 'needed' | 'plan'>) => plan !== undefined && approvals.length >= needed;
 
 /** Those who decide about security releases. */
-export const groupOf = ({ security, approvers }: Pick<Standing, 'security' | 'approvers'>) =>
+export const groupOf = ({ security, approvers }: Pick<Rules, 'security' | 'approvers'>) =>
   security?.approvers ?? approvers;
-
-/** What a decision makes of a case; one that ends it says so by its phase. */
-export function decidedCase(me: SecurityCase, said: CaseDecision): SecurityCase {
-  const { approval } = said;
-  const { approver, fingerprint } = approval;
-  const others = me.approvals.filter((given) => given.fingerprint !== fingerprint);
-  switch (said.decision) {
-    case 'approve-fix':
-      return me.plan?.base === said.onto
-        ? { ...me, approvals: [...others, approval] }
-        : { ...me, note: `${approver} has approved what is not planned any more: approve again` };
-    case 'accept-fix':
-      return me;
-    case 'dismiss-fix':
-      return { ...me, phase: 'dismissed', note: `dismissed by ${approver}: ${said.reason}` };
-    case 'withdraw':
-      if (others.length === me.approvals.length && me.openedBy === approver)
-        return { ...me, phase: 'dismissed', note: `withdrawn by ${approver}` };
-      return { ...me, approvals: others, note: `${approver} has withdrawn the approval` };
-  }
-}
 
 // What people are told. Each begins with the stream and the case.
 

@@ -6,12 +6,12 @@ import { isOpen } from '../../domain/promotion.js';
 import { isOpenCase, type Affecting, type Fix, type SecurityCase } from '../../domain/security.js';
 import { kindOf, type FixDecision, type StatementOf, type Verified } from '../../domain/statement.js';
 import { control } from '../activities.js';
-import { allFixes, findingsOf, groupOf, isApproved, joined, subjectOf } from './cases.js';
+import { allFixes, isApproved, joined, subjectOf } from './cases.js';
 import { now, type Entity } from './entity.js';
-import { approval, ifRunning, readRules, refuse } from './requests.js';
+import { hasJudged, ifRunning, readRules, refuse } from './requests.js';
 import type { security } from './security.js';
-import { caseDecision, joinSignal, promotionNews } from './security-messages.js';
-import { retrySignal } from './signals.js';
+import { joinSignal, promotionNews } from './security-messages.js';
+import { retrySignal, spokenSignal } from './signals.js';
 import {
   promotionId,
   releaseId,
@@ -44,16 +44,10 @@ export class CaseDecisions {
   constructor(readonly entity: Entity) {}
 
   /** From the watch. An advisory that any case knows, open or ended, opens no other; one that still waits for more takes all in. */
-  readonly found = async (request: AdvisoriesFound): Promise<void> => {
+  readonly found = async ({ found }: AdvisoriesFound): Promise<void> => {
     const { entity } = this;
     await condition(() => entity.ready);
-    const { taken, refused } = findingsOf(request);
-    if (refused > 0)
-      entity.remember({
-        ...{ at: now(), decision: 'advisories', build: entity.current ?? '', by: 'watch' },
-        refused: `${refused} are malformed`,
-      });
-    const news = taken.filter(({ advisory }) => !this.#known(advisory.id, entity.security));
+    const news = found.filter(({ advisory }) => !this.#known(advisory.id, entity.security));
     if (news.length === 0 || entity.current === null) return;
     const joining = entity.openCases.find((one) => one.phase === 'joining' && one.openedBy === 'watch');
     if (!joining) {
@@ -77,7 +71,7 @@ export class CaseDecisions {
     if (why !== undefined || !released) throw refuse('StatementRefused', why ?? 'nothing is released');
     if (commitsText(commits) !== commitsText(released.commits))
       throw refuse('StatementRefused', `${released.build}: has the commits ${commitsText(released.commits)}`);
-    const { mode } = await this.#group(verified);
+    const { mode } = await this.#rules();
     if (given.length > 0 && mode !== 'signed-rebuild')
       throw refuse('StatementRefused', 'source RPMs are rebuilt only where releases are signed rebuilds');
     const { affecting, fixes } = await entity.calls.call(
@@ -93,23 +87,25 @@ export class CaseDecisions {
     return { answer: { message: `security case ${one.id}: ${subjectOf(one)}: is opened` }, case: one.id };
   }
 
-  /** A word on an open case: hands it over and waits until the case has told what it makes of it. */
+  /** A word on an open case: wakes it, which reads the archive, and waits until it has told what it makes of it. */
   async onCase(verified: Verified<StatementOf<FixDecision | 'withdraw'>>): Promise<Answer> {
     const { entity } = this;
     const { statement } = verified;
     const { case: id = '', decision } = statement;
     checkWord(entity, statement);
-    await this.#group(verified);
+    await this.#rules();
     // It may have changed while that was asked.
     checkWord(entity, statement);
-    const given = approval(verified);
     await this.#case(id)
-      .signal(caseDecision, { ...statement, approval: given })
+      .signal(spokenSignal, { current: entity.current })
       .catch(() => {
         throw refuse('StatementRefused', `security case ${id}: its workflow is gone; it is begun again soon`);
       });
     const now = () => entity.caseOf(id);
-    await condition(() => now()?.heard === given.nonce || !isOpenCase(now()?.phase ?? 'dismissed'), '10s');
+    await condition(() => {
+      const one = now();
+      return !one || !isOpenCase(one.phase) || hasJudged(one, statement);
+    }, '10s');
     const one = now();
     if (!one) return { message: `security case ${id}: has ended` };
     const still = isApproved(one) ? '' : `, waits for ${one.missing.join(', ') || 'nobody'}`;
@@ -154,23 +150,17 @@ export class CaseDecisions {
   /** A promotion that is open may lack the fix soon. */
   async #tellPromotions(one: SecurityCase): Promise<void> {
     const text = `security case ${one.id} is open: ${subjectOf(one)}`;
-    const event = 'security-case';
     for (const { build } of this.entity.promotions.filter(({ phase }) => isOpen(phase)))
       await getExternalWorkflowHandle(promotionId(this.entity.stream, build))
-        .signal(promotionNews, { event, case: one.id, text, lacks: false })
+        .signal(promotionNews, { case: one.id, text })
         .catch(() => undefined);
   }
 
-  /** Does the author decide about security releases? Answers the rules. */
-  async #group({ approver, fingerprint }: Verified) {
+  /** The rules of a stream that has security releases. */
+  async #rules() {
     const rules = await readRules(this.entity);
     if (!rules.security)
       throw refuse('StatementRefused', 'the stream has no `release.security` in its stream file');
-    if (!groupOf(rules).some((one) => one.fingerprint === fingerprint))
-      throw refuse(
-        'StatementRefused',
-        `${approver} is not of the security group (\`release.security.approvers\`)`,
-      );
     return rules;
   }
 

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import { commitsText } from '../../domain/decisions/decision.js';
+import { caseId } from '../../domain/names.js';
 import { agreed, releasedAs, type Promotion } from '../../domain/promotion.js';
 import type { Lack } from '../../domain/security.js';
 import {
@@ -21,11 +22,11 @@ import {
 import { control } from '../activities.js';
 import { allVotes, lastAttempt } from './attempts.js';
 import { CaseDecisions } from './decide-on-case.js';
-import { isCaseId, unfixedText } from './cases.js';
+import { unfixedText } from './cases.js';
 import { describeFailure } from '../describe.js';
 import { now, type Entity } from './entity.js';
 import type { promotion as promotionWorkflow } from './promotion.js';
-import { approval, ifRunning, readRules, refuse } from './requests.js';
+import { approval, hasJudged, ifRunning, readRules, refuse } from './requests.js';
 import { announceSignal, retrySignal, spokenSignal, stopSignal } from './signals.js';
 import {
   promotionId,
@@ -160,10 +161,8 @@ export class Decisions {
   readonly retry = async (request: RetryRequest): Promise<Answer> => {
     const { entity } = this;
     const { build, mail } = request;
-    if (mail !== undefined && !['sent', 'again'].includes(mail))
-      throw refuse('StatementRefused', 'the request’s `mail` is neither `sent` nor `again`');
     await condition(() => entity.ready);
-    if (isCaseId(build)) return this.cases.retry(build);
+    if (caseId.safeParse(build).success) return this.cases.retry(build);
     const promotion = entity.promotionOf(build);
     if (!promotion)
       throw refuse(
@@ -270,10 +269,10 @@ export class Decisions {
   async #rollback(verified: Verified<StatementOf<'rollback'>>): Promise<Answer> {
     const { entity } = this;
     const { build, onto: to, reason } = verified.statement;
-    const asked = () =>
-      entity.asked?.build === build && entity.asked.to === to ? entity.asked.approvals : [];
-    const nonces = asked().map(({ nonce }) => nonce);
-    const rules = await readRules(entity, nonces);
+    const title = 'Read who wants the rollback';
+    const { approvals, enough, rules } = await entity.calls.call(
+      ...(['judge-rollback', title, control.judgeRollback, { build, to }] as const),
+    );
     const releasing = entity.promotionOf(build)?.phase === 'releasing';
     if (build !== entity.current && (!releasing || entity.release(build)))
       throw refuse('StatementRefused', `${build}: is not the current release (${entity.current ?? 'none'})`);
@@ -281,14 +280,6 @@ export class Decisions {
       throw refuse('StatementRefused', `${to}: is no former release to return to`);
     if (entity.rollingBack || entity.asked?.enough)
       throw refuse('StatementRefused', 'a rollback is in progress already');
-    const approvals = [
-      ...asked().filter(
-        ({ fingerprint, nonce }) =>
-          fingerprint !== verified.fingerprint && (!nonces.includes(nonce) || rules.standing.includes(nonce)),
-      ),
-      approval(verified),
-    ];
-    const enough = approvals.length >= rules.approvals.rollback;
     entity.asked = { build, to, reason, approvals, enough };
     entity.changed = true;
     if (!enough)
@@ -425,10 +416,6 @@ function hasSaid(
   if (statement.attempt === undefined) return open.proposedBy === approver || open.approvals.some(mine);
   return lastAttempt(open)?.number === statement.attempt && allVotes(open.votes).some(mine);
 }
-
-/** Has the promotion looked at this statement, or at newer ones? */
-const hasJudged = ({ judgedTo }: Promotion, { time }: Statement): boolean =>
-  judgedTo !== undefined && Date.parse(judgedTo) >= Date.parse(time);
 
 /** The security case that a statement is about. */
 const caseOf = (verified: Verified | undefined) =>

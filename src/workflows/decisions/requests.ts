@@ -1,7 +1,7 @@
 /** What requests to the stream workflow are checked for, and how they are refused. */
 import { ApplicationFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Approval } from '../../domain/promotion.js';
-import type { Verified } from '../../domain/statement.js';
+import type { Statement, Verified } from '../../domain/statement.js';
 import { control } from '../activities.js';
 import { now, type Entity } from './entity.js';
 
@@ -10,9 +10,9 @@ export const refuse = (
   why: string,
 ) => ApplicationFailure.nonRetryable(why, code);
 
-/** What the stream asks for now, and which approvals of these nonces count. */
-export const readRules = (entity: Entity, nonces: readonly string[] = []) =>
-  entity.calls.call('standing', 'Read the rules of the stream', control.standing, { nonces });
+/** What the stream asks for now. */
+export const readRules = (entity: Entity) =>
+  entity.calls.call('rules', 'Read the rules of the stream', control.rules, {});
 
 export const approval = ({ approver, fingerprint, statement }: Verified): Approval => ({
   approver,
@@ -20,6 +20,10 @@ export const approval = ({ approver, fingerprint, statement }: Verified): Approv
   nonce: statement.nonce,
   at: now(),
 });
+
+/** Has it looked at this statement, or at newer ones? */
+export const hasJudged = ({ judgedTo }: { readonly judgedTo?: string | undefined }, { time }: Statement) =>
+  judgedTo !== undefined && Date.parse(judgedTo) >= Date.parse(time);
 
 /** For `.catch` of a start: what runs already is what was wanted. */
 export function ifRunning(error: unknown): void {

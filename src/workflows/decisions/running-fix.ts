@@ -1,45 +1,39 @@
 /** The workflows of a security case's builds: starts, watches and stops them. */
-import { getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
+import { condition, getExternalWorkflowHandle, ParentClosePolicy, startChild } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError, type SignalDefinition } from '@temporalio/common';
+import type { Fix } from '../../domain/security.js';
 import { control } from '../activities.js';
-import { callerOf } from '../call.js';
 import type { fix } from '../chains/fix.js';
 import { acceptSignal } from '../chains/rebuild-messages.js';
+import type { Case } from './case.js';
+import { isBuilding } from './cases.js';
 import { endOf } from './running-attempt.js';
-import { approvedSignal, fixNews, sayAgainSignal, type FixInput, type FixNews } from './security-messages.js';
+import { approvedSignal, sayAgainSignal, type FixNews } from './security-messages.js';
 import { fixId } from './stream-messages.js';
-import { onSignal } from '../messages.js';
+
+/** One that was cancelled is looked for this often. */
+const lookAfterCancel = '1m';
 
 export class RunningFixes {
-  /** What was told and not yet looked at. */
-  readonly news: FixNews[] = [];
-  #own: number | undefined;
+  constructor(readonly group: Case) {}
 
-  constructor(
-    readonly stream: string,
-    readonly id: string,
-  ) {
-    // The end of an own child is known when that has really ended.
-    onSignal(fixNews, (news) => {
-      const ended = ['built', 'failed', 'cancelled'].includes(news.state);
-      if (!ended || news.attempt !== this.#own) this.news.push(news);
-    });
-  }
-
-  /** Starts its workflow, or finds it running. */
-  async start(input: FixInput): Promise<void> {
-    const { attempt } = input;
+  /** Starts the workflow of the last attempt, or finds it running. */
+  async start(fixes: readonly Fix[], signed: boolean): Promise<void> {
+    const { group } = this;
+    const { stream } = group;
+    const { id, attempt, srpms, embargoed } = group.me;
+    const told = (news: Omit<FixNews, 'attempt'>) => void group.news.push({ attempt, ...news });
     try {
       const child = await startChild<typeof fix>('fix', {
-        workflowId: this.#id(attempt),
-        args: [input],
+        workflowId: this.#id,
+        args: [{ stream, case: id, attempt, fixes, srpms, signed, embargoed }],
         parentClosePolicy: ParentClosePolicy.ABANDON,
-        staticSummary: `Build of security case ${this.stream} ${this.id}, attempt ${attempt}`,
+        staticSummary: `Build of security case ${stream} ${id}, attempt ${attempt}`,
       });
-      this.#own = attempt;
+      group.own = attempt;
       child.result().then(
-        (result) => void this.news.push({ attempt, state: 'built', ...result }),
-        (error: unknown) => void this.news.push({ attempt, ...endOf(error) }),
+        (result) => told({ state: 'built', ...result }),
+        (error: unknown) => told(endOf(error)),
       );
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
@@ -47,30 +41,51 @@ export class RunningFixes {
   }
 
   /** Asks the server how it stands, and a running one to tell it again: what was told while nobody listened is missed here. */
-  async look(attempt: number): Promise<void> {
-    const id = this.#id(attempt);
+  async look(): Promise<void> {
+    const { group } = this;
+    if (!isBuilding(group.fix)) return;
+    const about = { id: this.#id, attempt: group.me.attempt };
     const title = 'Check whether the build still runs';
-    const end = await callerOf(this.stream).call('fix-end', title, control.rebuildEnd, { id, attempt });
-    if (!end) return this.#signal(attempt, sayAgainSignal);
-    const { state, build, commits, note } = end;
+    const end = await group.calls.call('fix-end', title, control.rebuildEnd, about);
+    if (!end) return this.#signal(sayAgainSignal);
+    const { state, attempt, build, commits, note } = end;
     const ended = state === 'testing' ? 'built' : state === 'cancelled' ? 'cancelled' : 'failed';
-    this.news.push({ attempt, state: ended, build, commits, note });
+    group.news.push({ attempt, state: ended, build, commits, note });
   }
 
-  async cancel(attempt: number): Promise<void> {
-    await getExternalWorkflowHandle(this.#id(attempt))
+  /** Cancels it and waits until it has really ended. */
+  async stop(why: string | undefined): Promise<void> {
+    const { group } = this;
+    group.takeNews();
+    if (!isBuilding(group.fix)) return;
+    await group.become({ note: `build ${group.me.attempt} is being stopped: ${why ?? ''}` });
+    await getExternalWorkflowHandle(this.#id)
       .cancel()
       .catch(() => undefined);
+    for (group.takeNews(); isBuilding(group.fix); group.takeNews())
+      if (!(await condition(() => group.news.length > 0, lookAfterCancel))) await this.look();
   }
 
-  readonly approve = (attempt: number) => this.#signal(attempt, approvedSignal);
-  readonly accept = (attempt: number) => this.#signal(attempt, acceptSignal);
+  /** Its plan is approved: it looks at the statements itself. */
+  async approve(): Promise<void> {
+    this.group.fix = 'running';
+    await this.#signal(approvedSignal);
+  }
 
-  async #signal(attempt: number, signal: SignalDefinition): Promise<void> {
-    await getExternalWorkflowHandle(this.#id(attempt))
+  /** What else has changed is accepted: it looks at the statements itself. */
+  accept(): Promise<void> {
+    return this.#signal(acceptSignal);
+  }
+
+  async #signal(signal: SignalDefinition): Promise<void> {
+    await getExternalWorkflowHandle(this.#id)
       .signal(signal)
       .catch(() => undefined);
   }
 
-  readonly #id = (attempt: number) => fixId(this.stream, this.id, attempt);
+  /** Of the last attempt. */
+  get #id(): string {
+    const { stream, me } = this.group;
+    return fixId(stream, me.id, me.attempt);
+  }
 }

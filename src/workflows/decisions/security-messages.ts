@@ -3,16 +3,7 @@ import { z } from 'zod';
 import { buildId } from '../../domain/build-id.js';
 import { srpms } from '../../domain/decisions/decision.js';
 import { attempt, caseId, name } from '../../domain/names.js';
-import {
-  accepted,
-  advisory,
-  affecting,
-  commitsByArch,
-  fix,
-  fixPlan,
-  securityCase,
-} from '../../domain/shapes.js';
-import { fixDecisions } from '../../domain/statement.js';
+import { advisory, affecting, commitsByArch, fix, fixPlan, securityCase } from '../../domain/shapes.js';
 import { signal } from '../messages.js';
 import { turn, turnId } from './signals.js';
 
@@ -29,6 +20,8 @@ export const securityInput = z.object({
   case: securityCase,
   /** How its last build stands, when the workflow has continued as new. */
   fix: fixState.optional(),
+  /** What people were asked for when it has continued as new, and when they are to be reminded, in milliseconds since 1970. */
+  asked: z.object({ what: z.string(), remindAt: z.number() }).optional(),
   /** Of one whose release runs: the accepted build of the release that it is made from. */
   accepted: buildId.optional(),
 });
@@ -75,14 +68,8 @@ export const approvedSignal = signal('approved');
 /** Tells its last news again, to a case that was lost meanwhile. */
 export const sayAgainSignal = signal('sayAgain');
 
-/** To `security/<stream>/<case>`, from the stream: a statement that was accepted. */
-const onCase = accepted(['withdraw', ...fixDecisions]);
-export type CaseDecision = z.infer<typeof onCase>;
-export const caseDecision = signal('caseDecision', onCase);
-/** Advisories that were found while it waits for such. */
+/** To `security/<stream>/<case>`, from the stream: advisories that were found while it waits for such. */
 export const joinSignal = signal('join', z.array(affecting).max(1000).readonly());
-/** Readers have another release now. */
-export const baseMovedSignal = signal('baseMoved', z.object({ current: buildId.nullable() }));
 /** It is this case's turn: nothing else is being released. `accepted`: the accepted build of the newest release. */
 const ofCase = turn.extend({ accepted: buildId.nullable() });
 export type CaseTurn = Readonly<z.infer<typeof ofCase>>;
@@ -93,12 +80,9 @@ export const caseChanged = signal('caseChanged', securityCase, turnId.optional()
 
 /** To `promotion/<stream>/<build>`, from the stream: what the SIG is told about a security case. */
 const toPromotion = z.object({
-  event: z.enum(['security-case', 'unfixed']),
   /** Id of the case. */
   case: caseId,
   text: z.string(),
-  /** Is a fix released that the build lacks? */
-  lacks: z.boolean(),
 });
 export type PromotionNews = Readonly<z.infer<typeof toPromotion>>;
 export const promotionNews = signal('promotionNews', toPromotion);

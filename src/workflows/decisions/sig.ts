@@ -14,7 +14,8 @@ import { control, publish } from '../activities.js';
 import { rebuildNews, type RebuildNews } from '../chains/rebuild-messages.js';
 import { isLong } from '../history.js';
 import { onSignal } from '../messages.js';
-import { allVotes, isRunning, lastAttempt, reportLines, waitsFor, withNews } from './attempts.js';
+import { allVotes, isBy, isRunning, lastAttempt, reportLines, waitsFor, withNews } from './attempts.js';
+import { unfixedText } from './cases.js';
 import { promotionNews, type PromotionNews } from './security-messages.js';
 import { goSignal, promotionChanged, supersededSignal, type Turn } from './signals.js';
 import { streamId } from './stream-messages.js';
@@ -69,12 +70,9 @@ export class Sig extends Waiting<PromotionJudgement> {
       if (!ended || news.attempt !== this.own) this.news.push(news);
     });
     // Also while its release runs.
-    onSignal(promotionNews, async (one) => {
+    onSignal(promotionNews, (one) => {
       this.#about.push(one);
-      this.#telling++;
-      const { event, case: id, text } = one;
-      await this.tell(event, `${event}-${this.me.build}-${id}`, `${stream} ${this.me.build}: ${text}`);
-      this.#telling--;
+      this.#tellOfCases('security-case', [one.case], one.text);
     });
     upsertSearchAttributes([
       { key: streamAttribute, value: stream },
@@ -107,11 +105,7 @@ export class Sig extends Waiting<PromotionJudgement> {
   }
 
   override async judge(): Promise<void> {
-    for (let one = this.#about.shift(); one; one = this.#about.shift())
-      this.set({
-        note: one.text,
-        ...(one.lacks ? { unfixed: [...new Set([...(this.me.unfixed ?? []), one.case])] } : {}),
-      });
+    for (let one = this.#about.shift(); one; one = this.#about.shift()) this.set({ note: one.text });
     this.takeNews();
     if (this.retry) this.set({ phase: waiting(this.me), note: 'is tried again' });
     this.retry = false;
@@ -120,7 +114,7 @@ export class Sig extends Waiting<PromotionJudgement> {
 
   protected ask() {
     const { build, proposedBy, onto, attempts } = this.me;
-    return this.calls.call('judge', 'Read what the SIG has decided', control.judge, {
+    return this.calls.call('judge', 'Read what the SIG has decided', control.judgePromotion, {
       promotion: { build, proposedBy, onto, attempts },
       current: this.#current,
     });
@@ -128,7 +122,7 @@ export class Sig extends Waiting<PromotionJudgement> {
 
   /** What runs, or has failed, stays in its phase. */
   protected take(judged: PromotionJudgement, rules: Rules): void {
-    const note = this.#noteOf(judged, rules) ?? this.cleared(this.me.note);
+    const note = this.#lacks(judged) ?? this.#noteOf(judged, rules) ?? this.cleared(this.me.note);
     this.#isMoved = false;
     this.set({ ...shown(this.me, judged, rules), note });
     this.set({ phase: phaseOf(this.me, judged, rules) });
@@ -303,6 +297,25 @@ export class Sig extends Waiting<PromotionJudgement> {
     );
   }
 
+  /** A fix was released that it lacks: the SIG is told once, and what can be done. */
+  #lacks({ lacks }: PromotionJudgement): string | undefined {
+    const news = lacks.map((lack) => lack.case).filter((id) => !this.me.unfixed?.includes(id));
+    if (news.length === 0) return undefined;
+    const options = news.map((id) => `--unfixed ${id}`).join(' ');
+    const text = `${unfixedText(lacks)}; rework it with the fix, choose another build, or sign with ${options}`;
+    this.#tellOfCases('unfixed', news, text);
+    return text;
+  }
+
+  /** Nothing waits for it. */
+  #tellOfCases(event: string, cases: readonly string[], text: string): void {
+    const { build } = this.me;
+    this.#telling++;
+    void this.tell(event, `${event}-${build}-${cases.join('-')}`, `${this.stream} ${build}: ${text}`).then(
+      () => this.#telling--,
+    );
+  }
+
   /** What is said of those who counted before and do not any more. */
   #noteOf(judged: PromotionJudgement, { approvers }: Rules): string | undefined {
     const { me } = this;
@@ -326,18 +339,14 @@ export class Sig extends Waiting<PromotionJudgement> {
 
 const names = (all: readonly Approval[]) => all.map(({ approver }) => approver).join(', ');
 
-const isBy =
-  ({ fingerprint }: { readonly fingerprint: string }) =>
-  (one: { readonly fingerprint: string }) =>
-    one.fingerprint === fingerprint;
-
 /** What people see of what is decided. */
 function shown(me: Promotion, judged: PromotionJudgement, rules: Rules): Partial<Promotion> {
-  const { approvals, reports, reportsNeeded, votes, judgedTo } = judged;
+  const { approvals, reports, reportsNeeded, lacks, votes, judgedTo } = judged;
   const said = votes ? allVotes(votes) : approvals;
   const { promote: needed, release, redo, rework, accept, abandon } = rules.approvals;
   return {
     ...{ approvals, needed, reports, reportsNeeded },
+    unfixed: lacks.length > 0 ? lacks.map((lack) => lack.case) : undefined,
     ...(judgedTo === undefined ? {} : { judgedTo }),
     ...(votes ? { votes } : {}),
     ...(me.attempts || rules.mode === 'signed-rebuild'

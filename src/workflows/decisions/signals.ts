@@ -51,7 +51,10 @@ export const rollbackEnded = signal(
   }),
 );
 
-/** To `promotion/<stream>/<build>`, from the stream: a statement about it is in the archive, where it is read. */
+/**
+ * To `promotion/<stream>/<build>` and `security/<stream>/<case>`, from the stream: a statement about it is in the archive, where it is read,
+ * or another release is the current one.
+ */
 export const spokenSignal = signal('spoken', z.object({ current: buildId.nullable() }));
 /** It is this promotion's turn: nothing else is being released. */
 export const turn = z.object({

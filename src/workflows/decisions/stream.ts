@@ -32,14 +32,14 @@ import {
   renewSignal,
   retryUpdate,
   rollbackEnded,
+  spokenSignal,
   supersededSignal,
   viewQuery,
 } from './signals.js';
 import { startCase } from './decide-on-case.js';
-import { unfixedText } from './cases.js';
 import { checkBuild, Decisions, startPromotion } from './decide.js';
 import { ifRunning } from './requests.js';
-import { baseMovedSignal, caseChanged, caseTurn, promotionNews } from './security-messages.js';
+import { caseChanged, caseTurn } from './security-messages.js';
 import { promotionId, rebuildId, releaseId, rollbackId, securityId } from './stream-messages.js';
 import { isRunning, lastAttempt, nextAttempt } from './attempts.js';
 import { Entity, entityState, now } from './entity.js';
@@ -171,28 +171,18 @@ async function dispatch(entity: Entity): Promise<void> {
     .catch(() => beginAgain(entity, next, false));
 }
 
-/** Readers have another release: security cases begin again from it, and promotions are told which released fix they lack. */
+/** Readers have another release: what is open is judged by that. Its own case knows. */
 async function tellOfRelease(entity: Entity): Promise<void> {
   const moved = entity.takeMoved();
   if (!moved) return;
   const { stream: name, current } = entity;
-  for (const { id } of entity.openCases.filter((one) => one.id !== moved.case))
-    await getExternalWorkflowHandle(securityId(name, id)).signal(baseMovedSignal, { current }).catch(nothing);
-  const { case: id } = moved;
-  if (id === undefined) return;
-  for (const promotion of entity.promotions) {
-    const build = lastAttempt(promotion)?.state === 'testing' ? releasedAs(promotion) : promotion.build;
-    // The release asks again: one that is not told here gets nowhere without a word on the fix.
-    const title = `Check ${build} for the fix`;
-    const lacks = await entity.calls
-      .call('lacking', title, control.lacking, { build }, limit)
-      .catch(() => []);
-    const text = `${unfixedText(lacks)}; rework it with the fix, choose another build, or sign with --unfixed ${id}`;
-    if (lacks.some((lack) => lack.case === id))
-      await getExternalWorkflowHandle(promotionId(name, promotion.build))
-        .signal(promotionNews, { event: 'unfixed', case: id, text, lacks: true })
-        .catch(nothing);
-  }
+  const open = [
+    ...entity.openCases.filter(({ id }) => id !== moved.case).map(({ id }) => securityId(name, id)),
+    ...entity.promotions
+      .filter(({ phase }) => phase !== 'releasing')
+      .map(({ build }) => promotionId(name, build)),
+  ];
+  for (const id of open) await getExternalWorkflowHandle(id).signal(spokenSignal, { current }).catch(nothing);
 }
 
 /** Begins promotions again that should be running but are not; finds what is in progress. */

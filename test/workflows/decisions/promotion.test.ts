@@ -129,10 +129,10 @@ describe('promotion workflow', function () {
       await step.reached;
       await world.approved(second);
       await world.becomes(second, 'ready');
-      world.steps.judge = (args) => {
+      world.steps.judgePromotion = (args) => {
         if ((args.promotion as { build: string }).build === second)
           throw ApplicationFailure.nonRetryable('stream.yaml: wrong', 'StreamInvalid');
-        return world.good('judge')(args);
+        return world.good('judgePromotion')(args);
       };
       world.steps.documents = ({ build }) => {
         if (build === first) throw ApplicationFailure.nonRetryable('no notes', 'StreamInvalid');
@@ -140,7 +140,7 @@ describe('promotion workflow', function () {
       step.open();
       assert.match((await world.becomes(second, 'proposed')).note ?? '', /which approvals count\?/);
       await until('the turn is back', 60, async () => (await world.view()).inWork === null);
-      delete world.steps.judge;
+      delete world.steps.judgePromotion;
       await world.approve(second, 'carol');
       await world.released(second);
     },
@@ -163,7 +163,7 @@ describe('promotion workflow', function () {
 
     async 'waits, and says why, while nobody can tell which approvals count'(world) {
       await world.promote(first, 'alice');
-      world.steps.judge = () => {
+      world.steps.judgePromotion = () => {
         throw ApplicationFailure.nonRetryable('release.approvers: fewer than are needed', 'StreamInvalid');
       };
       await world.approve(first, 'bob');
@@ -174,7 +174,7 @@ describe('promotion workflow', function () {
       assert.equal(waiting.phase, 'proposed');
       assert.match(waiting.note ?? '', /which approvals count\? release.approvers: fewer than/);
       assert.equal(world.count('load'), 0);
-      delete world.steps.judge;
+      delete world.steps.judgePromotion;
       await world.approve(first, 'carol');
       await world.released(first);
       assert.ok((await world.view()).history.every(({ decision }) => decision !== 'lost'));
@@ -182,7 +182,7 @@ describe('promotion workflow', function () {
 
     async 'waits when the rules cannot be read at its beginning, and asks again with the reminder'(world) {
       world.rules.remindEvery = 2;
-      world.fails('judge', 'KeyMissing', { message: 'a key is missing' });
+      world.fails('judgePromotion', 'KeyMissing', { message: 'a key is missing' });
       await world.promote(first);
       await until('it waits', 60, async () =>
         /a key is missing/.test((await world.promotion(first))?.note ?? ''),

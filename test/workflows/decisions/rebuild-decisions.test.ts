@@ -545,13 +545,13 @@ describe('promotion with signed rebuilds', function () {
         await begin(world);
         await world.attempt(first, 1, 'testing', 'deciding');
         await world.say('release', first, 'alice');
-        world.steps.judge = () => {
+        world.steps.judgePromotion = () => {
           throw ApplicationFailure.nonRetryable('stream.yaml: wrong', 'StreamInvalid');
         };
         await world.say('release', first, 'bob');
         const { phase, note } = (await world.promotion(first)) ?? {};
         assert.deepEqual([phase, note], ['deciding', 'which approvals count? stream.yaml: wrong']);
-        delete world.steps.judge;
+        delete world.steps.judgePromotion;
         await world.say('release', first, 'carol');
         await world.released(first);
       },
