@@ -2,7 +2,7 @@
 import { cp, readdir, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
-import { pushed } from '../src/publish/push.js';
+import { statsOf } from '../src/publish/targets/rsync.js';
 import { refOf } from '../src/domain/stream.js';
 import { readKey, signingHome } from '../src/keys/gpg.js';
 import { bumpPackage } from '../src/sample/make.js';
@@ -93,5 +93,5 @@ async function wholeRepo(settings: Settings, step: Step, former: string): Promis
     `${join(settings.state, 'repo-2015')}/`,
     `${former}/`,
   ]);
-  return pushed(stdout).sentBytes;
+  return statsOf(stdout).sentBytes;
 }

@@ -7,7 +7,7 @@ import { baseOf, signedLine, type Architecture, type Stream } from '../domain/st
 import { formatBytes } from '../domain/units.js';
 import { expiresWithin, readKey } from '../keys/gpg.js';
 import { readIndex } from '../publish/build-index.js';
-import { reachTarget } from '../publish/target.js';
+import { publishTo } from '../publish/targets/index.js';
 import { createExclusive, exists, writeJson } from '../store/store.js';
 import { loadStream, readStreamFile, streamFolder } from '../streams/load.js';
 import { asStep, asTask } from './as-step.js';
@@ -75,7 +75,7 @@ export const prepareActivities = (host: Host) => ({
       );
     for (const file of stream.trustedKeys)
       if (!(await exists(file))) throw new Failure('KeyMissing', `trustedKeys: ${file}: no such file`);
-    await reachTarget(step, stream.publish.buildlogs);
+    await publishTo(stream.publish.buildlogs).reach(step);
     return { hostQueue: `compose-${args.arch}@${host.settings.host}` };
   }),
 

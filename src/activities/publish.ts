@@ -8,7 +8,7 @@ import { Failure } from '../domain/failures.js';
 import { buildIndex } from '../domain/metadata.js';
 import { stepRecord } from '../domain/run.js';
 import { acceptedKeys, refOf, signedLine, type Architecture } from '../domain/stream.js';
-import { addPushed, nothingPushed, pushed, pushOptions, type Pushed } from '../publish/push.js';
+import { addPushed, nothingPushed } from '../publish/push.js';
 import { compareFiles, publishedBelow, verifyFiles } from '../publish/readers.js';
 import { assembleMeta, putMeta, putRecords } from '../publish/meta.js';
 import {
@@ -30,7 +30,9 @@ import {
   switchRefs,
   takeCommit,
 } from '../publish/repo.js';
-import { pushTree, rsync } from '../publish/target.js';
+import { pushTree } from '../publish/push-tree.js';
+import { publishTo } from '../publish/targets/index.js';
+import type { Pushed } from '../publish/targets/target.js';
 import { readFix } from '../rebuild/fix-run.js';
 import { needJson, writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
@@ -74,7 +76,7 @@ export const publishActivities = (host: Host) => {
 
     /** Pushes objects and deltas that the target lacks. Nothing is deleted or replaced. */
     pushRepo: asStep(host, publishArgs, async (step, args): Promise<Pushed> =>
-      pushObjects(step, buildlogsPlace(host, await frozenStream(host, args)), args.run),
+      pushObjects(step, buildlogsPlace(host, await frozenStream(host, args))),
     ),
 
     /** Pushes images, checksums, signatures, lockfile and logs, as yet named by nothing. */
@@ -84,20 +86,8 @@ export const publishActivities = (host: Host) => {
       for (const [arch] of commitsOf(args)) {
         const folder = archBuild(args, arch);
         await putRecords(store, args, arch);
-        const onLine = (line: string) => {
-          const bytes = /^\s*([\d,]+)\s+(\d+)%/.exec(line);
-          const [done, percent] = [Number(bytes?.[1]?.replaceAll(',', '') ?? 0), Number(bytes?.[2] ?? 0)];
-          if (percent > 0) step.progress({ done, total: Math.round((done * 100) / percent), unit: 'bytes' });
-        };
-        const { stdout } = await rsync(
-          step,
-          stream.publish.buildlogs,
-          pushOptions,
-          [`${folder}/`],
-          `builds/${args.build}/${arch}/`,
-          { onLine },
-        );
-        total = addPushed(total, pushed(stdout));
+        const target = publishTo(stream.publish.buildlogs);
+        total = addPushed(total, await target.putFolder(step, folder, `builds/${args.build}/${arch}`, 'new'));
       }
       return total;
     }),
@@ -145,12 +135,11 @@ export const publishActivities = (host: Host) => {
         );
         await writeBuildPages(step, host, stream, index);
         for (const [arch] of commitsOf(args))
-          await rsync(
+          await publishTo(target).putFolder(
             step,
-            target,
-            ['--recursive', '--times'],
-            [`${archBuild(args, arch)}/`],
-            `builds/${args.build}/${arch}/`,
+            archBuild(args, arch),
+            `builds/${args.build}/${arch}`,
+            'changed',
           );
         const published = store.published(stream.name);
         await pushTree(step, target, join(published, 'pages'));

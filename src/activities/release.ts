@@ -17,7 +17,7 @@ import {
   needRelease,
 } from '../domain/stream.js';
 import { verifyDownloads } from '../publish/download.js';
-import { addPushed, nothingPushed, pushed, pushOptions, type Pushed } from '../publish/push.js';
+import { addPushed, nothingPushed } from '../publish/push.js';
 import { awaitReaders, fetchPublished, verifyFiles } from '../publish/readers.js';
 import {
   dropStaged,
@@ -34,7 +34,8 @@ import {
   takeCommit,
   type ReleasePlace,
 } from '../publish/repo.js';
-import { differing, removeAt, rsync } from '../publish/target.js';
+import { publishTo } from '../publish/targets/index.js';
+import type { Pushed } from '../publish/targets/target.js';
 import { checkCommit, checkFiles, metasOf, releaseRefs } from '../release/check.js';
 import { requireDecided } from '../release/decided.js';
 import { readNotes, writeDocuments } from '../release/documents.js';
@@ -79,7 +80,7 @@ export const releaseActivities = (host: Host) => {
     folders: readonly (readonly [folder: string, path: string])[],
   ): Promise<void> {
     for (const [folder, path] of folders) {
-      const conflicts = await differing(step, target, folder, path);
+      const conflicts = await publishTo(target).differing(step, folder, path);
       if (conflicts.length > 0)
         throw new Failure('PublishConflict', `${target.url}/${path}: has another ${conflicts.join(', ')}`);
     }
@@ -96,7 +97,7 @@ export const releaseActivities = (host: Host) => {
     await publishReleasePages(step, host, stream, run, index);
     const next = join(place.published, 'next-releases.json');
     await writeJson(next, index);
-    await rsync(step, place.files, ['--times', '--delay-updates'], [next], 'releases.json');
+    await publishTo(place.files).putFile(step, next, 'releases.json', 'changed');
     await writeJson(join(place.published, 'releases.json'), index);
     await keepSwitched(place, run);
     await forgetFormer(place, run);
@@ -159,7 +160,7 @@ export const releaseActivities = (host: Host) => {
     pushReleaseRepo: asStep(host, releaseArgs, async (step, args): Promise<Pushed> => {
       const stream = await frozenStream(host, args);
       await requireDecided(step, host, stream, args);
-      return pushObjects(step, releasePlace(host, stream), args.run);
+      return pushObjects(step, releasePlace(host, stream));
     }),
 
     /**
@@ -181,14 +182,13 @@ export const releaseActivities = (host: Host) => {
         await requireFree(step, place, [...files, documents]);
         await writeWhole(claimed, '');
       }
+      const target = publishTo(place.files);
       let total = nothingPushed;
       for (const [folder, path] of files) {
-        const { stdout } = await rsync(step, place.files, pushOptions, [`${folder}/`], path);
-        total = addPushed(total, pushed(stdout));
+        total = addPushed(total, await target.putFolder(step, folder, path, 'new'));
       }
       await requireFree(step, place, files);
-      const options = ['--recursive', '--times', '--checksum', '--delay-updates'];
-      await rsync(step, place.files, options, [`${documents[0]}/`], documents[1]);
+      await target.putFolder(step, documents[0], documents[1], 'compared');
       return total;
     }),
 
@@ -283,7 +283,7 @@ export const releaseActivities = (host: Host) => {
         const path = `builds/${args.build}/${meta.architecture}/`;
         await look(verifyFiles(step, `${files.url}/${path.slice(0, -1)}`, meta));
         const folder = join(store.archDir(run, meta.architecture), 'build');
-        for (const file of await differing(step, files, folder, path))
+        for (const file of await publishTo(files).differing(step, folder, path))
           drift.push(`${files.url}/${path}${file}: is another than was released`);
       }
       const own = await readText(join(place.published, 'releases.json'));
@@ -312,15 +312,15 @@ export const releaseActivities = (host: Host) => {
       await requireTaken(step, host, stream, args);
       const place = releasePlace(host, stream);
       const { metas, run } = await metasOf(host, releasedLine(stream), args.build, step.signal);
-      const options = ['--recursive', '--links', '--times', '--checksum', '--delay-updates'];
-      for (const part of ['objects', 'config'])
-        await rsync(step, place.target, options, [join(place.repo, part)], 'repo/');
+      const [repo, files] = [publishTo(place.target), publishTo(place.files)];
+      await repo.putFolder(step, join(place.repo, 'objects'), 'repo/objects', 'compared');
+      await repo.putFile(step, join(place.repo, 'config'), 'repo/config', 'compared');
       for (const { architecture } of metas) {
         const folder = join(store.archDir(run, architecture), 'build');
-        await rsync(step, place.files, options, [`${folder}/`], `builds/${args.build}/${architecture}/`);
+        await files.putFolder(step, folder, `builds/${args.build}/${architecture}`, 'compared');
       }
       const documents = store.releaseFiles(stream.name, args.build);
-      await rsync(step, place.files, options, [`${documents}/`], `releases/${args.build}/`);
+      await files.putFolder(step, documents, `releases/${args.build}`, 'compared');
       if (isSplit(place)) await switchForward(step, host, stream, args.build, args.run);
       else await switchRefs(step, place, args.run);
     }),
@@ -356,9 +356,8 @@ export const releaseActivities = (host: Host) => {
       await forgetPushed(place);
       const claimed = claim(stream, args.build);
       if (await exists(claimed)) {
-        const empty = join(place.published, 'empty');
-        await removeAt(step, place.files, 'builds', [args.build], empty);
-        await removeAt(step, place.files, 'releases', [args.build], empty);
+        for (const part of ['builds', 'releases'])
+          await publishTo(place.files).remove(step, part, [args.build]);
         await rm(claimed);
       }
       await rm(store.releaseDir(stream.name, args.build), { recursive: true, force: true });

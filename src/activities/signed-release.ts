@@ -5,7 +5,7 @@ import { releasedLine } from '../domain/stream.js';
 import { objectFiles } from '../publish/push.js';
 import { dropStaged, releasePlace } from '../publish/repo.js';
 import { requireSpace } from '../publish/space.js';
-import { reachTarget } from '../publish/target.js';
+import { publishTo } from '../publish/targets/index.js';
 import { metasOf } from '../release/check.js';
 import { requireCurrent, requireHead } from '../release/head.js';
 import { lookAtMirrors, type MirrorState } from '../release/mirrors.js';
@@ -31,7 +31,7 @@ export const signedReleaseActivities = (host: Host) => ({
     const line = releasedLine(stream);
     const place = releasePlace(host, stream);
     const { metas } = await metasOf(host, line, args.build, step.signal);
-    for (const target of [place.target, place.files]) await reachTarget(step, target);
+    for (const target of [place.target, place.files]) await publishTo(target).reach(step);
     await requireHead(step, host, stream, line, args);
     // What the newest signed builds consist of: at most so much is new to mirror.
     const repo = store.snapshot(line.name);

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { checksumsFile } from '../store/checksums.js';
 import { signCommitCommand, summaryCommand, ostree, remoteCommands, remoteOf } from '../ostree/repo.js';
 import { inputHashKey } from '../composers/input-hash.js';
-import { pushOptions, switchOptions } from '../publish/push.js';
 import type { ComposeInput } from '../composers/composer.js';
 import { composerOf } from '../composers/index.js';
 import { buildSteps, type BuildStep, type BuildStepName } from '../domain/build-steps.js';
@@ -12,7 +11,7 @@ import { acceptedKeys, refOf, type Architecture, type Stream } from '../domain/s
 import { imageKinds } from '../images/index.js';
 import { machineArgv } from '../images/qemu.js';
 import { clearSignCommand, detachSignCommand, signingHome } from '../keys/gpg.js';
-import { rsyncCommand } from '../publish/target.js';
+import { publishTo } from '../publish/targets/index.js';
 import { checkoutCommand, compareCommand } from '../rpm/difference.js';
 import type { Settings } from '../settings.js';
 import type { Argv } from '../steps/step.js';
@@ -128,15 +127,13 @@ function commandsOf(
       ostree(snapshot, 'prune', '--refs-only', '--depth=0'),
     ],
     'sign-summary': () => [summaryCommand(snapshot, run.key, home)],
-    'push-repo': () => [
-      rsyncCommand(target, [...pushOptions, '--files-from=<new objects>'], [`${snapshot}/`], 'repo/'),
-    ],
+    'push-repo': () => [...publishTo(target).commands({ folder: snapshot }, 'repo', 'new')],
     'push-images': () =>
-      architectures.map((arch) => {
-        const build = join(store.archDir(own, arch), 'build/');
-        return rsyncCommand(target, pushOptions, [build], `builds/${run.build}/${arch}/`);
+      architectures.flatMap((arch) => {
+        const folder = join(store.archDir(own, arch), 'build');
+        return publishTo(target).commands({ folder }, `builds/${run.build}/${arch}`, 'new');
       }),
-    switch: () => [rsyncCommand(target, switchOptions, [join(published, 'next-<run>/')], 'repo/')],
+    switch: () => publishTo(target).commands({ folder: join(published, 'next-<run>') }, 'repo', 'compared'),
     verify: () => [
       ...remoteCommands(client, 'client', `${target.url}/repo`, acceptedKeys(stream)),
       ...architectures.map((arch) =>
@@ -145,7 +142,7 @@ function commandsOf(
     ],
     metadata: () => {
       const index = join(published, 'next-builds.json');
-      return [rsyncCommand(target, ['--times', '--delay-updates'], [index], 'builds.json')];
+      return publishTo(target).commands({ file: index }, 'builds.json', 'changed');
     },
     compare: none,
   };

@@ -13,7 +13,7 @@ import { readJson, writeJson, type Run } from '../store/store.js';
 import { streamRun } from '../domain/run.js';
 import { storedIndex } from './stored-builds.js';
 import { fetchPublished, pastCaches } from './readers.js';
-import { removeAt, rsync } from './target.js';
+import { publishTo } from './targets/index.js';
 
 const published = (host: Host, stream: Stream, name: string) => join(host.store.published(stream.name), name);
 
@@ -59,7 +59,7 @@ export async function withdrawBuild(host: Host, step: Step, stream: Stream, id: 
 
 /** From here on the builds of this index are those that readers are led to. */
 export const pushIndex = (step: Step, { publish }: Stream, file: string) =>
-  rsync(step, publish.buildlogs, ['--times', '--delay-updates'], [file], 'builds.json');
+  publishTo(publish.buildlogs).putFile(step, file, 'builds.json', 'changed');
 
 /**
  * Removes builds beyond `retention.builds` from the target, the index first, so that no reader is led to what is going. Answers their
@@ -99,7 +99,6 @@ export async function removeBuilds(
   ids: readonly string[],
   index: BuildIndex,
 ): Promise<BuildIndex['builds']> {
-  const target = stream.publish.buildlogs;
   const gone = index.builds.filter(({ id }) => ids.includes(id));
   const builds = index.builds.filter((build) => !gone.includes(build));
   if (gone.length > 0) {
@@ -114,7 +113,7 @@ export async function removeBuilds(
     await writeJson(file, next);
     await pushIndex(step, stream, file);
   }
-  await removeAt(step, target, 'builds', [...ids], published(host, stream, 'empty'));
+  if (ids.length > 0) await publishTo(stream.publish.buildlogs).remove(step, 'builds', ids);
   // Our own record last: a try that broke off above is done again in full.
   if (gone.length > 0)
     await rename(published(host, stream, 'pruned-builds.json'), published(host, stream, 'builds.json'));

@@ -1,15 +1,7 @@
-/** What pushes have in common: rsync's options, the files that they carry, what they moved. */
+/** What pushes have in common: the files that they carry, what they moved. */
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-
-/** What a push moved. */
-export interface Pushed {
-  readonly files: number;
-  /** Bytes of the files that were new to the target. */
-  readonly newBytes: number;
-  /** Bytes that went over the wire, file lists included. */
-  readonly sentBytes: number;
-}
+import type { Pushed } from './targets/target.js';
 
 export const nothingPushed: Pushed = { files: 0, newBytes: 0, sentBytes: 0 };
 
@@ -18,17 +10,6 @@ export const addPushed = (a: Pushed, b: Pushed): Pushed => ({
   newBytes: a.newBytes + b.newBytes,
   sentBytes: a.sentBytes + b.sentBytes,
 });
-
-/**
- * What is new goes, what is there stays: nothing under these names ever changes. Times are kept, so that a later look by
- * rsync is quick.
- */
-export const pushOptions = [
-  ...['--recursive', '--links', '--times', '--ignore-existing'],
-  ...['--stats', '--info=progress2', '--no-inc-recursive'],
-] as const;
-/** Staged beside their place, renamed at the end. */
-export const switchOptions = ['--recursive', '--times', '--checksum', '--delay-updates'] as const;
 
 /** Files of a repo that a push carries, relative to it: what never changes under its name. */
 export async function objectFiles(repo: string): Promise<string[]> {
@@ -39,14 +20,4 @@ export async function objectFiles(repo: string): Promise<string[]> {
       if (entry.isFile()) files.push(join(relative(repo, entry.parentPath), entry.name));
   }
   return files;
-}
-
-/** Reads rsync's `--stats`. */
-export function pushed(stats: string): Pushed {
-  const number = (pattern: RegExp) => Number((pattern.exec(stats)?.[1] ?? '0').replaceAll(',', ''));
-  return {
-    files: number(/Number of regular files transferred: ([\d,]+)/),
-    newBytes: number(/Total transferred file size: ([\d,]+)/),
-    sentBytes: number(/Total bytes sent: ([\d,]+)/),
-  };
 }

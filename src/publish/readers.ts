@@ -1,7 +1,6 @@
 /** What readers get of a target by its `url`, perhaps from a cache on the way, and what the location itself has. */
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '../store/checksums.js';
@@ -10,9 +9,10 @@ import type { BuildMeta } from '../domain/metadata.js';
 import type { Target } from '../domain/stream.js';
 import { formatSeconds } from '../domain/units.js';
 import { ask, fetchBytes, save, wholeOf, type Answer, type Request } from '../steps/http.js';
-import type { Argv, Step } from '../steps/step.js';
+import type { Step } from '../steps/step.js';
 import { cachedFor } from './cached.js';
-import { rsyncAddress, rsyncCodes, rsyncFailure } from './target.js';
+import { publishTo } from './targets/index.js';
+import type { Placed } from './targets/target.js';
 
 /** The readers' address of a file. */
 export const urlOf = ({ url }: Pick<Target, 'url'>, path: string): string =>
@@ -34,42 +34,19 @@ export const fetchPublished = (
   headers: Asked = {},
 ): Promise<Buffer | undefined> => fetchBytes(urlOf(target, path), { ...asReader(step), headers });
 
-/** A file as it is at a location. */
-export interface Placed {
-  readonly content: Buffer;
-  /** Of its last change; absent where it is not known. */
-  readonly time?: Date;
-}
-
 /**
  * What the location itself has of a file, past all caches; undefined if it has none. Of a location that cannot be read, as one that may
  * only be written to, readers' address is asked, with the word that no cache may answer. What is decided upon is read here.
  */
-export async function readPlaced(step: Step, target: Target, path: string): Promise<Placed | undefined> {
-  const fromReaders = async (why: string) => {
-    step.note(`${target.location}/${path}: cannot be read there: ${why}`);
-    const content = await fetchPublished(step, target, path, pastCaches);
-    return content && { content };
-  };
-  const placed = async (file: string) => ({ content: await readFile(file), time: (await stat(file)).mtime });
-  if (target.location.startsWith('/'))
-    return placed(join(target.location, path)).catch((error: unknown) => {
-      const { code = '', message } = error as NodeJS.ErrnoException;
-      return ['ENOENT', 'ENOTDIR'].includes(code) ? undefined : fromReaders(message);
+export const readPlaced = (step: Step, target: Target, path: string): Promise<Placed | undefined> =>
+  publishTo(target)
+    .read(step, path)
+    .catch(async (error: unknown) => {
+      if (!(error instanceof Failure)) throw error;
+      step.note(`${target.location}/${path}: cannot be read there: ${error.message}`);
+      const content = await fetchPublished(step, target, path, pastCaches);
+      return content && { content };
     });
-  const folder = await mkdtemp(join(tmpdir(), 'treeline-read-'));
-  try {
-    const { base, shell } = rsyncAddress(target);
-    const from = `${base.replace(/\/+$/, '')}/${path}`;
-    const argv: Argv = ['rsync', ...shell, '--times', '--copy-links', '--', from, `${folder}/`];
-    const result = await step.run(argv, { okCodes: rsyncCodes });
-    if (result.exitCode === 0) return await placed(join(folder, basename(path)));
-    if (/No such file or directory/.test(result.stderr)) return undefined;
-    return await fromReaders(rsyncFailure(target, result).message);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 /** What one look at an address shows. */
 interface Look {

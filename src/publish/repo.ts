@@ -17,9 +17,10 @@ import { Failure, meaning } from '../domain/failures.js';
 import { releaseTargets, type Stream, type Target } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { exists, readText, writeWhole } from '../store/store.js';
-import { objectFiles, pushed, pushOptions, switchOptions, type Pushed } from './push.js';
+import { objectFiles } from './push.js';
 import { awaitReaders, fetchPublished, readPlaced } from './readers.js';
-import { reachTarget, rsync } from './target.js';
+import { publishTo } from './targets/index.js';
+import type { Pushed } from './targets/target.js';
 
 /** A repo that readers see, and the folders of this instance that belong to it. */
 export interface Place {
@@ -94,21 +95,13 @@ export async function takeCommit(
 }
 
 /** Pushes objects and deltas that the target lacks. Nothing is deleted or replaced, nothing is visible yet. */
-export async function pushObjects(step: Step, place: Place, run: string): Promise<Pushed> {
+export async function pushObjects(step: Step, place: Place): Promise<Pushed> {
   // Only what the last publication did not have: rsync would else send and compare a list of every object.
   const known = new Set((await readText(objects(place)))?.split('\n'));
   const fresh = (await objectFiles(place.repo)).filter((file) => !known.has(file));
-  const list = join(place.published, `push-${run}`);
-  await writeWhole(list, fresh.join('\n'));
-  await reachTarget(step, place.target);
-  const onLine = (line: string) => {
-    const left = /to-chk=(\d+)\//.exec(line);
-    if (left) step.progress({ done: fresh.length - Number(left[1]), total: fresh.length, unit: 'objects' });
-  };
-  const options = [...pushOptions, `--files-from=${list}`];
-  const { stdout } = await rsync(step, place.target, options, [`${place.repo}/`], 'repo/', { onLine });
-  await rm(list);
-  return pushed(stdout);
+  const target = publishTo(place.target);
+  await target.reach(step);
+  return target.putFolder(step, place.repo, 'repo', 'new', { only: fresh });
 }
 
 /** The switch: refs, then summary and its signature, staged beside their place and renamed at the end. */
@@ -129,7 +122,7 @@ export async function stageRefs(place: Place, run: string): Promise<void> {
 
 /** The moment of the switch: brings what was staged. */
 export async function moveRefs(step: Step, place: Place, run: string): Promise<void> {
-  await rsync(step, place.target, switchOptions, [`${next(place, run)}/`], 'repo/');
+  await publishTo(place.target).putFolder(step, next(place, run), 'repo', 'compared');
 }
 
 /** Has this run begun to switch, without having ended it? */
@@ -150,8 +143,7 @@ export async function restoreRefs(
 ): Promise<void> {
   await forgetPushed(place);
   await mkdir(former, { recursive: true });
-  const only = ['--include=/refs/***', '--include=/summary', '--include=/summary.sig', '--exclude=*'];
-  await rsync(step, place.target, [...switchOptions, '--delete-after', ...only], [`${former}/`], 'repo/');
+  await publishTo(place.target).replace(step, former, 'repo', ['refs', 'summary', 'summary.sig']);
 }
 
 /** What readers have now is what a later failure returns them to. Idempotent. */

@@ -2,7 +2,8 @@
 import { Failure } from '../domain/failures.js';
 import type { Architecture } from '../domain/names.js';
 import type { ReimzulSettings } from '../domain/rebuild-settings.js';
-import { rsync } from '../publish/target.js';
+import { basename } from 'node:path';
+import { publishTo } from '../publish/targets/index.js';
 import type { Step } from '../steps/step.js';
 import type { Beanstalk } from './beanstalk.js';
 import { internalTubes, priorities, reimzulJob, tubeOf } from './job.js';
@@ -14,11 +15,13 @@ export const targetOf = (settings: Pick<ReimzulSettings, 'target'>, arch: Archit
 export async function putSource(step: Step, settings: ReimzulSettings, file: string): Promise<void> {
   const incoming = { location: settings.incoming, url: settings.results };
   // Builders fetch it over HTTP as nobody in particular.
-  await rsync(step, incoming, ['--checksum'], [file], '').catch((error: unknown) => {
-    if (error instanceof Failure && error.code === 'TargetUnreachable')
-      throw new Failure('ReimzulAway', error.message, error.tail);
-    throw error;
-  });
+  await publishTo(incoming)
+    .putFile(step, file, basename(file), 'compared')
+    .catch((error: unknown) => {
+      if (error instanceof Failure && error.code === 'TargetUnreachable')
+        throw new Failure('ReimzulAway', error.message, error.tail);
+      throw error;
+    });
 }
 
 /**

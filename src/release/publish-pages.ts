@@ -8,7 +8,7 @@ import { readKey } from '../keys/gpg.js';
 import { writeReleasePages } from '../pages/write.js';
 import { homeLink } from '../publish/pages.js';
 import { isSplit, releasePlace } from '../publish/repo.js';
-import { pushTree } from '../publish/target.js';
+import { pushTree } from '../publish/push-tree.js';
 import { releasedFixes } from '../security/ledger.js';
 import { readWatch } from '../security/watch-record.js';
 import type { Step } from '../steps/step.js';

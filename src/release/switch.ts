@@ -19,9 +19,8 @@ import {
   stageRefs,
   type ReleasePlace,
 } from '../publish/repo.js';
-import { switchOptions } from '../publish/push.js';
 import { awaitReaders, readPlaced } from '../publish/readers.js';
-import { removeFileAt, rsync } from '../publish/target.js';
+import { publishTo } from '../publish/targets/index.js';
 import type { Step } from '../steps/step.js';
 import { exists, writeJson, writeWhole } from '../store/store.js';
 import { pointedRefs, pointerAt, pointerOf, type Heads } from './head.js';
@@ -32,9 +31,9 @@ const former = (place: Pick<ReleasePlace, 'published'>, run: string) =>
 
 /** Puts `stream.json` there, or takes it away. Staged beside its place and renamed. */
 async function placePointer(step: Step, place: ReleasePlace, file: string | undefined): Promise<void> {
-  if (file === undefined)
-    await removeFileAt(step, place.files, 'stream.json', join(place.published, 'empty'));
-  else await rsync(step, place.files, switchOptions, [file], 'stream.json');
+  const target = publishTo(place.files);
+  if (file === undefined) await target.remove(step, '', ['stream.json']);
+  else await target.putFile(step, file, 'stream.json', 'compared');
 }
 
 /** The same for metadata that is no file yet. */

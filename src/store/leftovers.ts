@@ -7,8 +7,8 @@ import type { Store } from './store.js';
 /** What has changed since may still be looked at by a person, or taken up again by a reset. */
 export const leftoverMs = 12 * 3_600_000;
 
-/** `next-<run>`, `push-<run>`, `former-<run>`, `pages-<run>`: what one run stages beside what is published. */
-const staged = /^(?:next|push|former|pages)-(.+?)(?:\.tmp)?$/;
+/** `next-<run>`, `former-<run>`, `pages-<run>`: what one run stages beside what is published. */
+const staged = /^(?:next|former|pages)-(.+?)(?:\.tmp)?$/;
 /** A file that `writeWhole` had not renamed yet: a matter of milliseconds. */
 const temporary = /^\..+\.[0-9a-f-]{36}\.tmp$/;
 

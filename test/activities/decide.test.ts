@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { decideActivities } from '../../src/activities/decide.js';
 import { buildIndex, buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
 import { keepFixed } from '../../src/security/ledger.js';
-import { needJson, writeJson } from '../../src/store/store.js';
+import { exists, needJson, writeJson } from '../../src/store/store.js';
 import { People, statementOf, type Fields, type Person } from '../keys/people.js';
 import { Tiny, type Build } from '../publish/tiny.js';
 import { runActivity } from '../steps/activity.js';
@@ -120,6 +120,24 @@ describe('decide', function () {
         'StatementRefused',
         /tom is a tester, not an approver: testers sign test reports, not approve/,
       );
+    });
+
+    it('refuses what is for the security group to say, and keeps nothing of it', async () => {
+      await declare({ approvers: [ann, bob], security: { approvers: ['bob'] } });
+      const of = { build: '20261101_01', onto: '20261101_01', case: '20261101-9' } as const;
+      for (const change of [
+        { ...of, decision: 'dismiss-fix', reason: 'no' },
+        { ...of, decision: 'accept-fix', commits: { x86_64: 'a'.repeat(64) } },
+        { ...of, decision: 'withdraw' },
+      ] satisfies Fields[]) {
+        const said = statementOf(change);
+        const text = await people.sign('ann', said);
+        await fails(take(text), 'StatementRefused', /ann is not of the security group/);
+        assert.equal(await exists(join(tiny.host.store.statements('tiny'), `${said.nonce}.asc`)), false);
+        assert.equal((await take(await people.sign('bob', statementOf(change)))).approver, 'bob');
+      }
+      const { approver } = await take(await people.sign('ann', statementOf({ decision: 'withdraw' })));
+      assert.equal(approver, 'ann');
     });
 
     it('says what is wrong with the stream file', async () => {
@@ -289,9 +307,10 @@ describe('decide', function () {
 
     it('tells who of the group has approved the plan as it is, and accepted what its build is', async () => {
       const zoe = await people.join('zoe');
-      await group([ann, bob, zoe]);
+      await group([ann, bob, zoe], { security: { approvers: ['ann', 'zoe'] } });
       assert.deepEqual(names((await judged()).approvals), []);
       await says('zoe', approves);
+      await group([ann, bob, zoe]);
       await says('ann', { ...approves, case: '20261101-2' });
       await says('bob', { ...approves, changes: { ...changes, pin: { zlib: '1:1-3.x86_64' } } });
       assert.deepEqual(names((await judged()).approvals), [], 'not of the group, or about something else');
@@ -323,12 +342,13 @@ describe('decide', function () {
 
     it('ends by a statement of the group, or of who has opened it and takes nothing else back', async () => {
       const zoe = await people.join('zac');
-      await group([ann, bob, zoe]);
+      await group([ann, bob, zoe], { security: { approvers: ['ann', 'zac'] } });
       const id = '20261101-3';
       const of = { build: base, onto: base, case: id } as const;
       const dismisses = { ...of, decision: 'dismiss-fix', reason: 'not reachable' } as const;
       await says('zac', dismisses);
       await says('zac', { ...of, decision: 'withdraw' });
+      await group([ann, bob, zoe]);
       assert.equal((await judged({ id, openedBy: 'zac' })).ended, undefined, 'not of the group');
       await says('ann', dismisses);
       assert.equal((await judged({ id })).ended, 'dismissed by ann: not reachable');
@@ -518,7 +538,9 @@ describe('decide', function () {
       await refuses(/has other changes than those that were approved/);
       await writeJson(file('changes.json'), changes);
       const approves = { ...about, decision: 'approve-fix' as const, commits, changes };
+      await declare({ approvers: [ann, bob], security: { approvers: ['ann', 'bob'] } });
       await takes('ann', approves);
+      await declare({ approvers: [ann, bob], security: { approvers: ['bob'] } });
       await fails(released(), 'StatementRefused', /0 of 1 signed statements/);
       await takes('bob', { ...approves, changes: { ...changes, drop: ['vim'] } });
       await fails(released(), 'StatementRefused', /0 of 1 signed statements/);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { buildIndex, buildMeta } from '../../src/domain/metadata.js';
-import type { Pushed } from '../../src/publish/push.js';
+import type { Pushed } from '../../src/publish/targets/target.js';
 import { exists, needJson } from '../../src/store/store.js';
 import { ref, Tiny, type Build } from './tiny.js';
 

@@ -1,7 +1,8 @@
 /** Free space at each kind of target, asked for real. */
 import assert from 'node:assert/strict';
 import { mkdir, statfs } from 'node:fs/promises';
-import { freeSpace, requireSpace } from '../../src/publish/space.js';
+import { requireSpace } from '../../src/publish/space.js';
+import { publishTo } from '../../src/publish/targets/index.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { fails, startRsyncDaemon, startSshd } from '../support/servers.js';
 
@@ -20,7 +21,7 @@ describe('free space at a target', function () {
 
   it('of a folder is the file system’s, and too little is said', async () => {
     const target = { location: s.at('target'), url };
-    await near(await freeSpace(s.step, target, 'builds'));
+    await near(await publishTo(target).free(s.step, 'builds'));
     assert.match(await requireSpace(s.step, target, 'builds', 1), /^[\d.]+ \wi?B free$/);
     await assert.rejects(
       requireSpace(s.step, target, 'builds', 2 ** 60),
@@ -36,9 +37,10 @@ describe('free space at a target', function () {
         ...{ location: `ssh://root@127.0.0.1:${port}${path}`, url },
         ...{ identityFile, knownHostsFile },
       });
-      await near(await freeSpace(s.step, at(s.at('target')), 'repo'));
-      assert.equal(await freeSpace(s.step, at('/nowhere'), 'repo'), undefined);
-      assert.equal(await freeSpace(s.step, at(`${s.at('target')};id`), 'repo'), undefined);
+      const free = (path: string) => publishTo(at(path)).free(s.step, 'repo');
+      await near(await free(s.at('target')));
+      assert.equal(await free('/nowhere'), undefined);
+      assert.equal(await free(`${s.at('target')};id`), undefined);
     } finally {
       await ssh.close();
     }

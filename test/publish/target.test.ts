@@ -2,47 +2,36 @@
 import assert from 'node:assert/strict';
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { pushed } from '../../src/publish/push.js';
 import type { Target } from '../../src/domain/stream.js';
 import { readPlaced } from '../../src/publish/readers.js';
-import { pushTree, reachTarget, removeAt, rsync, rsyncCommand } from '../../src/publish/target.js';
+import { pushTree } from '../../src/publish/push-tree.js';
+import { publishTo } from '../../src/publish/targets/index.js';
+import type { How } from '../../src/publish/targets/target.js';
 import { startHttp } from '../support/http.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';
 import { freePort } from '../support/ports.js';
 import { fails, startRsyncDaemon, startSshd, type Server, type SshServer } from '../support/servers.js';
 
 const url = 'http://127.0.0.1:1';
-describe('rsyncCommand', () => {
-  it('names folder, daemon and ssh host, and ends options before the paths', () => {
+describe('the commands of a target', () => {
+  it('name folder, daemon and ssh host, and end options before the paths', () => {
     const command = (location: string, more: Partial<Target> = {}) =>
-      rsyncCommand({ location, url, ...more }, ['-r'], ['/a/', '-b'], 'repo/');
-    assert.deepEqual(command('/srv/x/'), [
-      'rsync',
-      '--mkpath',
-      '--keep-dirlinks',
-      '--chmod=D0755,F0644',
-      '-r',
-      '--',
-      '/a/',
-      '-b',
-      '/srv/x/repo/',
-    ]);
+      publishTo({ location, url, ...more }).commands({ folder: '/a' }, 'repo', 'changed')[0] ?? [];
+    const how = [
+      ...['--mkpath', '--keep-dirlinks', '--chmod=D0755,F0644', '--stats'],
+      ...['--recursive', '--times', '--delay-updates', '--', '/a/'],
+    ];
+    assert.deepEqual(command('/srv/x/'), ['rsync', ...how, '/srv/x/repo/']);
     assert.equal(command('rsync://h:8730/m/p').at(-1), 'rsync://h:8730/m/p/repo/');
     assert.deepEqual(command('ssh://u@h:2222/srv', { identityFile: '/k', knownHostsFile: '/h' }), [
-      'rsync',
-      '-e',
-      'ssh -oBatchMode=yes -p2222 -i/k -oUserKnownHostsFile=/h',
-      '--mkpath',
-      '--keep-dirlinks',
-      '--chmod=D0755,F0644',
-      '-r',
-      '--',
-      '/a/',
-      '-b',
-      'u@h:/srv/repo/',
+      ...['rsync', '-e', 'ssh -oBatchMode=yes -p2222 -i/k -oUserKnownHostsFile=/h'],
+      ...[...how, 'u@h:/srv/repo/'],
     ]);
     assert.deepEqual(command('ssh://h/srv').slice(1, 3), ['-e', 'ssh -oBatchMode=yes']);
     assert.equal(command('ssh://h/srv').at(-1), 'h:/srv/repo/');
+    const file = publishTo({ location: '/srv', url }).commands({ file: '-b' }, 'b.json', 'compared')[0];
+    assert.deepEqual(file?.slice(-3), ['--', '-b', '/srv/b.json']);
+    assert.throws(() => publishTo({ location: 's3://bucket', url }), /no kind of target serves/);
   });
 });
 
@@ -90,25 +79,39 @@ describe('publish targets', function () {
 
   for (const [name, target] of Object.entries(targets))
     it(`${name} gets files, keeps what is there, and is reached`, async () => {
-      await reachTarget(s.step, target());
+      await publishTo(target()).reach(s.step);
       await s.write('from/sub/one file', 'first');
-      const copy = (...options: string[]) =>
-        rsync(s.step, target(), ['-r', '--stats', ...options], [`${s.at('from')}/`], 'new/folder/');
-      const first = pushed((await copy('--ignore-existing')).stdout);
+      const copy = (how: How, only?: string[]) =>
+        publishTo(target()).putFolder(s.step, s.at('from'), 'new/folder', how, only ? { only } : {});
+      assert.equal((await copy('new', [])).files, 0);
+      const first = await copy('new', ['sub/one file']);
       assert.deepEqual([first.files, first.newBytes], [1, 5]);
       assert.ok(first.sentBytes > 5);
       const there = () => readFile(s.at(places[name]!, 'new/folder/sub/one file'), 'utf8');
       assert.equal(await there(), 'first');
       await s.write('from/sub/one file', 'changed');
-      assert.equal(pushed((await copy('--ignore-existing')).stdout).files, 0);
+      assert.equal((await copy('new')).files, 0);
       assert.equal(await there(), 'first');
-      await copy('--checksum');
+      assert.deepEqual(await publishTo(target()).differing(s.step, s.at('from'), 'new/folder'), [
+        'sub/one file',
+      ]);
+      await copy('compared');
+      assert.deepEqual(await publishTo(target()).differing(s.step, s.at('from'), 'new/folder'), []);
       assert.equal(await there(), 'changed');
       // Nothing is deleted unless asked for.
       await s.write('other/file', '');
-      await rsync(s.step, target(), ['-r'], [`${s.at('other')}/`], 'new/folder/');
+      await publishTo(target()).putFolder(s.step, s.at('other'), 'new/folder', 'changed');
       assert.equal(await there(), 'changed');
-      await reachTarget(s.step, target());
+      // What is replaced is just what it is here, and nothing beside it is touched.
+      await s.write('own/sub/two', '2');
+      await s.write('own/beside', '');
+      await publishTo(target()).replace(s.step, s.at('own'), 'new/folder', ['sub', 'file']);
+      const found = await readdir(s.at(places[name]!, 'new/folder'), { recursive: true });
+      assert.deepEqual(found.sort(), ['sub', 'sub/two']);
+      await publishTo(target()).remove(s.step, 'new', ['folder', 'none']);
+      assert.deepEqual(await readdir(s.at(places[name]!, 'new')), []);
+      await rm(s.at('own'), { recursive: true });
+      await publishTo(target()).reach(s.step);
     });
 
   for (const [name, target] of Object.entries(targets)) {
@@ -122,13 +125,13 @@ describe('publish targets', function () {
       // Others of a group write there too.
       await mkdir(place('shared'), { recursive: true });
       await chmod(place('shared'), 0o2775);
-      await rsync(s.step, target(), ['--recursive'], [`${from}/`], '');
+      await publishTo(target()).putFolder(s.step, from, '', 'changed');
       assert.equal(await modeOf('shared'), '2775');
       assert.match(await modeOf('shared/deep'), /^2?755$/);
       assert.equal(await modeOf('shared/deep/file'), '644');
       // A file that replaces another one keeps that one's.
       await s.write('private/shared/deep/file', 'y');
-      await rsync(s.step, target(), ['--recursive', '--checksum', '--delay-updates'], [`${from}/`], '');
+      await publishTo(target()).putFolder(s.step, from, '', 'compared');
       assert.equal(await modeOf('shared/deep/file'), '644');
       await rm(place('shared'), { recursive: true });
     });
@@ -149,22 +152,22 @@ describe('publish targets', function () {
       else await assert.rejects(pushing, refused);
       assert.ok(await kept());
       if (follows) {
-        await rsync(s.step, target(), ['--recursive'], [`${s.at('tree/builds/1')}/`], 'builds/2/');
+        await publishTo(target()).putFolder(s.step, s.at('tree/builds/1'), 'builds/2', 'changed');
         assert.equal(await readFile(place('index.html'), 'utf8'), 'home');
         for (const build of ['1', '2'])
           assert.equal(await readFile(join(disk, build, 'index.html'), 'utf8'), 'page');
         assert.equal((await readPlaced(s.step, target(), 'builds/1/index.html'))?.content.toString(), 'page');
-        await removeAt(s.step, target(), 'builds', ['1'], s.at('empty'));
+        await publishTo(target()).remove(s.step, 'builds', ['1']);
         assert.deepEqual(await readdir(disk), ['2']);
       }
       // Within a transfer some rsyncs follow links and some do not; none may replace one.
-      await rsync(s.step, target(), ['--recursive'], [`${s.at('tree')}/`], '').catch(refused);
+      await publishTo(target()).putFolder(s.step, s.at('tree'), '', 'changed').catch(refused);
       assert.ok(await kept());
-      if (follows) await reachTarget(s.step, target());
-      else await assert.rejects(reachTarget(s.step, target()), refused);
+      if (follows) await publishTo(target()).reach(s.step);
+      else await assert.rejects(publishTo(target()).reach(s.step), refused);
       await rename(disk, `${disk} away`);
       await assert.rejects(
-        reachTarget(s.step, target()),
+        publishTo(target()).reach(s.step),
         follows
           ? fails('PublishRefused', /\/builds: is a link that leads nowhere: is its disk mounted\?$/)
           : refused,
@@ -174,7 +177,7 @@ describe('publish targets', function () {
 
     it(`${name} is read past readers' caches: what is there, and that nothing is`, async () => {
       await s.write('from/where is it', 'content');
-      await rsync(s.step, target(), ['--times'], [s.at('from/where is it')], 'a/');
+      await publishTo(target()).putFile(s.step, s.at('from/where is it'), 'a/where is it', 'changed');
       const placed = await readPlaced(s.step, target(), 'a/where is it');
       assert.equal(placed?.content.toString(), 'content');
       const age = Date.now() - Number(placed.time);
@@ -205,22 +208,22 @@ describe('publish targets', function () {
     await s.write('ways/file', 'theirs');
     await symlink('nowhere/at/all', s.at('ways/dangling'));
     await assert.rejects(
-      reachTarget(s.step, at('file')),
+      publishTo(at('file')).reach(s.step),
       fails('PublishRefused', /ways\/file: is not a folder/),
     );
     await assert.rejects(
-      reachTarget(s.step, at('file/x')),
+      publishTo(at('file/x')).reach(s.step),
       fails('PublishRefused', /file\/x: is not a folder/),
     );
     await assert.rejects(
-      reachTarget(s.step, at('dangling')),
+      publishTo(at('dangling')).reach(s.step),
       fails('PublishRefused', /ways\/dangling: .*leads nowhere/),
     );
     // rsync would put a file with the name of a folder into that folder.
     await s.write('ways/here/repo/summary/theirs', '');
     await s.write('own/summary', 'ours');
     await assert.rejects(
-      rsync(s.step, at('here'), ['--recursive'], [`${s.at('own')}/`], 'repo/'),
+      publishTo(at('here')).putFolder(s.step, s.at('own'), 'repo', 'changed'),
       fails('PublishConflict', /here: .*summary/),
     );
     assert.equal(await readFile(s.at('ways/file'), 'utf8'), 'theirs');
@@ -236,11 +239,11 @@ describe('publish targets', function () {
     ];
     for (const target of away) {
       await assert.rejects(
-        reachTarget(s.step, target),
+        publishTo(target).reach(s.step),
         fails('TargetUnreachable', new RegExp(`^${target.location}: `)),
       );
       await assert.rejects(
-        rsync(s.step, target, ['-r'], [`${s.folder}/from`], 'x/'),
+        publishTo(target).putFolder(s.step, s.at('from'), 'x', 'changed'),
         fails('TargetUnreachable', /./),
       );
     }
@@ -259,7 +262,7 @@ describe('publish targets', function () {
     ];
     for (const target of refusing) {
       await assert.rejects(
-        reachTarget(s.step, target),
+        publishTo(target).reach(s.step),
         fails(
           'PublishRefused',
           new RegExp(
@@ -269,12 +272,12 @@ describe('publish targets', function () {
         ),
       );
       await assert.rejects(
-        rsync(s.step, target, ['-r'], [`${s.folder}/from`], 'x/'),
+        publishTo(target).putFolder(s.step, s.at('from'), 'x', 'changed'),
         fails('PublishRefused', /./),
       );
     }
     await assert.rejects(
-      rsync(s.step, at('readonly'), ['-r'], [`${s.folder}/from`], 'x/'),
+      publishTo(at('readonly')).putFolder(s.step, s.at('from'), 'x', 'changed'),
       fails('PublishRefused', /read.only/),
     );
   });
@@ -290,7 +293,7 @@ describe('publish targets', function () {
         s.step.run(['sh', '-c', script, 'sh', folder, ...argv], options)) as typeof s.step.run,
     };
     await assert.rejects(
-      rsync(inside, { location: folder, url }, [], [s.at('big')], 'big'),
+      publishTo({ location: folder, url }).putFile(inside, s.at('big'), 'big', 'changed'),
       fails('DiskFull', /small: /),
     );
   });
@@ -301,14 +304,14 @@ describe('publish targets', function () {
       await s.step.run(['ln', '-s', `/usr/bin/${tool}`, s.at('tools')]);
     const step = s.stepWith({ path: s.at('tools') });
     await assert.rejects(
-      rsync(step, targets['a folder']!(), [], [s.at('big')], 'x'),
+      publishTo(targets['a folder']!()).putFile(step, s.at('big'), 'x', 'changed'),
       fails('ToolMissing', /^rsync: /),
     );
   });
 
   it('a missing source is no trouble of the target', async () => {
     await assert.rejects(
-      rsync(s.step, targets['an rsync daemon']!(), [], [s.at('nothing')], 'x'),
+      publishTo(targets['an rsync daemon']!()).putFile(s.step, s.at('nothing'), 'x', 'changed'),
       fails('CommandFailed', /nothing/),
     );
     assert.ok((await stat(s.at('module'))).isDirectory());

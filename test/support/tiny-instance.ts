@@ -317,7 +317,7 @@ export class TinyInstance {
       ...scratch,
       // What `writeWhole` of a killed worker leaves is swept later: test/store/leftovers.test.ts.
       ...names.filter((name) =>
-        /(^|\/)(?!\.)[^/]+\.tmp$|(^|\/)(pages-[^/]+|(next|push|former)-[0-9a-f-]{36})$/.test(name),
+        /(^|\/)(?!\.)[^/]+\.tmp$|(^|\/)(pages-[^/]+|(next|former)-[0-9a-f-]{36})$/.test(name),
       ),
       ...target.filter((name) => /~tmp~|(^|\/)\.[^/]+\.\w{6}$/.test(name)),
     ];
