@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { Failure } from '../domain/failures.js';
 import { releaseNotes } from '../domain/release.js';
 import type { Stream } from '../domain/stream.js';
-import { postWebhook } from '../publish/webhook.js';
+import { notify, recipientsOf, senderOf } from '../notify/notify.js';
+import { resolveDoubt } from '../notify/outbox.js';
 import { decidedBy, type ReleasedStream } from '../release/decided.js';
-import { deliver, resolveDoubt } from '../release/outbox.js';
 import { releaseKey, releaseNews } from '../release/news.js';
 import { storedReleases } from '../release/release-index.js';
 import type { Step } from '../steps/step.js';
@@ -30,8 +30,6 @@ export interface Announced {
   readonly webhook: boolean;
 }
 
-/** What the SIG is told. */
-
 export const announceActivities = (host: Host) => ({
   /**
    * Mails the announcement of a release, once, and then POSTs it to the webhook, at least once: receivers tell repeats by `stream`
@@ -41,25 +39,20 @@ export const announceActivities = (host: Host) => ({
     const stream = await currentStream(host, args);
     const { name, release } = stream;
     if (release === undefined) return { mail: 'none', webhook: false };
-    const { mail, announce } = release;
     await requireReleased(step, host, { ...stream, release }, args);
-    const key = releaseKey(args.build);
-    const make = () => announcement(host, args, announce.to, announce.key !== undefined);
-    const delivery =
-      mail && announce.to.length > 0
-        ? await deliver(step, host, name, key, make, { mail, inDoubt: announce.inDoubt })
-        : undefined;
-    if (announce.webhook !== undefined) {
-      const notes = await needJson(
-        join(host.store.releaseFiles(name, args.build), 'notes.json'),
-        releaseNotes,
-      );
-      await postWebhook(step, announce.webhook, releaseNews(notes));
-    }
-    return {
-      ...(delivery ? { mail: 'sent', messageId: delivery.messageId } : { mail: 'none' }),
-      webhook: announce.webhook !== undefined,
-    };
+    const notes = join(host.store.releaseFiles(name, args.build), 'notes.json');
+    const { mail, webhook = false } = await notify(
+      step,
+      host,
+      senderOf(stream),
+      recipientsOf(stream, 'announce'),
+      {
+        key: releaseKey(args.build),
+        text: () => announcement(host, args, release.announce.key !== undefined),
+        data: async () => releaseNews(await needJson(notes, releaseNotes)),
+      },
+    );
+    return { ...(mail ? { mail: 'sent', ...mail } : { mail: 'none' }), webhook };
   }),
 
   /** Takes a person's answer about an announcement in doubt; `announce` then goes on. Idempotent. */
@@ -75,18 +68,13 @@ export const announceActivities = (host: Host) => ({
    * but twice rather than not at all. Fails with StreamInvalid, MailServerAway, MailRefused, TargetUnreachable.
    */
   tellSig: asStep(host, sigArgs, async (step, args): Promise<void> => {
-    const { stream, key, event, build, subject, text, audience = 'sig' } = args;
-    const { release } = await loadStream(host.settings, stream);
-    if (release === undefined) return;
-    const { mail, sig, security } = release;
-    const to = audience === 'sig' ? sig.to : (security?.to ?? []);
-    const make = () => Promise.resolve({ to, subject, text });
-    if (mail && to.length > 0)
-      await deliver(step, host, stream, `${audience}-${key}`, make, { mail, inDoubt: 'again' });
-    // It may be under embargo.
-    if (audience === 'security') return;
-    if (sig.webhook !== undefined)
-      await postWebhook(step, sig.webhook, { event, id: key, stream, build, text });
+    const { stream: name, key, event, build, subject, text, audience = 'sig' } = args;
+    const stream = await loadStream(host.settings, name);
+    await notify(step, host, senderOf(stream), recipientsOf(stream, audience), {
+      key: `${audience}-${key}`,
+      text: () => Promise.resolve({ subject, text }),
+      data: () => Promise.resolve({ event, id: key, stream: name, build, text }),
+    });
   }),
 });
 
@@ -119,7 +107,6 @@ async function requireReleased(
 async function announcement(
   host: Host,
   { stream, build }: { stream: string; build: string },
-  to: readonly string[],
   signed: boolean,
 ) {
   const file = (name: string) => join(host.store.releaseFiles(stream, build), name);
@@ -133,5 +120,5 @@ async function announcement(
   const text = clearSigned ?? (await readText(file('announcement.txt')));
   if (text === undefined)
     throw new Error(`${file('announcement.txt')}: missing, although an earlier step wrote it`);
-  return { to, subject, text };
+  return { subject, text };
 }

@@ -1,6 +1,6 @@
 /** Tells of outcomes. */
 import { runRecord } from '../domain/run.js';
-import { postWebhook } from '../publish/webhook.js';
+import { notify } from '../notify/notify.js';
 import { asStep } from './as-step.js';
 import { frozenStream, type Host } from '../host.js';
 import { stepArgs } from '../domain/inputs.js';
@@ -12,8 +12,9 @@ export const notifyActivities = (host: Host) => ({
     const { outcome, build, failure, note, run } = args.record;
     const url = stream.publish.buildlogs.url;
     const body = { stream: stream.name, run, outcome, build, failure, note, url };
+    const news = { key: `outcome-${run}`, data: () => Promise.resolve(body) };
     for (const { webhook, on } of stream.notify)
-      if (webhook !== undefined && on.some((wanted) => wanted === outcome))
-        await postWebhook(step, webhook, body);
+      if (on.some((wanted) => wanted === outcome))
+        await notify(step, host, { stream: stream.name }, { webhook, inDoubt: 'again' }, news);
   }),
 });

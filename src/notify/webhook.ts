@@ -1,7 +1,8 @@
-/** Tells a webhook. */
+/** By webhook: a JSON object is POSTed. */
 import { knowAddress } from '../domain/secrets.js';
 import { ask, type Request } from '../steps/http.js';
 import type { Step } from '../steps/step.js';
+import type { Channel } from './channel.js';
 
 const patienceMs = 30_000;
 /** What it answers is of no interest. */
@@ -25,3 +26,12 @@ export async function postWebhook(step: Step, url: string, body: unknown): Promi
   };
   await ask(url, request, ({ status }) => step.note(`${url}: HTTP status ${status}`));
 }
+
+/** At least once: receivers tell repeats by what is in the body. Fails as `postWebhook`. */
+export const webhookChannel: Channel = {
+  async tell(step, _host, _sender, { webhook }, { data }) {
+    if (webhook === undefined || !data) return {};
+    await postWebhook(step, webhook, await data());
+    return { webhook: true };
+  },
+};

@@ -27,7 +27,7 @@ import type { Step } from '../steps/step.js';
 import { readJson, writeJson } from '../store/store.js';
 import { exclusively } from './exclusively.js';
 import type { MailSettings, Patience } from './mail-server.js';
-import { composeMail, hostOf, sendMail, type Message } from './mail.js';
+import { composeMail, hostOf, sendMail, type Message } from './smtp.js';
 
 export const outboxRecord = z.object({
   state: z.enum(['prepared', 'sending', 'sent']),

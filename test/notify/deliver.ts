@@ -1,7 +1,7 @@
 /** A process that delivers one mail, to be killed. Arguments: state folder, mail settings as JSON. */
 import { createStep } from '../../src/steps/run.js';
-import type { MailSettings } from '../../src/release/mail-server.js';
-import { deliver } from '../../src/release/outbox.js';
+import type { MailSettings } from '../../src/notify/mail-server.js';
+import { deliver } from '../../src/notify/outbox.js';
 import { readSettings } from '../../src/settings.js';
 import { Store } from '../../src/store/store.js';
 import { news } from './news.js';

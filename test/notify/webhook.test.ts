@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Failure } from '../../src/domain/failures.js';
-import { postWebhook } from '../../src/publish/webhook.js';
+import { postWebhook } from '../../src/notify/webhook.js';
 import { makeScratch, until, type Scratch } from '../steps/scratch.js';
 import { startWebhook, type Webhook } from '../support/webhook.js';
 

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { Failure } from '../../src/domain/failures.js';
-import { composeMail, sendMail, type Mail } from '../../src/release/mail.js';
-import { patience, type MailSettings } from '../../src/release/mail-server.js';
+import { composeMail, sendMail, type Mail } from '../../src/notify/smtp.js';
+import { patience, type MailSettings } from '../../src/notify/mail-server.js';
 import {
   instanceKeyFile,
   makeInstanceKey,
