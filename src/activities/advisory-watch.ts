@@ -14,7 +14,7 @@ import {
 } from '../domain/security.js';
 import { fixRequest } from '../domain/decisions/fix.js';
 import { baseOf, releasedLine, type Architecture } from '../domain/stream.js';
-import { packageSetsOf } from '../release/lockfiles.js';
+import { packageSetsOf } from '../store/lockfiles.js';
 import { affecting, judge, type Judged } from '../security/judge.js';
 import {
   keepFixed,
@@ -23,11 +23,11 @@ import {
   releasedFixes,
   stillLacking,
   upgraded,
-} from '../security/ledger.js';
+} from '../store/released-fixes.js';
 import { namesIn } from '../security/named.js';
 import { releasedNow, requestedFixes, securityOf } from '../security/request.js';
 import { readAdvisories } from '../security/sources.js';
-import { readToldVerdicts, writeToldVerdicts, writeWatch } from '../security/watch-record.js';
+import { readToldVerdicts, writeToldVerdicts, writeWatch } from '../store/watch-record.js';
 import { exists, needJson } from '../store/store.js';
 import { loadStream, streamFolder } from '../streams/load.js';
 import { asStep } from './as-step.js';

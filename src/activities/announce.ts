@@ -8,7 +8,7 @@ import { notify, recipientsOf, senderOf } from '../notify/notify.js';
 import { resolveDoubt } from '../notify/outbox.js';
 import { decidedBy, type ReleasedStream } from '../release/decided.js';
 import { releaseKey, releaseNews } from '../release/news.js';
-import { storedReleases } from '../release/release-index.js';
+import { storedReleases } from '../store/releases.js';
 import type { Step } from '../steps/step.js';
 import { needJson, readText } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';

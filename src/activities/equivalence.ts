@@ -8,7 +8,7 @@ import { acceptedRun, rebuildPackages } from '../domain/rebuild-packages.js';
 import { renderEquivalence } from '../pages/equivalence.js';
 import { packageProblems, remoteProblems, signatureProblems } from '../rebuild/check-tree.js';
 import { readEquivalence } from '../rebuild/equivalence.js';
-import { readFix } from '../rebuild/fix-run.js';
+import { readFix } from '../store/fix-record.js';
 import { needJson, writeJson, writeWhole } from '../store/store.js';
 import { asStep } from './as-step.js';
 import { frozenStream, type Host } from '../host.js';

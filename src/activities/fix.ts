@@ -15,7 +15,8 @@ import { assembleMeta, putMeta, putRecords, rebuildRecord } from '../publish/met
 import { keepBuild } from '../publish/stored-builds.js';
 import { lockfileOfRun } from '../rebuild/accepted.js';
 import { needRebuild, ownRepos } from '../rebuild/collect.js';
-import { fixFile, fixRecord, fixRepos, type FixRecord } from '../rebuild/fix-run.js';
+import { fixFile, fixRecord, type FixRecord } from '../store/fix-record.js';
+import { fixRepos } from '../rebuild/fix-run.js';
 import { collectGiven, givenPlan, putPlanned } from '../rebuild/fix-sources.js';
 import type { PlannedSource } from '../rebuild/plan.js';
 import { planCase, withoutLeftOut } from '../rebuild/plan-fix.js';

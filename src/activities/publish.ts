@@ -33,7 +33,7 @@ import {
 import { pushTree } from '../publish/push-tree.js';
 import { publishTo } from '../publish/targets/index.js';
 import type { Pushed } from '../publish/targets/target.js';
-import { readFix } from '../rebuild/fix-run.js';
+import { readFix } from '../store/fix-record.js';
 import { needJson, writeJson } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
 import { asStep } from './as-step.js';

@@ -1,5 +1,6 @@
 /** `announce --preview`: all that would be sent. */
-import { readReleases, currentRelease } from '../release/release-index.js';
+import { readReleases } from '../publish/published-releases.js';
+import { currentRelease } from '../store/releases.js';
 import { releaseNews } from '../release/news.js';
 import type { Host } from '../host.js';
 import { needRelease } from '../domain/stream.js';

@@ -2,7 +2,7 @@
 import type { Lockfile } from '../domain/lockfile.js';
 import type { BuildMeta } from '../domain/metadata.js';
 import { formatBytes } from '../domain/units.js';
-import { lockfileOf } from '../release/lockfiles.js';
+import { lockfileOf } from '../store/lockfiles.js';
 import type { Store } from '../store/store.js';
 import { findBuild } from './builds.js';
 import { paint, printTable } from './output.js';

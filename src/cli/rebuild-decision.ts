@@ -6,7 +6,7 @@ import type { ReworkChanges } from '../domain/rework-changes.js';
 import type { RebuildDecision, StatementOf } from '../domain/statement.js';
 import { equivalence } from '../domain/equivalence.js';
 import { signedName, type Architecture, type Stream } from '../domain/stream.js';
-import { lockfileOf } from '../release/lockfiles.js';
+import { lockfileOf } from '../store/lockfiles.js';
 import { readJson, type Store } from '../store/store.js';
 import { findBuild } from './builds.js';
 import { unfixedOf } from './decision.js';

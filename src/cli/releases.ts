@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { Promotion, Released } from '../domain/promotion.js';
 import type { SecurityCase } from '../domain/security.js';
-import { readView, releasedOf, storedReleases } from '../release/release-index.js';
+import { readView, releasedOf, storedReleases } from '../store/releases.js';
 import type { Store } from '../store/store.js';
 import { findBuild } from './builds.js';
 import { needView } from './entity.js';

@@ -11,8 +11,8 @@ import {
 } from '../domain/security.js';
 import { timeToFix } from '../domain/time-to-fix.js';
 import { formatSeconds } from '../domain/units.js';
-import { readView } from '../release/release-index.js';
-import { readWatch, type WatchRecord } from '../security/watch-record.js';
+import { readView } from '../store/releases.js';
+import { readWatch, type WatchRecord } from '../store/watch-record.js';
 import { oneLine } from '../release/texts/plain.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';

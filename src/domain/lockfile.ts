@@ -3,7 +3,7 @@
  * (`sourcerpm`, `repo`, `repomd`). rpm-ostree refuses unknown keys: its composer strips them.
  */
 import { z } from 'zod';
-import { packageEvra, packageName } from './names.js';
+import { packageEvra, packageName, type Architecture } from './names.js';
 
 export const lockedPackage = z.object({
   /** `[epoch:]version-release.arch` */
@@ -34,3 +34,6 @@ export function splitEvra(evra: string): { evr: string; arch: string } {
   const dot = evra.lastIndexOf('.');
   return dot < 0 ? { evr: evra, arch: '' } : { evr: evra.slice(0, dot), arch: evra.slice(dot + 1) };
 }
+
+/** Packages by architecture. */
+export type PackageSets = Readonly<Partial<Record<Architecture, Lockfile>>>;

@@ -4,7 +4,7 @@ import { buildId } from './build-id.js';
 import { packageChange } from './metadata.js';
 import { architecture, sha256 } from './names.js';
 import { rebuildPackage } from './rebuild-packages.js';
-import { bySeverity } from './security.js';
+import { bySeverity, severityWord } from './security.js';
 
 /** `releases.json`, oldest release first; an entry, once published, changes only by additions. Shape: fedora-coreos. */
 export const releaseIndex = z.object({
@@ -171,3 +171,31 @@ export const releaseNotes = z.object({
 export type ReleaseNotes = z.infer<typeof releaseNotes>;
 export type ChangeNote = z.infer<typeof changeNote>;
 export type Advisory = z.infer<typeof advisory>;
+
+/** Each advisory once, whatever the architectures that it fixes; those of a security release too that no repo has. By id. */
+export function allAdvisories({ architectures, security }: ReleaseNotes): Advisory[] {
+  const found = new Map<string, Advisory>(
+    security?.advisories.map(({ id, title, severity, cves }) => [
+      id,
+      {
+        ...{ id, title, type: 'security', severity: severityWord(severity) },
+        ...{ references: cves.map((cve) => ({ id: cve })), packages: [] },
+      },
+    ]),
+  );
+  for (const entry of architectures.flatMap(({ advisories }) => advisories)) {
+    const packages = new Set([...(found.get(entry.id)?.packages ?? []), ...entry.packages]);
+    found.set(entry.id, { ...entry, packages: [...packages].sort() });
+  }
+  return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** The packages of a signed release by where they are from, each once: `name evra`. Empty where that is not known. */
+export function originGroups({ architectures }: ReleaseNotes): { what: string; names: string[] }[] {
+  const all = architectures.flatMap(({ origins = [] }) => origins);
+  return (['rebuilt', 'accepted'] as const).flatMap((origin) => {
+    const names = all.flatMap((one) => (one.origin === origin ? [`${one.name} ${one.evra}`] : []));
+    const what = origin === 'rebuilt' ? 'packages rebuilt and signed by us' : 'taken as accepted';
+    return names.length > 0 ? [{ what, names: [...new Set(names)].sort() }] : [];
+  });
+}

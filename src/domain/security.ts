@@ -227,3 +227,6 @@ export interface Lack {
   readonly advisories: readonly string[];
   readonly packages: readonly { readonly name: string; readonly is: string; readonly fixed: string }[];
 }
+
+/** `Important`, as advisories write it. */
+export const severityWord = (severity: Severity) => severity.slice(0, 1).toUpperCase() + severity.slice(1);

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import type { CadenceRow } from '../domain/cadence.js';
 import type { PromotionPhase } from '../domain/promotion.js';
 import { verdictWords, type CasePhase, type Severity, type Verdict } from '../domain/security.js';
-import { severityWord } from '../release/texts/plain.js';
+import { severityWord } from '../domain/security.js';
 
 type Tone = 'good' | 'warn' | 'bad' | 'plain';
 

@@ -1,6 +1,6 @@
 /** What changed in a release: packages with their changelogs, and the advisories that it fixes. */
 import type { Advisory, ChangeNote, ReleaseNotes } from '../domain/release.js';
-import { allAdvisories } from '../release/texts/plain.js';
+import { allAdvisories } from '../domain/release.js';
 import { changeKinds, groupChanges, type Change, type ChangeKind } from './facts.js';
 import { Columns, Table, When } from './layout.js';
 import { webLink } from './links.js';

@@ -1,7 +1,8 @@
 /** The page of one release: its notes. */
 import type { ReleaseNotes } from '../domain/release.js';
 import { cvesOf, gravest } from '../domain/security.js';
-import { originGroups, severityWord } from '../release/texts/plain.js';
+import { originGroups } from '../domain/release.js';
+import { severityWord } from '../domain/security.js';
 import { remoteOf } from './commands.js';
 import { fileLink, formatFingerprint } from './facts.js';
 import { Page, toHtml, When } from './layout.js';

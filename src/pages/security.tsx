@@ -1,6 +1,6 @@
 /** The page of a stream's security: what is being fixed, what was fixed and how fast, and what releases still lack. */
 import { affectedText, isOpenVerdict } from '../domain/security.js';
-import type { WatchRecord } from '../security/watch-record.js';
+import type { WatchRecord } from '../store/watch-record.js';
 import { Columns, Page, Table, toHtml, When } from './layout.js';
 import { Lacks } from './lacks.js';
 import { pageLink, releaseLink } from './links.js';

@@ -8,7 +8,7 @@ import type { ReleaseEntry, ReleaseIndex, ReleaseNotes } from '../domain/release
 import type { Lack, ReleasedFix, SecurityCase } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 import type { ContentRecord } from '../rpm/content.js';
-import type { WatchRecord } from '../security/watch-record.js';
+import type { WatchRecord } from '../store/watch-record.js';
 
 /** What the boot tests of a build came to. */
 export type Outcome = BootTestResult['outcome'] | 'untested';

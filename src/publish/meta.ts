@@ -19,7 +19,7 @@ import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
 import { contentFile, contentRecord, type ContentRecord } from '../rpm/content.js';
 import { packageDifferenceRecord } from '../rpm/difference.js';
-import { readFix } from '../rebuild/fix-run.js';
+import { readFix } from '../store/fix-record.js';
 import { exists, needJson, readJson, writeWhole, type Run, type Store } from '../store/store.js';
 
 /** A boot test passed, passed only on a retry (flaky), or failed. */

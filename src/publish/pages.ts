@@ -9,7 +9,7 @@ import { outcomeOf } from '../pages/facts.js';
 import type { BuildInput, StreamFacts } from '../pages/types.js';
 import { writeInstance, writePages } from '../pages/write.js';
 import { contentFile, contentRecord } from '../rpm/content.js';
-import { lackingIn, releasedFixes } from '../security/ledger.js';
+import { lackingIn, releasedFixes } from '../store/released-fixes.js';
 import type { Step } from '../steps/step.js';
 import { needJson, readJson, unlessDamaged } from '../store/store.js';
 import { listStreams, loadStream } from '../streams/load.js';

@@ -22,7 +22,7 @@ import { readDatabaseDetails, readDetails, type RpmDetails } from '../rpm/header
 import { packageRoot } from '../settings.js';
 import type { Argv, Step } from '../steps/step.js';
 import { needJson, readJson, type Store } from '../store/store.js';
-import { readFix } from './fix-run.js';
+import { readFix } from '../store/fix-record.js';
 
 const entry = z.object({
   ...{ type: z.string(), mode: z.string(), owner: z.string(), xattrs: z.string() },

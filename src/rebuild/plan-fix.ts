@@ -15,7 +15,8 @@ import { indexRepo } from '../rpm/index-repo.js';
 import type { Step } from '../steps/step.js';
 import { comparedVersions, lockfileOfRun } from './accepted.js';
 import { fill, inputFor, type On } from './collect.js';
-import { givenId, localRepo, type FixRecord } from './fix-run.js';
+import { givenId, localRepo } from './fix-run.js';
+import { type FixRecord } from '../store/fix-record.js';
 import { givenFolder, type Given } from './fix-sources.js';
 import { rpmsOf } from './sign-rpms.js';
 

@@ -18,12 +18,13 @@ import type { Question } from '../domain/statement.js';
 import type { Lack } from '../domain/security.js';
 import { releasedLine, type Stream } from '../domain/stream.js';
 import { releasableCommits } from '../publish/releasable.js';
-import { lackingInBuild } from '../security/ledger.js';
+import { lackingInBuild } from '../store/released-fixes.js';
 import type { Step } from '../steps/step.js';
 import { loadStream } from '../streams/load.js';
 import { readJson } from '../store/store.js';
 import { authority, readArchive } from './authority.js';
-import { currentRelease, readReleases } from './release-index.js';
+import { currentRelease } from '../store/releases.js';
+import { readReleases } from '../publish/published-releases.js';
 
 /** A stream that has releases. */
 export type ReleasedStream = Stream & { readonly release: ReleaseSettings };

@@ -12,7 +12,7 @@ import { exists, readJson, writeJson, writeWhole, type Run } from '../store/stor
 import { upstreamOfToday } from './calendar.js';
 import { metasOf } from './check.js';
 import { makeNotes } from './notes.js';
-import { readReleases } from './release-index.js';
+import { readReleases } from '../publish/published-releases.js';
 import { toMail } from './texts/mail.js';
 import { toMarkdown, toMarkdownDownload } from './texts/markdown.js';
 import { toMoinDownload } from './texts/moin.js';

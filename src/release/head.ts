@@ -10,7 +10,8 @@ import { readPlaced } from '../publish/readers.js';
 import type { Step } from '../steps/step.js';
 import { metasOf, releaseRefs } from './check.js';
 import { releaseOf } from './documents.js';
-import { currentRelease, readReleases } from './release-index.js';
+import { currentRelease } from '../store/releases.js';
+import { readReleases } from '../publish/published-releases.js';
 
 /** A release that is going to be, and the one that readers have until then. */
 export interface Heads {

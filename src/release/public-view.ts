@@ -3,7 +3,7 @@ import type { DecisionRecord, StreamView } from '../domain/promotion.js';
 import type { ReleaseIndex } from '../domain/release.js';
 import type { ReleasedFix, SecurityCase } from '../domain/security.js';
 import { securityDecisions } from '../domain/statement.js';
-import type { WatchRecord } from '../security/watch-record.js';
+import type { WatchRecord } from '../store/watch-record.js';
 
 /** What pages, feeds and published files are made of. */
 export interface StreamKnowledge {

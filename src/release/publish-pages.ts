@@ -9,14 +9,14 @@ import { writeReleasePages } from '../pages/write.js';
 import { homeLink } from '../publish/pages.js';
 import { isSplit, releasePlace } from '../publish/repo.js';
 import { pushTree } from '../publish/push-tree.js';
-import { releasedFixes } from '../security/ledger.js';
-import { readWatch } from '../security/watch-record.js';
+import { releasedFixes } from '../store/released-fixes.js';
+import { readWatch } from '../store/watch-record.js';
 import type { Step } from '../steps/step.js';
 import { writeJson, writeWhole, type Store } from '../store/store.js';
 import { calendarOf } from './calendar.js';
 import { notesOf, releaseOf } from './documents.js';
 import { publicView, type StreamKnowledge } from './public-view.js';
-import { currentRelease, readView, recalledView } from './release-index.js';
+import { currentRelease, readView, recalledView } from '../store/releases.js';
 import { securityFacts } from './security-facts.js';
 import { toFeed } from './texts/feed.js';
 

@@ -6,7 +6,8 @@ import type { AcceptedRun } from '../domain/rebuild-packages.js';
 import { releasedLine, type Architecture, type Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { exists, type Run } from '../store/store.js';
-import { currentRelease, readReleases } from './release-index.js';
+import { currentRelease } from '../store/releases.js';
+import { readReleases } from '../publish/published-releases.js';
 
 export interface ReleasedRun {
   readonly build: string;

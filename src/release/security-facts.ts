@@ -5,11 +5,11 @@ import type { ReleaseIndex } from '../domain/release.js';
 import type { Lack, ReleasedFix } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
 import type { ReleaseLacks, SecurityInput } from '../pages/types.js';
-import { lackingIn } from '../security/ledger.js';
+import { lackingIn } from '../store/released-fixes.js';
 import type { Step } from '../steps/step.js';
-import { packageSetsOf } from './lockfiles.js';
+import { packageSetsOf } from '../store/lockfiles.js';
 import type { StreamKnowledge } from './public-view.js';
-import { currentRelease } from './release-index.js';
+import { currentRelease } from '../store/releases.js';
 
 /** Releases on the page. */
 const listed = 12;

@@ -12,7 +12,8 @@ import { versionOrder, type CompareVersions } from '../rpm/versions.js';
 import type { Step } from '../steps/step.js';
 import { oneLine, type ReadAdvisory } from './advisory.js';
 import { moduleChecker, type ModuleStreams } from './modules.js';
-import { compared, finder, type Installed, type Named, type PackageSets } from './named.js';
+import { compared, finder, type Installed, type Named } from './named.js';
+import { type PackageSets } from '../domain/lockfile.js';
 import { comparedBy, standingOf, type Standing } from './standing.js';
 
 /** An advisory as it was judged. */

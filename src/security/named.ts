@@ -1,11 +1,8 @@
 /** Which packages of a release an advisory is about. Pure. */
-import { splitEvra, type Lockfile } from '../domain/lockfile.js';
-import type { Architecture } from '../domain/stream.js';
+import { splitEvra, type Lockfile, type PackageSets } from '../domain/lockfile.js';
+import type { Architecture } from '../domain/names.js';
 import { sourceName } from '../rpm/versions.js';
 import type { Statement } from './advisory.js';
-
-/** Packages by architecture. */
-export type PackageSets = Readonly<Partial<Record<Architecture, Lockfile>>>;
 
 /** Names of all packages of these sets. */
 export const namesIn = (sets: PackageSets): string[] => [

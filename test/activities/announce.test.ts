@@ -7,7 +7,7 @@ import { announceActivities } from '../../src/activities/announce.js';
 import type { SigArgs } from '../../src/domain/inputs.js';
 import type { Host } from '../../src/host.js';
 import type { ReleaseIndex, ReleaseNotes } from '../../src/domain/release.js';
-import { emptyReleases } from '../../src/release/release-index.js';
+import { emptyReleases } from '../../src/store/releases.js';
 import { Store, writeJson } from '../../src/store/store.js';
 import { loadStream } from '../../src/streams/load.js';
 import { runActivity } from '../steps/activity.js';

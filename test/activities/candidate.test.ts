@@ -7,7 +7,7 @@ import type { Host } from '../../src/host.js';
 import type { CadenceActions } from '../../src/domain/candidate.js';
 import type { BuildMeta } from '../../src/domain/metadata.js';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
-import { saveView } from '../../src/release/release-index.js';
+import { saveView } from '../../src/store/releases.js';
 import { Store, writeJson } from '../../src/store/store.js';
 import { runActivity } from '../steps/activity.js';
 import { makeScratch, type Scratch } from '../steps/scratch.js';

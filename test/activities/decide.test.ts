@@ -6,7 +6,7 @@ import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decideActivities } from '../../src/activities/decide.js';
 import { buildIndex, buildMeta, type BuildMeta } from '../../src/domain/metadata.js';
-import { keepFixed } from '../../src/security/ledger.js';
+import { keepFixed } from '../../src/store/released-fixes.js';
 import { exists, needJson, writeJson } from '../../src/store/store.js';
 import { People, statementOf, type Fields, type Person } from '../keys/people.js';
 import { Tiny, type Build } from '../publish/tiny.js';

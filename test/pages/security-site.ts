@@ -1,6 +1,6 @@
 /** The security of the release site's stream: cases in every state, a release that lacks a fix, advisories of every verdict. */
 import type { AffectedPackage, Lack, ReleasedFix, SecurityCase } from '../../src/domain/security.js';
-import type { WatchRecord } from '../../src/security/watch-record.js';
+import type { WatchRecord } from '../../src/store/watch-record.js';
 import type { SecurityInput } from '../../src/pages/types.js';
 import { hash, hostile } from './packages.js';
 

@@ -6,8 +6,8 @@ import { pruneBuilds, pruneRuns, publishIndex, readIndex } from '../../src/publi
 import { buildIndex, emptyIndex } from '../../src/domain/metadata.js';
 import type { Promotion } from '../../src/domain/promotion.js';
 import type { SecurityCase } from '../../src/domain/security.js';
-import { fixFile } from '../../src/rebuild/fix-run.js';
-import { recalledView, saveView } from '../../src/release/release-index.js';
+import { fixFile } from '../../src/store/fix-record.js';
+import { recalledView, saveView } from '../../src/store/releases.js';
 import { exists, needJson, writeJson } from '../../src/store/store.js';
 import { Tiny } from './tiny.js';
 

@@ -7,7 +7,7 @@ import { releaseActivities } from '../../src/activities/release.js';
 import { buildMeta } from '../../src/domain/metadata.js';
 import { releasableBuild } from '../../src/publish/releasable.js';
 import { storedBuilds } from '../../src/publish/stored-builds.js';
-import { fixFile } from '../../src/rebuild/fix-run.js';
+import { fixFile } from '../../src/store/fix-record.js';
 import { metasOf } from '../../src/release/check.js';
 import { needJson, writeJson } from '../../src/store/store.js';
 import { loadStream } from '../../src/streams/load.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { StreamView } from '../../src/domain/promotion.js';
 import type { SecurityCase } from '../../src/domain/security.js';
-import { emptyReleases, recalledView } from '../../src/release/release-index.js';
+import { emptyReleases, recalledView } from '../../src/store/releases.js';
 
 const one = (id: string, phase: SecurityCase['phase']): SecurityCase => ({
   ...{ id, phase, openedBy: 'Bob', advisories: [], fixes: [], embargoed: true, attempt: 1 },

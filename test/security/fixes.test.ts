@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { sha256 } from '../../src/store/checksums.js';
 import { watchActivities } from '../../src/activities/advisory-watch.js';
 import type { FailureCode } from '../../src/domain/failures.js';
-import { releasedFixes } from '../../src/security/ledger.js';
+import { releasedFixes } from '../../src/store/released-fixes.js';
 import { writeJson, writeWhole } from '../../src/store/store.js';
 import { makePackages, makeSource } from '../reimzul/sources.js';
 import { runActivity } from '../steps/activity.js';

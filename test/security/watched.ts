@@ -7,7 +7,7 @@ import { watchActivities, type WatchResult } from '../../src/activities/advisory
 import type { Lockfile } from '../../src/domain/lockfile.js';
 import type { Considered } from '../../src/domain/security.js';
 import { instanceKeyFile, makeInstanceKey } from '../../src/keys/gpg.js';
-import { readWatch } from '../../src/security/watch-record.js';
+import { readWatch } from '../../src/store/watch-record.js';
 import { readSettings } from '../../src/settings.js';
 import { Store, writeJson } from '../../src/store/store.js';
 import { runActivity } from '../steps/activity.js';

@@ -1,7 +1,7 @@
 /** `releases STREAM`: what was released, from the build store. */
 import type { Command } from 'commander';
 import type { Settings } from '../../settings.js';
-import { emptyReleases, storedReleases } from '../../release/release-index.js';
+import { emptyReleases, storedReleases } from '../../store/releases.js';
 import { Store } from '../../store/store.js';
 import { loadStream } from '../../streams/load.js';
 import { printJson, printTable } from '../output.js';

@@ -7,7 +7,7 @@ import { describeSchedule } from '../../schedules/schedules.js';
 import type { Settings } from '../../settings.js';
 import { Store, unlessDamaged } from '../../store/store.js';
 import { listStreams } from '../../streams/load.js';
-import { readView, storedReleases } from '../../release/release-index.js';
+import { readView, storedReleases } from '../../store/releases.js';
 import { connect } from '../../temporal/connect.js';
 import { nightlyId } from '../../workflows/chains/nightly-messages.js';
 import { storedBuilds } from '../../publish/stored-builds.js';

@@ -1,6 +1,6 @@
 /** The announcement, in the form that announce lists use: plain text, to be signed inline as it is. */
-import type { ChangeNote, ReleaseNotes } from '../../domain/release.js';
-import { gravest } from '../../domain/security.js';
+import { allAdvisories, type ChangeNote, type ReleaseNotes } from '../../domain/release.js';
+import { gravest, severityWord } from '../../domain/security.js';
 import { formatBytes } from '../../domain/units.js';
 import * as commands from '../../pages/commands.js';
 import { changeKinds, groupChanges } from '../../pages/facts.js';
@@ -75,7 +75,7 @@ function subject({ stream, build, security, architectures }: ReleaseNotes): stri
   const changed = architectures.flatMap(({ changes = [] }) => changes.map(({ change: [name] }) => name));
   const names = plain.firstNames([...new Set(changed)].sort(), 3);
   return [
-    ...(all.length > 0 ? [ids, plain.severityWord(gravest(all))] : []),
+    ...(all.length > 0 ? [ids, severityWord(gravest(all))] : []),
     what,
     ...(names ? [names] : []),
     'Security Update',
@@ -119,7 +119,7 @@ function packages(changes: readonly ChangeNote[], most: number, page: string): s
 }
 
 function advisories(notes: ReleaseNotes): string[] {
-  const found = plain.allAdvisories(notes);
+  const found = allAdvisories(notes);
   const lines = found.slice(0, advisoryLines).flatMap(({ id, title, type, severity, references }) => {
     const cves = references
       .map((reference) => reference.id)

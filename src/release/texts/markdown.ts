@@ -1,5 +1,5 @@
 /** Release notes and the Download page's section in Markdown (CommonMark with GitHub's tables). */
-import type { ChangeNote, ReleaseNotes } from '../../domain/release.js';
+import { allAdvisories, originGroups, type ChangeNote, type ReleaseNotes } from '../../domain/release.js';
 import { formatBytes } from '../../domain/units.js';
 import * as commands from '../../pages/commands.js';
 import { changeKinds, groupChanges } from '../../pages/facts.js';
@@ -165,9 +165,11 @@ function images({ architectures }: ReleaseNotes): string[][] {
 
 /** Where the packages of a signed release are from. */
 function origins(notes: ReleaseNotes): string[][] {
-  const rows = plain
-    .originGroups(notes)
-    .map(({ what, names }) => [text(what), String(names.length), names.map(code).join(', ')]);
+  const rows = originGroups(notes).map(({ what, names }) => [
+    text(what),
+    String(names.length),
+    names.map(code).join(', '),
+  ]);
   return rows.length > 0 ? [['## Where the packages are from'], table(['', 'Count', 'Packages'], rows)] : [];
 }
 
@@ -230,7 +232,7 @@ function changelogs(notes: readonly ChangeNote[]): string[][] {
 }
 
 function advisories(notes: ReleaseNotes): string[][] {
-  const found = plain.allAdvisories(notes);
+  const found = allAdvisories(notes);
   if (found.length === 0) return [];
   return [
     ['## Advisories fixed'],

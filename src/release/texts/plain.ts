@@ -1,7 +1,7 @@
 /** What all texts of a release share. Names, changelogs and advisories are the packagers' text: nothing in them may act as markup. */
 import { formatFingerprint } from '../../pages/facts.js';
-import type { Advisory, ReleaseNotes } from '../../domain/release.js';
-import { cvesOf, gravest, type Severity } from '../../domain/security.js';
+import { allAdvisories, originGroups, type ReleaseNotes } from '../../domain/release.js';
+import { cvesOf, gravest, severityWord } from '../../domain/security.js';
 
 /** Controls, formatting such as right-to-left marks, lone surrogates and non-characters: none of it is text. */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/gu;
@@ -35,9 +35,6 @@ export const day = (time: string) => time.slice(0, 10);
 /** `2 advisories`, with the plural spelt out. */
 const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
 
-/** `Important`, as advisories write it. */
-export const severityWord = (severity: Severity) => severity.slice(0, 1).toUpperCase() + severity.slice(1);
-
 /** At most `most` of these names, and how many more there are. */
 export const firstNames = (names: readonly string[], most: number) =>
   names.slice(0, most).map(oneLine).join(', ') +
@@ -53,24 +50,6 @@ function securityText({ advisories }: NonNullable<ReleaseNotes['security']>): st
   const cves = cvesOf(advisories);
   const named = cves.length > 0 ? ` (${firstNames(cves, 20)})` : '';
   return `Security release, ${severityWord(gravest(advisories))}: fixes ${ids}${named}.`;
-}
-
-/** Each advisory once, whatever the architectures that it fixes; those of a security release too that no repo has. By id. */
-export function allAdvisories({ architectures, security }: ReleaseNotes): Advisory[] {
-  const found = new Map<string, Advisory>(
-    security?.advisories.map(({ id, title, severity, cves }) => [
-      id,
-      {
-        ...{ id, title, type: 'security', severity: severityWord(severity) },
-        ...{ references: cves.map((cve) => ({ id: cve })), packages: [] },
-      },
-    ]),
-  );
-  for (const entry of architectures.flatMap(({ advisories }) => advisories)) {
-    const packages = new Set([...(found.get(entry.id)?.packages ?? []), ...entry.packages]);
-    found.set(entry.id, { ...entry, packages: [...packages].sort() });
-  }
-  return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** What the release brings, in a sentence or two, for feeds and heads of texts. Plain text. */
@@ -101,16 +80,6 @@ function signedFrom(notes: ReleaseNotes): string {
   const counts =
     groups.length > 0 ? `: ${groups.map(({ what, names }) => `${names.length} ${what}`).join(', ')}` : '';
   return `Signed rebuild of the accepted build ${notes.accepted ?? ''}${counts}.`;
-}
-
-/** The packages of a signed release by where they are from, each once: `name evra`. Empty where that is not known. */
-export function originGroups({ architectures }: ReleaseNotes): { what: string; names: string[] }[] {
-  const all = architectures.flatMap(({ origins = [] }) => origins);
-  return (['rebuilt', 'accepted'] as const).flatMap((origin) => {
-    const names = all.flatMap((one) => (one.origin === origin ? [`${one.name} ${one.evra}`] : []));
-    const what = origin === 'rebuilt' ? 'packages rebuilt and signed by us' : 'taken as accepted';
-    return names.length > 0 ? [{ what, names: [...new Set(names)].sort() }] : [];
-  });
 }
 
 export const fingerprintOf = ({ signingKey }: ReleaseNotes) =>

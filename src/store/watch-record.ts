@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { bySeverity, verdicts, type Considered, type Verdict } from '../domain/security.js';
-import { readJson, writeJson, type Store } from '../store/store.js';
+import { readJson, writeJson, type Store } from './store.js';
 
 const about = { name: z.string(), released: z.string() };
 const considered = z.object({

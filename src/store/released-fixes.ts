@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { splitEvra } from '../domain/lockfile.js';
 import type { Fix, Lack, ReleasedFix } from '../domain/security.js';
 import type { Stream } from '../domain/stream.js';
-import { packageSetsOf } from '../release/lockfiles.js';
+import { packageSetsOf } from './lockfiles.js';
 import { versionOrder } from '../rpm/versions.js';
 import type { Step } from '../steps/step.js';
-import { readJson, writeJson, type Store } from '../store/store.js';
-import type { PackageSets } from './named.js';
+import { readJson, writeJson, type Store } from './store.js';
+import type { PackageSets } from '../domain/lockfile.js';
 
 const releasedFix = z.object({
   case: z.string(),

@@ -1,12 +1,9 @@
 /** The stream's `releases.json`, and what the stream workflow knows (`view.json`), in the build store. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Host } from '../host.js';
 import { isOpen, type Released, type StreamView } from '../domain/promotion.js';
 import { releaseIndex, type ReleaseEntry, type ReleaseIndex } from '../domain/release.js';
-import { releaseTargets, type Stream } from '../domain/stream.js';
-import { fetchPublished, pastCaches } from '../publish/readers.js';
-import { readJson, writeJson, type Store } from '../store/store.js';
+import { readJson, writeJson, type Store } from './store.js';
 
 /** `releases.json` before the first release. */
 export const emptyReleases = (stream: string): ReleaseIndex => ({
@@ -18,18 +15,6 @@ export const emptyReleases = (stream: string): ReleaseIndex => ({
 /** `releases.json` as this instance last published it; undefined before the first release. */
 export const storedReleases = (store: Store, stream: string): Promise<ReleaseIndex | undefined> =>
   readJson(join(store.releasePublished(stream), 'releases.json'), releaseIndex);
-
-/** `releases.json` as last published: this instance's record of it, or on a new builder what the release location has. */
-export async function readReleases(host: Host, stream: Stream, signal: AbortSignal): Promise<ReleaseIndex> {
-  const { name } = stream;
-  const own = await storedReleases(host.store, name);
-  if (own) return own;
-  const files = releaseTargets(stream)?.files;
-  const content = files && (await fetchPublished({ signal }, files, 'releases.json', pastCaches));
-  return content === undefined
-    ? emptyReleases(name)
-    : releaseIndex.parse(JSON.parse(content.toString('utf8')));
-}
 
 /** The release that readers have: the newest that was not taken back. */
 export const currentRelease = ({ releases }: ReleaseIndex): ReleaseEntry | undefined =>

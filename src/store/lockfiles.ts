@@ -4,7 +4,7 @@ import { Failure } from '../domain/failures.js';
 import { lockfile, type Lockfile } from '../domain/lockfile.js';
 import { comparedEvra, rebuildPackages } from '../domain/rebuild-packages.js';
 import { baseOf, signedName, type Architecture, type Stream } from '../domain/stream.js';
-import { readJson, type Store } from '../store/store.js';
+import { readJson, type Store } from './store.js';
 
 interface Recorded {
   readonly locked: Lockfile;
