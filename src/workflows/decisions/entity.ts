@@ -1,4 +1,4 @@
-/** What the stream workflow knows, and how it changes. No calls: those are in stream.ts and decisions.ts. */
+/** What the stream workflow knows, and how it changes. No calls: those are in dispatch.ts, decide.ts and find-lost.ts. */
 import {
   acceptedOf,
   isOpen,

@@ -12,9 +12,10 @@ import { troubleSignal } from '../chains/chain.js';
 import { describeFailure } from '../describe.js';
 import { onSignal, workflow } from '../messages.js';
 import { lastAttempt } from './attempts.js';
+import { proposalText } from './promotions.js';
 import { RunningAttempts } from './running-attempt.js';
 import { RunningRelease } from './running-release.js';
-import { proposalText, Sig, type Next } from './sig.js';
+import { Sig, type Next } from './sig.js';
 
 const promotionInput = z.object({ stream: name, promotion: promotionShape });
 

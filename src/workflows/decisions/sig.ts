@@ -14,8 +14,19 @@ import { control, publish } from '../activities.js';
 import { rebuildNews, type RebuildNews } from '../chains/rebuild-messages.js';
 import { isLong } from '../history.js';
 import { onSignal } from '../messages.js';
-import { allVotes, isBy, isRunning, lastAttempt, reportLines, waitsFor, withNews } from './attempts.js';
+import { allVotes, isBy, isRunning, lastAttempt, waitsFor, withNews } from './attempts.js';
 import { unfixedText } from './cases.js';
+import {
+  askedOf,
+  due,
+  names,
+  phaseOf,
+  reminding,
+  shown,
+  waiting,
+  waitingText,
+  type Reminders,
+} from './promotions.js';
 import { promotionNews, type PromotionNews } from './security-messages.js';
 import { goSignal, promotionChanged, supersededSignal, type Turn } from './signals.js';
 import { streamId } from './stream-messages.js';
@@ -336,79 +347,3 @@ export class Sig extends Waiting<PromotionJudgement> {
       : `${names(silent)} has withdrawn the word on attempt ${lastAttempt(me)?.number ?? ''}`;
   }
 }
-
-const names = (all: readonly Approval[]) => all.map(({ approver }) => approver).join(', ');
-
-/** What people see of what is decided. */
-function shown(me: Promotion, judged: PromotionJudgement, rules: Rules): Partial<Promotion> {
-  const { approvals, reports, reportsNeeded, lacks, votes, judgedTo } = judged;
-  const said = votes ? allVotes(votes) : approvals;
-  const { promote: needed, release, redo, rework, accept, abandon } = rules.approvals;
-  return {
-    ...{ approvals, needed, reports, reportsNeeded },
-    unfixed: lacks.length > 0 ? lacks.map((lack) => lack.case) : undefined,
-    ...(judgedTo === undefined ? {} : { judgedTo }),
-    ...(votes ? { votes } : {}),
-    ...(me.attempts || rules.mode === 'signed-rebuild'
-      ? { votesNeeded: { release, redo, rework, accept, abandon } }
-      : {}),
-    missing: rules.approvers.filter((one) => !said.some(isBy(one))).map(({ name }) => name),
-    expires: new Date(Date.parse(me.proposedAt) + rules.proposalAge * 1000).toISOString(),
-  };
-}
-
-/** Where one that is not released yet goes back to. */
-export const waiting = (me: Promotion): Promotion['phase'] => (me.attempts ? 'deciding' : 'proposed');
-
-/** One that waits is ready or not; what runs, or has failed, stays as it is. */
-function phaseOf(me: Promotion, { decided }: PromotionJudgement, { mode }: Rules): Promotion['phase'] {
-  const waits = waiting(me);
-  if (me.phase !== waits && me.phase !== 'ready') return me.phase;
-  const go = me.attempts ? decided?.decision === 'release' : mode === 'copy' && decided !== undefined;
-  return go ? 'ready' : waits;
-}
-
-/** Tells whether the SIG is asked for something else than before. */
-const askedOf = (me: Promotion): string | undefined => {
-  const last = lastAttempt(me);
-  return last && `${last.number}-${last.state}`;
-};
-
-const waitingText = (stream: string, me: Promotion): string =>
-  me.phase === 'failed'
-    ? `${stream} ${me.build}: the release failed and waits for a retry: ${me.note ?? ''}`
-    : (waitsFor(stream, me) ?? proposalText(stream, me));
-
-export const proposalText = (stream: string, me: Promotion): string =>
-  [
-    `${stream} ${me.build}: ${me.approvals.length} of ${me.needed} approvals; awaiting: ${me.missing.join(', ')}`,
-    ...reportLines(me),
-  ].join('\n');
-
-interface Reminders {
-  readonly key: string;
-  /** Milliseconds. */
-  readonly since: number;
-  readonly every: number;
-}
-
-/** What the SIG is reminded of at the moment. */
-function reminding(me: Promotion, rules: Rules | undefined): Reminders {
-  const last = lastAttempt(me);
-  const proposedAt = Date.parse(me.proposedAt);
-  if (!last)
-    return {
-      key: `waiting-${me.build}-${proposedAt}`,
-      since: proposedAt,
-      every: rules ? rules.remindEvery * 1000 : Infinity,
-    };
-  const every = rules && waitsFor('', me) !== undefined ? rules.decisionRemindEvery : undefined;
-  return {
-    key: `waiting-${me.build}-attempt-${last.number}-${last.state}`,
-    since: Date.parse(last.ended ?? last.began),
-    every: every === undefined ? Infinity : every * 1000,
-  };
-}
-
-/** How many reminders are due since then. */
-const due = ({ since, every }: Reminders) => Math.floor((Date.now() - since) / every);
