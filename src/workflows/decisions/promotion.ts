@@ -31,7 +31,7 @@ export const promotion = workflow('promotion', promotionInput, async ({ stream, 
   await sig.judge();
   // The scheduled look tells of its own proposals.
   if (start.proposedBy !== 'schedule' && start.phase === 'proposed')
-    await sig.tell(
+    sig.tell(
       'proposed',
       `proposed-${start.build}-${Date.parse(start.proposedAt)}`,
       proposalText(stream, sig.me),
@@ -69,22 +69,17 @@ async function releaseIt(sig: Sig, running: RunningRelease): Promise<void> {
   const { stream, me, onto } = sig;
   const build = releasedAs(me);
   const attempt = lastAttempt(me);
-  let against = false;
-  let ended = false;
   await sig.become({ phase: 'releasing', note: undefined });
-  const listening = sig.objects(() => ended).then((objected) => void (against = objected));
   const failure = await running.run(
     {
       ...{ stream, build, onto },
       ...(attempt ? { kind: 'rebuild', accepted: me.build, attempt: attempt.number } : { kind: 'copy' }),
     },
-    () => against,
+    sig,
   );
-  ended = true;
-  await listening;
   if (failure === undefined) return sig.become({ phase: 'released', note: undefined });
   await sig.become({ phase: 'failed', note: failure });
-  await sig.tell(
+  sig.tell(
     'failed',
     `failed-${me.build}-${Date.now()}`,
     `${stream} ${build}: the release failed: ${failure}`,
@@ -101,7 +96,7 @@ async function end(sig: Sig, { phase, note }: Extract<Next, { what: 'end' }>): P
     note: left === undefined ? note : `${note}; the testing location was not cleaned: ${left}`,
   });
   if (phase === 'expired')
-    await sig.tell(
+    sig.tell(
       'expired',
       `expired-${me.build}-${Date.parse(me.proposedAt)}`,
       `${stream} ${me.build}: the proposal has expired`,

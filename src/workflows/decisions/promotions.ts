@@ -36,12 +36,6 @@ export function phaseOf(me: Promotion, { decided }: PromotionJudgement, { mode }
   return go ? 'ready' : waits;
 }
 
-/** Tells whether the SIG is asked for something else than before. */
-export const askedOf = (me: Promotion): string | undefined => {
-  const last = lastAttempt(me);
-  return last && `${last.number}-${last.state}`;
-};
-
 export const waitingText = (stream: string, me: Promotion): string =>
   me.phase === 'failed'
     ? `${stream} ${me.build}: the release failed and waits for a retry: ${me.note ?? ''}`
@@ -53,30 +47,14 @@ export const proposalText = (stream: string, me: Promotion): string =>
     ...reportLines(me),
   ].join('\n');
 
-export interface Reminders {
-  readonly key: string;
-  /** Milliseconds. */
-  readonly since: number;
-  readonly every: number;
-}
-
-/** What the SIG is reminded of at the moment. */
-export function reminding(me: Promotion, rules: Rules | undefined): Reminders {
+/** What the SIG is asked for, since when; undefined while an attempt needs nobody. */
+export function asking(me: Promotion): { readonly key: string; readonly since: number } | undefined {
   const last = lastAttempt(me);
   const proposedAt = Date.parse(me.proposedAt);
-  if (!last)
-    return {
-      key: `waiting-${me.build}-${proposedAt}`,
-      since: proposedAt,
-      every: rules ? rules.remindEvery * 1000 : Infinity,
-    };
-  const every = rules && waitsFor('', me) !== undefined ? rules.decisionRemindEvery : undefined;
+  if (!last) return { key: `waiting-${me.build}-${proposedAt}`, since: proposedAt };
+  if (waitsFor('', me) === undefined) return undefined;
   return {
     key: `waiting-${me.build}-attempt-${last.number}-${last.state}`,
     since: Date.parse(last.ended ?? last.began),
-    every: every === undefined ? Infinity : every * 1000,
   };
 }
-
-/** How many reminders are due since then. */
-export const due = ({ since, every }: Reminders) => Math.floor((Date.now() - since) / every);

@@ -35,10 +35,22 @@ export class RunningRelease {
   }
 
   /**
-   * Runs the release to its end; answers why it has failed, if so. What speaks `against` it cancels it; past its point of no return it
-   * goes on.
+   * Runs the release to its end; answers why it has failed, if so. Once too few `people` want it, it is cancelled; past its point of no
+   * return it goes on.
    */
-  async run(input: ReleaseInput, against: () => boolean): Promise<string | undefined> {
+  async run(
+    input: ReleaseInput,
+    people: { objects(ended: () => boolean): Promise<boolean> },
+  ): Promise<string | undefined> {
+    let [against, ended] = [false, false];
+    const listening = people.objects(() => ended).then((object) => void (against = object));
+    const failure = await this.#run(input, () => against);
+    ended = true;
+    await listening;
+    return failure;
+  }
+
+  async #run(input: ReleaseInput, against: () => boolean): Promise<string | undefined> {
     this.#mine = false;
     this.#ended = undefined;
     const { build } = input;

@@ -20,8 +20,8 @@ export const securityInput = z.object({
   case: securityCase,
   /** How its last build stands, when the workflow has continued as new. */
   fix: fixState.optional(),
-  /** What people were asked for when it has continued as new, and when they are to be reminded, in milliseconds since 1970. */
-  asked: z.object({ what: z.string(), remindAt: z.number() }).optional(),
+  /** What people were asked for when it has continued as new, and since when (in milliseconds since 1970). */
+  asked: z.object({ key: z.string(), since: z.number() }).optional(),
   /** Of one whose release runs: the accepted build of the release that it is made from. */
   accepted: buildId.optional(),
 });

@@ -89,19 +89,14 @@ async function releaseIt(group: Case, running: RunningRelease, accepted: string)
   const { stream } = group;
   const { id, plan, build, srpms, advisories } = group.me;
   if (!plan || build === undefined) return group.become({ phase: 'building' });
-  let against = false;
-  let ended = false;
   await group.become({ phase: 'releasing', note: undefined });
-  const listening = group.objects(() => ended).then((objected) => void (against = objected));
   const failure = await running.run(
     {
       ...{ stream, build, onto: plan.base, kind: 'fix', signed: group.rules?.mode === 'signed-rebuild' },
       fix: { case: id, advisories, plan, srpms, accepted },
     },
-    () => against,
+    group,
   );
-  ended = true;
-  await listening;
   if (failure !== undefined) return group.become({ phase: 'failed', note: failure });
   await group.become({
     ...{ phase: 'released', note: undefined },

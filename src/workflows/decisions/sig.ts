@@ -1,36 +1,18 @@
 /** What a promotion knows while it waits for the SIG: what is to be done next, whom it reminds, and what the stream is told. */
-import {
-  condition,
-  continueAsNew,
-  getExternalWorkflowHandle,
-  setCurrentDetails,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
+import { continueAsNew, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Rules } from '../../activities/decide.js';
 import type { Approval, Promotion } from '../../domain/promotion.js';
 import type { Decided, PromotionJudgement } from '../../domain/promotion-judgement.js';
-import { buildAttribute, phaseAttribute, streamAttribute } from '../../search-attributes.js';
-import { control, publish } from '../activities.js';
+import { buildAttribute, streamAttribute } from '../../search-attributes.js';
+import { control } from '../activities.js';
 import { rebuildNews, type RebuildNews } from '../chains/rebuild-messages.js';
-import { isLong } from '../history.js';
 import { onSignal } from '../messages.js';
 import { allVotes, isBy, isRunning, lastAttempt, waitsFor, withNews } from './attempts.js';
 import { unfixedText } from './cases.js';
-import {
-  askedOf,
-  due,
-  names,
-  phaseOf,
-  reminding,
-  shown,
-  waiting,
-  waitingText,
-  type Reminders,
-} from './promotions.js';
+import { asking, names, phaseOf, shown, waiting, waitingText } from './promotions.js';
 import { promotionNews, type PromotionNews } from './security-messages.js';
 import { goSignal, promotionChanged, supersededSignal, type Turn } from './signals.js';
-import { streamId } from './stream-messages.js';
-import { Waiting } from './waiting.js';
+import { Waiting, type Asks } from './waiting.js';
 
 /** Rules that could not be read are read again this often; so often is looked for an attempt that tells nothing. */
 const hourMs = 3_600_000;
@@ -41,41 +23,40 @@ export type Next =
   | { readonly what: 'accept'; readonly by: readonly string[] }
   /** Nothing may be signed on the word of fewer. */
   | { readonly what: 'stop'; readonly why: string }
-  | { readonly what: 'look' }
   | { readonly what: 'release' }
   | { readonly what: 'end'; readonly phase: Promotion['phase']; readonly note: string };
 
-export class Sig extends Waiting<PromotionJudgement> {
-  me: Promotion;
+interface Kind {
+  readonly me: Promotion;
+  readonly judged: PromotionJudgement;
+  readonly news: RebuildNews;
+  readonly turn: Turn;
+  readonly next: Next;
+}
+
+export class Sig extends Waiting<Kind> {
   /** The current release, when it was last told. */
   #current: string | null | undefined;
-  #turn: Turn | undefined;
   #superseded: string | undefined;
   /** Another release is the current one than when it was last judged. */
   #isMoved = false;
   #accepted: string | undefined;
-  #telling = 0;
-  #asked: string | undefined;
-  #reminders: Reminders | undefined;
-  #reminded = 0;
-  /** The attempt that runs as a child of this workflow: its end is known when it has really ended. */
-  own: number | undefined;
-  /** What attempts have told and was not looked at. */
-  readonly news: RebuildNews[] = [];
+  /** What was told of security cases and was not looked at. */
   readonly #about: PromotionNews[] = [];
-  readonly #entity;
 
   constructor(stream: string, start: Promotion) {
-    super(stream, hourMs);
-    this.me = start;
-    this.#entity = getExternalWorkflowHandle(streamId(stream));
-    this.#asked = askedOf(start);
+    super(stream, start, hourMs);
+    // That was told before.
+    this.asked = asking(start);
     onSignal(goSignal, (turn) => {
-      this.#turn = turn;
+      this.turn = turn;
       this.stale = true;
       this.moved(turn.current);
     });
-    onSignal(supersededSignal, ({ by }) => void (this.#superseded = by));
+    onSignal(supersededSignal, ({ by }) => {
+      this.#superseded = by;
+      this.stale = true;
+    });
     onSignal(rebuildNews, (news) => {
       const ended = news.state !== 'began' && news.state !== 'differs';
       if (!ended || news.attempt !== this.own) this.news.push(news);
@@ -83,6 +64,7 @@ export class Sig extends Waiting<PromotionJudgement> {
     // Also while its release runs.
     onSignal(promotionNews, (one) => {
       this.#about.push(one);
+      this.stale = true;
       this.#tellOfCases('security-case', [one.case], one.text);
     });
     upsertSearchAttributes([
@@ -92,33 +74,10 @@ export class Sig extends Waiting<PromotionJudgement> {
     this.listen();
   }
 
-  /** Waits until there is something to do. */
-  async decides(): Promise<Next> {
-    for (;;) {
-      if (this.stale || this.news.length > 0 || this.#about.length > 0 || this.retry) await this.judge();
-      const next = this.#next();
-      // What is done changes what is asked: it is judged again then.
-      this.stale ||= next !== undefined;
-      if (next) return next;
-      await this.tellOf();
-      await this.#tellSig();
-      // Many reminders make a long history.
-      if (isLong() && this.quiet() && this.#telling === 0)
-        await continueAsNew<(input: { stream: string; promotion: Promotion }) => Promise<Promotion>>({
-          ...{ stream: this.stream, promotion: this.me },
-        });
-      if (!(await this.#sleep()) && isRunning(lastAttempt(this.me))) return { what: 'look' };
-    }
-  }
-
-  protected get hasFailed(): boolean {
-    return this.me.phase === 'failed';
-  }
-
   override async judge(): Promise<void> {
     for (let one = this.#about.shift(); one; one = this.#about.shift()) this.set({ note: one.text });
     this.takeNews();
-    if (this.retry) this.set({ phase: waiting(this.me), note: 'is tried again' });
+    if (this.retry) this.set({ phase: this.waits, note: 'is tried again' });
     this.retry = false;
     await super.judge();
   }
@@ -139,25 +98,23 @@ export class Sig extends Waiting<PromotionJudgement> {
     this.set({ phase: phaseOf(this.me, judged, rules) });
   }
 
-  protected doubt(note: string): void {
-    this.set({ note, phase: this.me.phase === 'ready' ? waiting(this.me) : this.me.phase });
-  }
-
   protected wanted({ ended, decided }: PromotionJudgement): boolean {
     return !ended && decided?.decision === (this.me.attempts ? 'release' : 'promote');
   }
 
-  #next(): Next | undefined {
-    const next = this.#wish();
-    // Its turn is taken, or given back.
-    const turn = this.#turn;
-    this.#turn = undefined;
-    if (turn) this.answered = turn.turn;
-    return next ?? (turn && this.me.phase === 'ready' ? { what: 'release' } : undefined);
+  protected get waits(): Promotion['phase'] {
+    return waiting(this.me);
   }
 
-  /** What is to be done besides a release. */
-  #wish(): Next | undefined {
+  protected get builds(): boolean {
+    return isRunning(lastAttempt(this.me));
+  }
+
+  protected go(): Next {
+    return { what: 'release' };
+  }
+
+  protected wish(): Next | undefined {
     const { me, rules } = this;
     const { ended, decided } = this.judged ?? {};
     const last = lastAttempt(me);
@@ -208,52 +165,18 @@ export class Sig extends Waiting<PromotionJudgement> {
     return this.me.attempts && vote ? vote.onto : this.me.onto;
   }
 
-  set(change: Partial<Promotion>): void {
-    this.me = { ...this.me, ...change };
+  tell(event: string, key: string, text: string): void {
+    const news = { key, event, subject: text, text, build: this.me.build };
+    this.send('tell-sig', `Tell the SIG: ${event}`, news);
   }
 
-  async become(change: Partial<Promotion>): Promise<void> {
-    this.set(change);
-    await this.tellOf();
+  protected heard(news: RebuildNews): void {
+    this.set(withNews(this.me, news, new Date().toISOString()));
   }
 
-  async tellOf(): Promise<void> {
-    const { me } = this;
-    upsertSearchAttributes([{ key: phaseAttribute, value: me.phase }]);
-    const last = lastAttempt(me);
-    const attempt = last ? ` · attempt ${last.number} ${last.state}` : '';
-    setCurrentDetails(
-      `**${this.stream} ${me.build}** · ${me.phase}${attempt} · ${me.approvals.length} of ${me.needed} approvals${me.note === undefined ? '' : `\n\n${me.note}`}`,
-    );
-    // A stream workflow that is away for good is started again by `treeline apply`, and asks then.
-    await this.#entity.signal(promotionChanged, me, this.answered).catch(() => undefined);
-  }
-
-  async tell(event: string, key: string, text: string): Promise<void> {
-    await this.calls
-      .call(
-        'tell-sig',
-        `Tell the SIG: ${event}`,
-        publish.tellSig,
-        { key, event, subject: text, text, build: this.me.build },
-        { retry: { maximumAttempts: 5 } },
-      )
-      .catch(() => undefined);
-  }
-
-  /** Ends when all that is to be told is told. */
-  async silent(): Promise<void> {
-    await condition(() => this.#telling === 0);
-  }
-
-  /** Takes in what attempts have told. */
-  takeNews(): void {
-    for (let news = this.news.shift(); news; news = this.news.shift()) {
-      this.stale = true;
-      this.set(withNews(this.me, news, new Date().toISOString()));
-    }
-    if (this.me.phase === 'rebuilding' && !isRunning(lastAttempt(this.me)))
-      this.set({ phase: 'deciding', note: undefined });
+  override takeNews(): void {
+    super.takeNews();
+    if (this.me.phase === 'rebuilding' && !this.builds) this.set({ phase: 'deciding', note: undefined });
   }
 
   protected moved(current: string | null): void {
@@ -266,46 +189,42 @@ export class Sig extends Waiting<PromotionJudgement> {
     this.set({ onto: current });
   }
 
-  protected quiet(): boolean {
-    return (
-      !this.stale &&
-      !this.#turn &&
-      !this.retry &&
-      this.#superseded === undefined &&
-      this.#about.length === 0 &&
-      this.news.length === 0
-    );
-  }
-
-  /** Tells the SIG what it is asked for: once when that begins, then at each interval. */
-  async #tellSig(): Promise<void> {
-    const { me, stream } = this;
+  /** Of an attempt the SIG is told once; a proposal is told by who proposes. */
+  protected asks(): Asks | undefined {
+    const { me, stream, rules } = this;
+    const asked = asking(me);
+    if (!asked) return undefined;
     const last = lastAttempt(me);
-    const text = waitsFor(stream, me);
-    const asked = askedOf(me);
-    if (last && asked !== this.#asked && text !== undefined)
-      await this.tell(
-        last.state === 'differs' ? 'differs' : 'deciding',
-        `${last.state}-${me.build}-${last.number}`,
-        text,
-      );
-    this.#asked = asked;
-    const next = reminding(me, this.rules);
-    if (next.key !== this.#reminders?.key) this.#reminded = this.rules ? due(next) : 0;
-    this.#reminders = next;
-    if (due(next) <= this.#reminded) return;
-    this.#reminded = due(next);
-    await this.tell('waiting', `${next.key}-${this.#reminded}`, waitingText(stream, me));
+    const every = last ? rules?.decisionRemindEvery : rules?.remindEvery;
+    const begin = () => {
+      const [text, event] = [waitsFor(stream, me), last?.state === 'differs' ? 'differs' : 'deciding'];
+      if (last && text !== undefined) this.tell(event, `${last.state}-${me.build}-${last.number}`, text);
+    };
+    return {
+      ...{ ...asked, begin, every: (every ?? Infinity) * 1000 },
+      again: (n) => this.tell('waiting', `${asked.key}-${n}`, waitingText(stream, me)),
+    };
   }
 
-  #sleep(): Promise<boolean> {
-    const { me } = this;
-    const { since, every } = this.#reminders ?? { since: Date.now(), every: Infinity };
-    return this.sleep(
-      since + every * (this.#reminded + 1),
-      me.attempts ? Infinity : Date.parse(me.expires),
-      isRunning(lastAttempt(me)) ? Date.now() + hourMs : Infinity,
-    );
+  protected dates(): readonly number[] {
+    return this.me.attempts ? [] : [Date.parse(this.me.expires)];
+  }
+
+  protected continueAsNew(): Promise<never> {
+    return continueAsNew<(input: { stream: string; promotion: Promotion }) => Promise<Promotion>>({
+      ...{ stream: this.stream, promotion: this.me },
+    });
+  }
+
+  protected details(): string {
+    const { stream, me } = this;
+    const last = lastAttempt(me);
+    const attempt = last ? ` · attempt ${last.number} ${last.state}` : '';
+    return `**${stream} ${me.build}** · ${me.phase}${attempt} · ${me.approvals.length} of ${me.needed} approvals`;
+  }
+
+  protected tellStream(): Promise<void> {
+    return this.entity.signal(promotionChanged, this.me, this.answered);
   }
 
   /** A fix was released that it lacks: the SIG is told once, and what can be done. */
@@ -318,13 +237,9 @@ export class Sig extends Waiting<PromotionJudgement> {
     return text;
   }
 
-  /** Nothing waits for it. */
   #tellOfCases(event: string, cases: readonly string[], text: string): void {
     const { build } = this.me;
-    this.#telling++;
-    void this.tell(event, `${event}-${build}-${cases.join('-')}`, `${this.stream} ${build}: ${text}`).then(
-      () => this.#telling--,
-    );
+    this.tell(event, `${event}-${build}-${cases.join('-')}`, `${this.stream} ${build}: ${text}`);
   }
 
   /** What is said of those who counted before and do not any more. */

@@ -129,6 +129,9 @@ describe('security cases', function () {
           ['A', 'B'],
         );
         assert.deepEqual(Object.keys(one.plan?.changes.pin ?? {}), ['a', 'b']);
+        // It slept while it waited for more.
+        const { events } = await world.history(securityId(world.stream, one.id));
+        assert.ok(events && events.length < 200, String(events?.length));
         // It does not wait for more any more.
         await world.advisories('A', 'B', 'C');
         await until('another one is open', 60, async () => (await opened(world)).length === 2);
