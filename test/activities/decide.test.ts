@@ -51,8 +51,8 @@ describe('decide', function () {
     });
 
   describe('takeStatement', () => {
-    const take = (text: string, request = 'one') =>
-      runActivity(activities().takeStatement, { ...args, text, request });
+    const take = (text: string, request = 'one', activityId?: string) =>
+      runActivity(activities().takeStatement, { ...args, text, request }, 1, activityId);
     const kept = (name: string) => readFile(join(tiny.host.store.statements('tiny'), name), 'utf8');
 
     it('takes a statement once, keeps it, and answers a retry alike', async () => {
@@ -72,11 +72,11 @@ describe('decide', function () {
       // Its working folder is the attempt's own: the killed one is told by its name.
       let folder = '';
       const watched = watch(tiny.s.at('work/stream'), (_, name) => (folder ||= name ?? ''));
-      await take(text);
+      await take(text, 'one', 'killed');
       watched.close();
       assert.match(folder, /^statements-/);
       await tiny.s.write(`work/stream/${folder}/gnupg-killed/pubring.kbx`, 'half');
-      await take(text);
+      await take(text, 'one', 'killed');
       assert.deepEqual(await readdir(tiny.s.at('work/stream')), []);
     });
 
