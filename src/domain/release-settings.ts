@@ -39,7 +39,7 @@ const approvals = z.strictObject({
     .int()
     .min(1)
     .max(20)
-    .default(1)
+    .default(2)
     .describe('Distinct approvers that accept unexpected differences of a rebuild.'),
   abandon: z.int().min(1).max(20).default(1).describe('Distinct approvers that end the work on a build.'),
   rollback: z.int().min(1).max(20).default(1).describe('Distinct approvers that a rollback needs.'),

@@ -162,7 +162,7 @@ describe('decide', function () {
       approvers: [ann, bob].map(({ name, fingerprint }) => ({ name, fingerprint })),
       approvals: {
         ...{ promote: 2, rollback: 1, announce: 1 },
-        ...{ release: 2, redo: 1, rework: 1, accept: 1, abandon: 1, fix: 1, reports: 0 },
+        ...{ release: 2, redo: 1, rework: 1, accept: 2, abandon: 1, fix: 1, reports: 0 },
       },
       proposerCounts: false,
       proposalAge: 28 * 86_400,

@@ -235,10 +235,13 @@ describe('authority', function () {
     it('accepts only this tree, redoes and reworks only with these inputs', async () => {
       const accept = { decision: 'accept', attempt: 1, commits: made } as const;
       await says('ann', { ...accept, commits });
-      await refused(ask(accept), /0 of 1/);
+      await refused(ask(accept), /0 of 2/);
       await says('bob', accept);
-      assert.deepEqual(await ask(accept), ['bob']);
-      await refused(ask({ ...accept, commits: undefined }), /0 of 1/);
+      await refused(ask(accept), /1 of 2/);
+      assert.deepEqual(await ask(accept, settings({ approvals: { accept: 1 } })), ['bob']);
+      await says('ann', accept);
+      assert.deepEqual(await ask(accept), ['bob', 'ann']);
+      await refused(ask({ ...accept, commits: undefined }), /0 of 2/);
 
       const rework = { decision: 'rework', attempt: 1, reuse: false, changes } as const;
       for (const other of [
