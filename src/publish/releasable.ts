@@ -6,10 +6,11 @@ import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
 import { buildMeta, type BuildMeta } from '../domain/metadata.js';
 import { runRecord } from '../domain/run.js';
-import type { Architecture, Stream } from '../domain/stream.js';
+import { signedName, type Architecture, type Stream } from '../domain/stream.js';
 import { readKey } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { exists, readJson, type Run } from '../store/store.js';
+import { rebuildRecord } from './meta.js';
 import { keptBuild, storedIndex } from './stored-builds.js';
 
 /** Its metadata per architecture. Throws `BuildNotReleasable` with the reason. */
@@ -28,6 +29,9 @@ export async function releasableBuild(
     index?.builds.find(({ id }) => id === build) ?? (await keptBuild(host.store, stream.name, build));
   if (!entry) {
     if (index?.['tombstone-builds'].some(({ id }) => id === build)) throw no('was pruned');
+    const accepted = await acceptedFor(host, stream, run);
+    if (accepted !== undefined)
+      throw no(`is a signed build, made from the accepted build ${accepted}: what is decided names that one`);
     throw no(await whyUnpublished(host, own));
   }
   const absent = stream.architectures.filter((arch) => !entry.arches.includes(arch));
@@ -62,6 +66,16 @@ export const releasableCommits = async (
       meta['ostree-commit'],
     ]),
   );
+
+/** Of a run of the stream's line of signed builds: the accepted build that it redoes. */
+async function acceptedFor({ store }: Host, stream: Stream, run: string): Promise<string | undefined> {
+  for (const arch of stream.architectures) {
+    const folder = store.archDir({ stream: signedName(stream.name), run }, arch);
+    const record = await readJson(join(folder, 'rebuild.json'), rebuildRecord);
+    if (record) return record.accepted;
+  }
+  return undefined;
+}
 
 async function whyUnpublished(host: Host, run: Run): Promise<string> {
   const record = await readJson(join(host.store.runDir(run), 'run.json'), runRecord);

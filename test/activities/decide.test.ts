@@ -425,6 +425,10 @@ describe('decide', function () {
       await refuses(/its run ended as cancelled/, '20261124_02');
       await tiny.s.write('store/tiny/ids/20261124_03', 'run-now\n');
       await refuses(/its run has not ended/, '20261124_03');
+      await tiny.s.write('store/tiny/ids/20261124_04', 'run-signed\n');
+      const signed = 'store/tiny.signed/runs/run-signed/x86_64/rebuild.json';
+      await tiny.s.write(signed, JSON.stringify({ accepted: id, attempt: 2 }));
+      await refuses(new RegExp(`is a signed build, made from the accepted build ${id}`), '20261124_04');
     });
 
     it('refuses pruned builds', async () => {
