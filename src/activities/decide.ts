@@ -89,6 +89,18 @@ export const decideActivities = (host: Host) => {
     await clear();
     return body(work).finally(clear);
   }
+  /** Has the archive judged, and says by which rules. */
+  async function judged<J>(
+    step: Step,
+    args: StepArgs,
+    body: (stream: ReleasedStream, work: string) => Promise<J>,
+  ): Promise<Judged<J>> {
+    const stream = await declared(args.stream);
+    return inScratch(args, async (work) => ({
+      ...(await body(stream, work)),
+      rules: await rulesOf(step, stream.release),
+    }));
+  }
   async function rulesOf(step: Step, release: ReleaseSettings): Promise<Rules> {
     const approvers = (await approverKeys(step, release.approvers))
       .filter(({ usable }) => usable)
@@ -165,13 +177,8 @@ export const decideActivities = (host: Host) => {
         }),
         current: buildId.nullable().optional(),
       }),
-      async (step, args): Promise<Judged<PromotionJudgement>> => {
-        const stream = await declared(args.stream);
-        return inScratch(args, async (work) => ({
-          ...(await promotionDecided(step, host, stream, args, work)),
-          rules: await rulesOf(step, stream.release),
-        }));
-      },
+      (step, args): Promise<Judged<PromotionJudgement>> =>
+        judged(step, args, (stream, work) => promotionDecided(step, host, stream, args, work)),
     ),
 
     /** What is decided of a security case; else as `judgePromotion`. */
@@ -187,29 +194,23 @@ export const decideActivities = (host: Host) => {
           srpms: srpms.optional(),
         }),
       }),
-      async (step, args): Promise<Judged<CaseJudgement>> => {
-        const { name, release } = await declared(args.stream);
-        return inScratch(args, async (work) => {
+      (step, args): Promise<Judged<CaseJudgement>> =>
+        judged(step, args, async ({ name, release }, work) => {
           const said = await readArchive(step, store, name, release, [args.case.id], work);
-          const judged = judgeCase(said, args.case, release, Date.now());
-          return { ...judged, rules: await rulesOf(step, release) };
-        });
-      },
+          return judgeCase(said, args.case, release, Date.now());
+        }),
     ),
 
     /** Who wants readers to return from `build` to `to`, and are they enough? Else as `judgePromotion`. */
     judgeRollback: asStep(
       host,
       stepArgs.extend({ build: buildId, to: buildId }),
-      async (step, { build, to, ...args }): Promise<Judged<RollbackJudgement>> => {
-        const { name, release } = await declared(args.stream);
-        return inScratch(args, async (work) => {
+      (step, { build, to, ...args }): Promise<Judged<RollbackJudgement>> =>
+        judged(step, args, async ({ name, release }, work) => {
           const said = await readArchive(step, store, name, release, [build], work);
           const { by, refused } = judge(said, { decision: 'rollback', build, onto: to }, release, Date.now());
-          const judged = { approvals: by.map(approvalOf), enough: refused === undefined };
-          return { ...judged, rules: await rulesOf(step, release) };
-        });
-      },
+          return { approvals: by.map(approvalOf), enough: refused === undefined };
+        }),
     ),
 
     /** Have enough approvers decided so, by the archive of signed statements? Answers their names. See `decidedBy`. */
