@@ -9,10 +9,19 @@ import { composerOf } from '../composers/index.js';
 import { hashInputs, inputHashKey } from '../composers/input-hash.js';
 import { Failure } from '../domain/failures.js';
 import { lockfile } from '../domain/lockfile.js';
-import { acceptedKeys, refOf, releaseRefOf, type Architecture, type Stream } from '../domain/stream.js';
+import {
+  acceptedKeys,
+  baseOf,
+  isSignedLine,
+  refOf,
+  releaseRefOf,
+  type Architecture,
+  type Stream,
+  type Target,
+} from '../domain/stream.js';
 import { signatureFailure } from '../keys/ostree-trouble.js';
 import { asReader, awaitReaders, fetchPublished, readPlaced, urlOf } from '../publish/readers.js';
-import { movingFiles } from '../publish/repo.js';
+import { movingFiles, releasePlace } from '../publish/repo.js';
 import { packageDifference } from '../rpm/difference.js';
 import { causeOf } from '../steps/cause.js';
 import { fetchBytes } from '../steps/http.js';
@@ -46,21 +55,21 @@ export const composeActivities = (host: Host) => {
 
   return {
     /**
-     * Pulls the last published commit into the staging repo, verifying summary and commit signatures. Answers nothing if there
-     * is none yet. Fails with ParentInvalid, ReadersBehind, TargetUnreachable.
+     * Pulls the commit that the new one follows into the staging repo, verifying summary and commit signatures: the last published build, of
+     * signed builds the current release. Answers nothing if there is none yet. Fails with ParentInvalid, ReadersBehind, TargetUnreachable.
      */
     parent: asStep(host, archArgs, async (step, args): Promise<Parent | undefined> => {
       const stream = await frozenStream(host, args);
       const repo = store.repo(stream.name);
       await mkdir(store.streamDir(stream.name), { recursive: true });
       await initRepo(step, repo);
-      const target = stream.publish.buildlogs;
+      const { target, begun } = parentPlace(host, stream);
       const ref = refOf(stream, args.arch);
       // A stale cache would give an older head, on which nothing may be published. On this host a folder may be another one, and empty.
       for (const path of movingFiles([ref]))
         if (await readPlaced(step, target, path)) await awaitReaders(step, target, [path]);
       if ((await fetchPublished(step, target, 'repo/summary')) === undefined) {
-        if (await exists(join(store.published(stream.name), 'builds.json')))
+        if (await exists(begun))
           throw new Failure(
             'ParentInvalid',
             `${target.url}/repo: has no summary, although builds were published there`,
@@ -179,6 +188,18 @@ export const composeActivities = (host: Host) => {
     ),
   };
 };
+
+/**
+ * Where a line's next commit finds its parent, and this instance's record of what was published there. Readers of releases follow the
+ * history of releases: attempts at signed rebuilds, of which most are never released, are no part of it.
+ */
+function parentPlace(host: Host, stream: Stream): { readonly target: Target; readonly begun: string } {
+  const { name, publish } = stream;
+  if (!isSignedLine(name))
+    return { target: publish.buildlogs, begun: join(host.store.published(name), 'builds.json') };
+  const { target, published } = releasePlace(host, { ...stream, name: baseOf(name) });
+  return { target, begun: join(published, 'releases.json') };
+}
 
 /** What the composer's steps of a run work on; its folders are there then. */
 export async function composeInput(

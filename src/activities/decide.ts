@@ -89,6 +89,19 @@ export const decideActivities = (host: Host) => {
     await clear();
     return body(work).finally(clear);
   }
+  /** The statement of a text. Fails with StatementRefused for one that counts for nothing. */
+  async function verifiedBy(step: Step, args: StepArgs, text: string): Promise<Verified> {
+    const { release } = await declared(args.stream);
+    const verified = await inScratch(args, (work) =>
+      verifyStatement(step, text, {
+        ...{ stream: args.stream, approvers: membersOf(release, 'testers') },
+        ...{ maxAge: release.statementAge, now: new Date(), work },
+      }),
+    );
+    const why = barred(release, verified.approver, verified.statement);
+    if (why !== undefined) throw new Failure('StatementRefused', why);
+    return verified;
+  }
   /** Has the archive judged, and says by which rules. */
   async function judged<J>(
     step: Step,
@@ -132,17 +145,9 @@ export const decideActivities = (host: Host) => {
       host,
       stepArgs.extend({ text: z.string().max(mostText), request: z.string().max(mostText) }),
       async (step, args): Promise<Verified> => {
-        const { release } = await declared(args.stream);
-        const verified = await inScratch(args, (work) =>
-          verifyStatement(step, args.text, {
-            ...{ stream: args.stream, approvers: membersOf(release, 'testers') },
-            ...{ maxAge: release.statementAge, now: new Date(), work },
-          }),
-        );
-        const { nonce } = verified.statement;
         // What is refused is not kept: nobody counts it later.
-        const why = barred(release, verified.approver, verified.statement);
-        if (why !== undefined) throw new Failure('StatementRefused', why);
+        const verified = await verifiedBy(step, args, args.text);
+        const { nonce } = verified.statement;
         const mine = { request: args.request, digest: createHash('sha256').update(args.text).digest('hex') };
         const file = join(store.statements(args.stream), `${nonce}.json`);
         if (!(await createExclusive(file, JSON.stringify(mine)))) {
@@ -157,6 +162,13 @@ export const decideActivities = (host: Host) => {
         await writeWhole(join(store.statements(args.stream), `${nonce}.asc`), args.text);
         return verified;
       },
+    ),
+
+    /** Verifies a statement, and keeps nothing of it. Fails with StatementRefused. */
+    readStatement: asStep(
+      host,
+      stepArgs.extend({ text: z.string().max(mostText) }),
+      (step, args): Promise<Verified> => verifiedBy(step, args, args.text),
     ),
 
     /** What the stream asks for, as the stream file is now. */

@@ -36,6 +36,7 @@ export const activitiesOf = {
     ...composeActivities(host),
     ...contentActivities(host),
     collect: rebuildActivities(host).collect,
+    checkRework: rebuildActivities(host).checkRework,
     strict: rebuildActivities(host).strict,
     collectSrpms: fixActivities(host).collectSrpms,
     planFix: fixActivities(host).planFix,

@@ -7,7 +7,7 @@ import { buildId } from '../domain/build-id.js';
 import { Failure } from '../domain/failures.js';
 import { buildIndex } from '../domain/metadata.js';
 import { stepRecord } from '../domain/run.js';
-import { acceptedKeys, refOf, signedLine, type Architecture } from '../domain/stream.js';
+import { acceptedKeys, isSignedLine, refOf, signedLine, type Architecture } from '../domain/stream.js';
 import { addPushed, nothingPushed } from '../publish/push.js';
 import { compareFiles, publishedBelow, verifyFiles } from '../publish/readers.js';
 import { assembleMeta, putMeta, putRecords } from '../publish/meta.js';
@@ -27,6 +27,7 @@ import {
   pullAsClient,
   pushObjects,
   restoreRefs,
+  hasSigned,
   switchRefs,
   takeCommit,
 } from '../publish/repo.js';
@@ -51,7 +52,8 @@ export const publishActivities = (host: Host) => {
   return {
     /**
      * Copies the signed commits into the snapshot repo, sets the refs there and checks them: version, parent, wholeness,
-     * signature, and that the published head is still the parent. Fails with CommitInvalid, PublishConflict.
+     * signature, and that the published head is still the parent. Attempts at signed rebuilds are all made on the current release, so there
+     * the head may be any build that is signed with the stream's keys. Fails with CommitInvalid, PublishConflict.
      */
     snapshot: asStep(host, publishArgs, async (step, args): Promise<void> => {
       const stream = await frozenStream(host, args);
@@ -64,7 +66,10 @@ export const publishActivities = (host: Host) => {
         });
         const { parent } = await commitFacts(step, place.repo, commit);
         const head = await headOf(step, place, ref);
-        if (head !== parent && head !== commit)
+        const [keys, work] = [acceptedKeys(stream), store.work(args, 'head', arch)];
+        const known = head === commit || head === parent;
+        const attempt = () => head === undefined || hasSigned(step, place, head, { keys, work });
+        if (!known && !(isSignedLine(stream.name) && (await attempt())))
           throw new Failure(
             'PublishConflict',
             `${ref}: points to ${head ?? 'nothing'} now, but this build was made on ${parent ?? 'nothing'}`,

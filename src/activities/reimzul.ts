@@ -57,7 +57,7 @@ export const reimzulActivities = (host: Host) => ({
 async function readResult(folder: string, source: SourcePackage): Promise<RebuiltSource | undefined> {
   const result = await readJson(join(folder, 'result.json'), rebuiltSource);
   if (result?.srpm !== source.srpm) return undefined;
-  for (const { file, digest } of result.packages) {
+  for (const { file, digest } of [result.source, ...result.packages]) {
     const path = join(folder, file);
     if (!(await exists(path)) || `sha256:${await sha256(path)}` !== digest) return undefined;
   }
@@ -69,6 +69,7 @@ async function keepPackages(result: RebuiltSource, from: string, folder: string)
   // Of an attempt that did not come to its end.
   for (const file of await readdir(folder))
     if (file.endsWith('.rpm')) await rm(join(folder, file), { force: true });
-  for (const { file } of result.packages) await rename(join(from, file), join(folder, file));
+  for (const { file } of [result.source, ...result.packages])
+    await rename(join(from, file), join(folder, file));
   await writeJson(join(folder, 'result.json'), result);
 }

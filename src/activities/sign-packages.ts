@@ -2,7 +2,6 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../domain/failures.js';
-import type { Lockfile } from '../domain/lockfile.js';
 import {
   acceptedRun,
   firstOf,
@@ -13,7 +12,7 @@ import {
 import { expiresWithin, readKey, requirePrivateKey, signingHome } from '../keys/gpg.js';
 import { examineKey } from '../keys/strength.js';
 import { approvedPackages } from '../rebuild/approved.js';
-import { fetchedRpms, publishedRpms } from '../rebuild/results.js';
+import { fetchedRpms, fetchedSources, publishedRpms } from '../rebuild/results.js';
 import { indexPackages, rpmsOf, signInto } from '../rebuild/sign-rpms.js';
 import {
   verifyAccepted,
@@ -22,6 +21,8 @@ import {
   type AcceptedRpm,
   type Rebuilt,
 } from '../rebuild/verify-rpms.js';
+import { verifyReused } from '../rebuild/verify-reused.js';
+import { verifySources } from '../rebuild/verify-sources.js';
 import { needJson, writeJson, type Store } from '../store/store.js';
 import { asStep } from './as-step.js';
 import { frozenStream, type Host } from '../host.js';
@@ -36,7 +37,8 @@ export const signPackagesActivities = (host: Host) => {
     /**
      * Signs the rebuilt RPMs into `packages/`, indexes that folder, signs the index, and writes `packages.json` last. Signs what it
      * can verify itself and nothing else: the statements, the lockfile that the approved commit was made from, each RPM by the build
-     * system's own repo and by its header. A second try keeps what the first has signed. Fails with StatementRefused, LockfileDrift,
+     * system's own repo and by its header, what it was built from by the source RPM that was accepted. Those that are reused keep the
+     * signature that they have. A second try keeps what the first has signed. Fails with StatementRefused, LockfileDrift,
      * RebuildWrong, PackageSignature, KeyMissing, SigningFailed, ReimzulAway.
      */
     signPackages: asStep(
@@ -59,8 +61,12 @@ export const signPackagesActivities = (host: Host) => {
         await mkdir(packages, { recursive: true });
         try {
           const fetched = await fetchedRpms(at('rebuilt'));
-          const names = fetched.map(({ name }) => name);
-          const published = await publishedRpms(step, reimzul, args.arch, names, join(work, 'repodata'));
+          const built = await fetchedSources(at('rebuilt'));
+          const made = fetched.map(({ name }) => name);
+          const asked = [...made, ...built.map(({ srpm }) => srpm.replace(/-[^-]+-[^-]+$/, ''))];
+          const published = await publishedRpms(step, reimzul, args.arch, asked, join(work, 'repodata'));
+          const reused = await verifyReused(step, host, args, approved, key, work);
+          const names = [...made, ...Object.keys(reused)];
           const rebuilt = await Promise.all(
             (await verifyRebuilt(step, approved, fetched, published, scratch, work)).map(renamed),
           );
@@ -70,8 +76,13 @@ export const signPackagesActivities = (host: Host) => {
           });
           await verifyAccepted(step, approved, accepted, work);
           await verifyGiven(approved, fetched, at('sources'));
+          const sources = await verifySources(step, approved, built, published, at('sources'), work);
           const kept = accepted.filter(({ name }) => !names.includes(name));
-          await nothingElse(packages, [...kept.map(({ path }) => path), ...rebuilt.map(({ copy }) => copy)]);
+          await nothingElse(packages, [
+            ...kept.map(({ path }) => path),
+            ...rebuilt.map(({ copy }) => copy),
+            ...Object.values(reused).map(({ file }) => file),
+          ]);
           await signInto(
             step,
             key,
@@ -79,17 +90,18 @@ export const signPackagesActivities = (host: Host) => {
             packages,
             work,
           );
-          const released = args.fix ? await recordOfRun(store, args) : {};
-          const record = await recordOf(
-            approved.accepted,
-            kept,
-            rebuilt,
-            packages,
-            key.fingerprint,
-            released,
-          );
+          const record = {
+            ...recordOfKept(kept, args.fix ? await recordOfRun(store, args) : {}),
+            ...(await recordOfRebuilt(rebuilt, packages, (name, { evra, sourcerpm }) => ({
+              ...{ evra, sourcerpm, origin: 'rebuilt', key: key.fingerprint },
+              accepted: approved.accepted.packages[name]?.evra,
+              source: sources.get(fetched.find((one) => one.name === name)?.srpm ?? ''),
+            }))),
+            ...reused,
+          };
           await indexPackages(step, key, packages);
-          await writeJson(at('packages.json'), record);
+          const sorted = Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+          await writeJson(at('packages.json'), Object.fromEntries(sorted));
           return { rebuilt: rebuilt.length, accepted: kept.length, key: key.fingerprint };
         } finally {
           await rm(scratch, { recursive: true, force: true });
@@ -138,15 +150,8 @@ async function recordOfRun(store: Store, args: ArchStepArgs): Promise<RebuildPac
   return needJson(join(store.archDir(run, args.arch), 'packages.json'), rebuildPackages);
 }
 
-/** `packages.json`. `released`: that of the base, whose packages stay what they are. */
-async function recordOf(
-  { packages: locked }: Lockfile,
-  kept: readonly AcceptedRpm[],
-  rebuilt: readonly Rebuilt[],
-  folder: string,
-  key: string,
-  released: RebuildPackages,
-): Promise<RebuildPackages> {
+/** Records of packages that are taken as they are. `released`: those of the base, whose packages stay what they are. */
+function recordOfKept(kept: readonly AcceptedRpm[], released: RebuildPackages): RebuildPackages {
   const record: Record<string, RebuildPackage> = {};
   for (const { name, locked: one, path } of kept) {
     const { evra, digest, sourcerpm } = one;
@@ -156,11 +161,20 @@ async function recordOf(
         ? { ...before, file: basename(path), evra }
         : { file: basename(path), evra, digest, origin: 'accepted', ...(sourcerpm ? { sourcerpm } : {}) };
   }
-  for (const { name, evra, sourcerpm, copy } of rebuilt) {
-    const file = basename(copy);
+  return record;
+}
+
+/** Records of packages that were signed into `folder`. `facts`: all but file and digest. */
+async function recordOfRebuilt(
+  rebuilt: readonly Rebuilt[],
+  folder: string,
+  facts: (name: string, one: Rebuilt) => Omit<RebuildPackage, 'file' | 'digest'>,
+): Promise<RebuildPackages> {
+  const record: Record<string, RebuildPackage> = {};
+  for (const one of rebuilt) {
+    const file = basename(one.copy);
     const digest = `sha256:${await sha256(join(folder, file))}`;
-    const accepted = locked[name]?.evra;
-    record[name] = { file, evra, digest, origin: 'rebuilt', accepted, key, sourcerpm };
+    record[one.name] = { file, digest, ...facts(one.name, one) };
   }
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return record;
 }

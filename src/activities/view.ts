@@ -2,16 +2,15 @@
 import { Context } from '@temporalio/activity';
 import { WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
-import type { StreamView } from '../domain/promotion.js';
+import type { Released, StreamView } from '../domain/promotion.js';
 import { readReleases } from '../publish/published-releases.js';
-import { readView, recalledView, saveView } from '../store/releases.js';
+import { readView, recalledView, releasedOf, saveView } from '../store/releases.js';
 import { loadStream } from '../streams/load.js';
-import type { RebuildNews, RebuildResult } from '../workflows/chains/rebuild-messages.js';
+import type { RebuildResult } from '../workflows/chains/rebuild-messages.js';
 import { asStep } from './as-step.js';
 import { type Host } from '../host.js';
 import { stepArgs, streamView, workflowId } from '../domain/inputs.js';
 import { z } from 'zod';
-import { attempt } from '../domain/names.js';
 
 export const viewActivities = (host: Host) => ({
   /** What a stream workflow begins with. Fails with StreamInvalid, TargetUnreachable. */
@@ -19,6 +18,12 @@ export const viewActivities = (host: Host) => ({
     const stream = await loadStream(host.settings, args.stream);
     const index = await readReleases(host, stream, step.signal);
     return recalledView(args.stream, await readView(host.store, args.stream), index);
+  }),
+
+  /** What releases.json lists, newest first: what a message says of releases is not believed. Fails with StreamInvalid, TargetUnreachable. */
+  released: asStep(host, stepArgs, async (step, args): Promise<Released[]> => {
+    const stream = await loadStream(host.settings, args.stream);
+    return releasedOf(await readReleases(host, stream, step.signal));
   }),
 
   /** Keeps the view for pages, the cadence and a stream workflow that begins again. */
@@ -47,25 +52,28 @@ export const viewActivities = (host: Host) => ({
     },
   ),
 
-  /** How this attempt at a rebuild has ended; undefined while it runs. One that left no trace has failed. */
-  rebuildEnd: asStep(
+  /** How a workflow has ended, asked of the server; undefined while it runs. One that left no trace has failed. */
+  workflowEnd: asStep(
     host,
-    stepArgs.extend({ id: workflowId, attempt }),
-    async (_step, { id, attempt }): Promise<RebuildNews | undefined> => {
-      const end = await endOf(Context.current().client, id);
-      return end && { attempt, ...end };
-    },
+    stepArgs.extend({ id: workflowId }),
+    (_step, { id }): Promise<WorkflowEnd | undefined> => endOf(Context.current().client, id),
   ),
 });
 
-/** How a rebuild's workflow has ended; undefined while it runs. */
-export async function endOf(client: Client, id: string): Promise<Omit<RebuildNews, 'attempt'> | undefined> {
-  const handle = client.workflow.getHandle<() => Promise<RebuildResult>>(id);
+export interface WorkflowEnd {
+  readonly state: 'completed' | 'failed' | 'cancelled';
+  /** Of a rebuild or fix that has completed: what it has made. */
+  readonly made?: RebuildResult | undefined;
+  /** Why it failed. */
+  readonly note?: string;
+}
+
+export async function endOf(client: Client, id: string): Promise<WorkflowEnd | undefined> {
+  const handle = client.workflow.getHandle<() => Promise<RebuildResult | undefined>>(id);
   const failed = (note: string) => ({ state: 'failed', note }) as const;
   try {
     if ((await handle.describe()).status.name === 'RUNNING') return undefined;
-    const { build, commits } = await handle.result();
-    return { state: 'testing', build, commits };
+    return { state: 'completed', made: await handle.result() };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return failed('its workflow was gone');
     if (!(error instanceof WorkflowFailedError)) throw error;

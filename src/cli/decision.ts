@@ -1,8 +1,11 @@
 /** One decision from the command line: show, confirm, sign, send. Each deciding command says only what is its own. */
 import type { Command } from 'commander';
 import { createInterface } from 'node:readline/promises';
+import type { Group } from '../domain/decisions/decision.js';
 import { Failure } from '../domain/failures.js';
+import { membersOf } from '../domain/judgement.js';
 import { kindOf, type Decision, type Statement, type StatementOf } from '../domain/statement.js';
+import { approverKeys } from '../keys/statement.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
@@ -11,8 +14,10 @@ import type { Answer } from '../workflows/decisions/stream-messages.js';
 import { sendUpdate, type Updates } from './entity.js';
 import { CliError, clean, exitCodes, printJson } from './output.js';
 import { commitsOf, knownReleases, type Known } from './releases.js';
+import { commandStep } from './step.js';
 import {
   makeStatement,
+  secretKeys,
   signStatement,
   statementText,
   updateIdOf,
@@ -86,9 +91,16 @@ export async function decide<D extends Decision>(
       ...(reason === undefined ? {} : { reason }),
     });
     const why = kindOf(decision).check(said, whatIsKnown(known, said));
-    const about = ('case' in said ? said.case : undefined) ?? said.build;
-    if (why !== undefined) throw new CliError(`${stream} ${about}: ${why}`, exitCodes.usage);
+    const subject = ('case' in said ? said.case : undefined) ?? said.build;
+    if (why !== undefined) throw new CliError(`${stream} ${subject}: ${why}`, exitCodes.usage);
     if (options.print || !client) return console.log(statementText(said).trimEnd());
+    const about: Statement = said;
+    if (about.decision === 'rework') {
+      const { build, changes } = about;
+      const { message } = await sendUpdate(client, stream, 'checkRework', { build, changes });
+      if (!options.json) console.log(clean(message));
+    }
+    await needMember(settings, stream, kindOf(decision).group, options);
     if (!options.json) await show(store, said, known);
     await confirm(`${decision} ${stream} ${said.build}?`, options);
     const text = await signStatement(said, { key: options.key, home: options.gnupgHome });
@@ -103,9 +115,37 @@ export async function decide<D extends Decision>(
   }
 }
 
+/** Nobody types a passphrase for a statement that counts for nothing. Throws `CliError` where no key to sign with is that of a member. */
+async function needMember(
+  settings: Settings,
+  stream: string,
+  group: Group,
+  { key, gnupgHome }: DecisionOptions,
+): Promise<void> {
+  const own = await secretKeys({ key, home: gnupgHome });
+  const { release } = await loadStream(settings, stream);
+  // Without private keys here, or the members' public ones, signing and the workflow say what is wrong.
+  if (own.length === 0 || !release) return;
+  const members = membersOf(release, group);
+  const step = await commandStep(settings, 'decide');
+  const keys = await approverKeys(step, members).catch(() => undefined);
+  if (keys && !keys.some(({ fingerprint }) => own.includes(fingerprint)))
+    throw new CliError(
+      `${key === undefined ? 'none of your keys belongs to' : `\`${key}\` is not the key of`} ${groupText[group]} of ${stream} (${members.map(({ name }) => name).join(', ')}): name yours with \`--key\``,
+      exitCodes.usage,
+    );
+}
+
+const groupText: Readonly<Record<Group, string>> = {
+  approvers: 'an approver',
+  security: 'a member of the security group',
+  testers: 'an approver or tester',
+};
+
 /** What the stream workflow will check the statement against. */
-const whatIsKnown = ({ current, promotions, security }: Known, said: Statement) => ({
+const whatIsKnown = ({ current, released, promotions, security }: Known, said: Statement) => ({
   current,
+  currentSince: released.find(({ build }) => build === current)?.at,
   attempt: promotions.find(({ build }) => build === said.build)?.attempts?.at(-1),
   case: 'case' in said ? security?.find(({ id }) => id === said.case) : undefined,
 });

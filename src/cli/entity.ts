@@ -15,6 +15,7 @@ import {
   type DecideRequest,
   type PromoteRequest,
   type RetryRequest,
+  type ReworkRequest,
 } from '../workflows/decisions/stream-messages.js';
 import { entityOptions } from '../schedules/entities.js';
 import { CliError, clean, exitCodes } from './output.js';
@@ -23,6 +24,7 @@ export interface Updates {
   promote: PromoteRequest;
   decide: DecideRequest;
   retry: RetryRequest;
+  checkRework: ReworkRequest;
 }
 
 /** A worker that is up answers in milliseconds; on a builder whose processors are all at work it takes seconds. */

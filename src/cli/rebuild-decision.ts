@@ -21,6 +21,8 @@ export interface RebuildOptions {
   readonly pin: readonly string[];
   readonly drop: readonly string[];
   readonly currentFiles?: boolean;
+  /** The accepted inputs again, after an attempt with others. */
+  readonly acceptedInputs?: boolean;
   readonly reason?: string;
   /** Ids of security cases. */
   readonly unfixed: readonly string[];
@@ -56,7 +58,8 @@ export async function chooseAttempt(
   const no = (why: string) => new CliError(`${stream} ${promotion.build}: ${why}`, exitCodes.usage);
   const { number } = attempt;
   const changes = changesOf(options);
-  if (changes && decision !== 'rework') throw no('--pin, --drop and --current-files are for rework');
+  if (changes && decision !== 'rework')
+    throw no('--pin, --drop, --current-files and --accepted-inputs are for rework');
   if (options.unfixed.length > 0 && decision !== 'release') throw no('--unfixed is for release');
   const about = { build: promotion.build, onto: known.current, attempt: number };
   const accepted = () => commitsOf(store, stream, promotion.build, known);
@@ -77,15 +80,19 @@ export async function chooseAttempt(
         ...(attempt.changes ? { changes: attempt.changes } : {}),
       };
     case 'rework':
-      if (!changes) throw no('say what to change: --pin NAME=EVRA, --drop NAME or --current-files');
+      if (!changes)
+        throw no('say what to change: --pin NAME=EVRA, --drop NAME, --current-files or --accepted-inputs');
       return { ...about, reuse: options.reuse, changes, commits: await accepted() };
     case 'abandon':
       return { ...about, reason: options.reason ?? '', commits: await accepted().catch(() => ({})) };
   }
 }
 
-function changesOf({ pin, drop, currentFiles }: RebuildOptions): ReworkChanges | undefined {
-  if (pin.length === 0 && drop.length === 0 && !currentFiles) return undefined;
+function changesOf({ pin, drop, currentFiles, acceptedInputs }: RebuildOptions): ReworkChanges | undefined {
+  const none = pin.length === 0 && drop.length === 0 && !currentFiles;
+  if (acceptedInputs && !none)
+    throw new CliError('--accepted-inputs stands alone: it takes all changes back', exitCodes.usage);
+  if (none && !acceptedInputs) return undefined;
   const pins = pin.map((text) => {
     const at = text.indexOf('=');
     if (at < 1)

@@ -46,6 +46,14 @@ export interface Signer {
   readonly home?: string | undefined;
 }
 
+/** Fingerprints of the private keys that could sign, primary keys and subkeys; none where gpg does not say. */
+export async function secretKeys({ key, home }: Signer): Promise<string[]> {
+  const options = ['--batch', '--with-colons', ...(home === undefined ? [] : ['--homedir', home])];
+  const list = ['--list-secret-keys', ...(key === undefined ? [] : ['--', key])];
+  const { stdout } = await execa('gpg', [...options, ...list], { reject: false });
+  return Array.from(stdout.matchAll(/^fpr:+([0-9A-F]{40}):/gm), ([, fingerprint = '']) => fingerprint);
+}
+
 /** Clear-signs a statement. Throws `CliError` that says what to do. */
 export async function signStatement(said: Statement, { key, home }: Signer = {}): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-statement-'));

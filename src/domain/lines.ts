@@ -5,6 +5,8 @@
 export const signedName = (stream: string) => `${stream}.signed`;
 /** The stream that a line belongs to; a stream's own name for the stream. */
 export const baseOf = (name: string) => name.replace(/\.signed$/, '');
+/** Is it the line of a stream's signed builds? */
+export const isSignedLine = (name: string) => baseOf(name) !== name;
 
 /** Temporal's priority of security releases, by which they come before what waits on the same task queue. */
 export const urgent = { priorityKey: 1 } as const;

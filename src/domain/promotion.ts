@@ -170,7 +170,7 @@ export function agreed(votes: Votes | undefined, decision: RebuildDecision): rea
 /** A release as the stream knows it. */
 export interface Released {
   readonly build: string;
-  /** Of a signed rebuild: the accepted build. */
+  /** Of a signed rebuild or a security release: the accepted build. */
   readonly accepted?: string | undefined;
   /** ISO 8601, UTC. */
   readonly at: string;

@@ -18,6 +18,11 @@ export const rebuildPackage = z.object({
   key: z.string().optional(),
   /** File name of the source RPM. */
   sourcerpm: z.string().optional(),
+  /** Of a rebuilt one: `sha256:<hex>` of the source RPM that was submitted to the build system. */
+  source: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/)
+    .optional(),
 });
 export type RebuildPackage = z.infer<typeof rebuildPackage>;
 
@@ -41,6 +46,9 @@ export function comparedEvra(
   if (record?.origin !== 'rebuilt') return evra;
   return record.accepted ?? of(accepted?.packages)?.evra ?? evra;
 }
+
+/** `rebuild.json` of a signed rebuild's run: the accepted build, and which attempt at it this is. */
+export const rebuildRecord = z.object({ accepted: z.string(), attempt: z.int() });
 
 /** `accepted-run.json`: the nightly build that is redone. */
 export const acceptedRun = z.object({

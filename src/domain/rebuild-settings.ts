@@ -75,7 +75,7 @@ export const rebuildSettings = z
       .enum(['all', 'changed', 'list'])
       .default('changed')
       .describe(
-        'Which source packages are rebuilt: `all` that `sources` carries, those that have `changed` since they were last rebuilt and signed, or those of `list`. The others come from the accepted packages.',
+        'Which source packages are rebuilt: `all` that `sources` carries, those that have `changed` since they were last released, or those of `list`. The others come from the accepted packages.',
       ),
     list: z
       .array(z.string().regex(/^[A-Za-z0-9][\w.+-]*$/, { error: 'a name of a source package' }))

@@ -40,6 +40,8 @@ export const rebuiltSource = z.object({
   log: z.string(),
   /** How often it was submitted. */
   tries: z.int().min(1),
+  /** The source RPM that the build system made of it, with the release of the rebuild, beside its packages. */
+  source: z.object({ file: z.string(), digest: z.string().regex(/^sha256:[0-9a-f]{64}$/) }),
   packages: z.array(rebuiltPackage),
 });
 export type RebuiltSource = z.infer<typeof rebuiltSource>;

@@ -26,7 +26,7 @@ export const releaseIndex = z.object({
         page: z.string(),
         /** The release before it. */
         former: buildId.nullable(),
-        /** Of a signed rebuild: the accepted build. */
+        /** Of a signed rebuild or a security release: the accepted build. */
         accepted: buildId.optional(),
         /** Names of the approvers. */
         approvers: z.array(z.string()),
@@ -94,7 +94,7 @@ export const releaseNotes = z.object({
   former: buildId.nullable(),
   /** ISO 8601, UTC: when the notes were made, a moment before the release. */
   time: z.string(),
-  /** Of a signed rebuild: the accepted build that it was made from. */
+  /** Of a signed rebuild or a security release: the accepted build that it was made from. */
   accepted: buildId.optional(),
   /** Readers' address of the release location. */
   url: z.string(),

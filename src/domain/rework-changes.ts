@@ -15,6 +15,10 @@ export const reworkChanges = z.strictObject({
 });
 export type ReworkChanges = z.infer<typeof reworkChanges>;
 
+/** Nothing is changed: the accepted inputs. */
+export const isEmpty = ({ pin, drop, files }: ReworkChanges): boolean =>
+  Object.keys(pin).length === 0 && drop.length === 0 && files === 'accepted';
+
 /** The same text for changes that are the same. */
 export const changesText = ({ pin, drop, files }: ReworkChanges): string =>
   JSON.stringify([Object.entries(pin).sort(([a], [b]) => (a < b ? -1 : 1)), [...drop].sort(), files]);

@@ -14,7 +14,7 @@ import { repoCredentials, repoUrl } from './repos.js';
 import { releaseSettings } from './release-settings.js';
 import { duration, size } from './units.js';
 
-export { baseOf, signedName } from './lines.js';
+export { baseOf, isSignedLine, signedName } from './lines.js';
 export { architecture, type Architecture } from './names.js';
 
 export const target = z

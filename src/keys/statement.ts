@@ -92,10 +92,17 @@ export async function openKeyring(
     ...(['gpg', '--homedir', home, '--batch', '--no-tty', '--no-autostart'] as const),
     ...['--no-auto-check-trustdb', '--trust-model', 'always', ...args],
   ];
-  await step.run(gpg('--import', ...approvers.map(({ key }) => key))).catch(async (error: unknown) => {
+  // Into files, not into the home: for that gpg asks its agent, whose socket cannot have a name of more than 107 bytes.
+  const rings = approvers.map((_, i) => join(home, `approver-${i}.gpg`));
+  try {
+    for (const [i, { key }] of approvers.entries())
+      await step.run(
+        gpg('--output', rings[i] ?? '', '--import-options', 'import-export', '--import', '--', key),
+      );
+  } catch (error) {
     await close();
     throw error;
-  });
+  }
   return {
     keys,
     close,
@@ -105,6 +112,7 @@ export async function openKeyring(
       await rm(plain, { force: true });
       const { stdout } = await step.run(
         gpg(
+          ...['--no-default-keyring', ...rings.map((ring) => `--keyring=${ring}`)],
           ...['--weak-digest', 'SHA1', '--weak-digest', 'RIPEMD160'],
           // The status goes where no text of a key or statement can pose as it.
           ...['--status-fd', '1', '--output', plain, '--verify', signed],

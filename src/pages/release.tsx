@@ -140,7 +140,7 @@ function Facts({ notes }: { notes: ReleaseNotes }) {
       <dd>{approvers.join(', ')}</dd>
       {accepted && (
         <>
-          <dt>Signed rebuild of</dt>
+          <dt>{notes.repo === undefined ? 'Made from' : 'Signed rebuild of'}</dt>
           <dd>
             build {accepted}
             {originGroups(notes).map(({ what, names }) => (

@@ -14,7 +14,7 @@ import {
 import { frozenStream, type Host } from '../host.js';
 import { checksumsFile } from '../store/checksums.js';
 import { countReasons } from '../domain/content.js';
-import { rebuildPackages } from '../domain/rebuild-packages.js';
+import { rebuildPackages, rebuildRecord } from '../domain/rebuild-packages.js';
 import type { StepRecord } from '../domain/run.js';
 import { refOf, type Architecture } from '../domain/stream.js';
 import { contentFile, contentRecord, type ContentRecord } from '../rpm/content.js';
@@ -100,9 +100,6 @@ export async function putMeta(host: Host, run: Run, arch: Architecture, meta: Bu
   await cp(host.store.logs(run), join(folder, 'logs'), { recursive: true });
   await writeWhole(join(folder, 'meta.json'), `${JSON.stringify(buildMeta.parse(meta), null, 2)}\n`);
 }
-
-/** `rebuild.json` of a signed rebuild. */
-export const rebuildRecord = z.object({ accepted: z.string(), attempt: z.int() });
 
 async function rebuiltPackages(folder: string) {
   const packages = await needJson(join(folder, 'packages.json'), rebuildPackages);

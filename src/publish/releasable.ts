@@ -10,7 +10,7 @@ import { signedName, type Architecture, type Stream } from '../domain/stream.js'
 import { readKey } from '../keys/gpg.js';
 import type { Step } from '../steps/step.js';
 import { exists, readJson, type Run } from '../store/store.js';
-import { rebuildRecord } from './meta.js';
+import { rebuildRecord } from '../domain/rebuild-packages.js';
 import { keptBuild, storedIndex } from './stored-builds.js';
 
 /** Its metadata per architecture. Throws `BuildNotReleasable` with the reason. */

@@ -156,6 +156,26 @@ export async function keepSwitched(place: Place, run: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
+/** Does the target have this commit with a signature of one of the keys? Fetches the commit object alone. Fails with TargetUnreachable. */
+export async function hasSigned(
+  step: Step,
+  { target }: Place,
+  commit: string,
+  { keys, work }: { keys: readonly string[]; work: string },
+): Promise<boolean> {
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
+  const repo = join(work, 'repo');
+  await initRepo(step, repo, 'bare-user');
+  await fetchPublished(step, target, 'repo/config');
+  for (const command of remoteCommands(repo, 'client', `${target.url}/repo`, keys))
+    await step.run(withoutSummary(command));
+  const pull = ostree(repo, 'pull', '--commit-metadata-only', 'client', commit);
+  const { exitCode } = await step.run(pull, { okCodes: [0, 1] });
+  await rm(work, { recursive: true, force: true });
+  return exitCode === 0;
+}
+
 /**
  * An independent client: a fresh repo pulls from the readers' address with verification of signatures. `refs` are pulled by name
  * and must give these commits, as soon as caches before it give what the location has; with `unnamed` the commits are pulled by checksum,

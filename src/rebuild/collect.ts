@@ -1,5 +1,5 @@
 /** What a rebuild begins from, in its run's folders: source RPMs, packages that are taken as they are, packages that are compared. */
-import { cp, link, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { cp, link, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ComposeInput, RepoInput } from '../composers/composer.js';
 import { resolvedRepos } from '../composers/repos.js';
@@ -9,8 +9,9 @@ import type { Lockfile } from '../domain/lockfile.js';
 import type { RebuildSettings } from '../domain/rebuild-settings.js';
 import type { Architecture, Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
-import { exists, type Store } from '../store/store.js';
+import { writeJson, type Store } from '../store/store.js';
 import { bySource, planRebuild, type PlannedSource } from './plan.js';
+import { earlierFile, firstWithAll, type Earlier, type ReusedPackages } from './reuse.js';
 
 /** A run for one architecture, with its frozen stream. */
 export interface On {
@@ -39,14 +40,6 @@ export function ownRepos(
   return repos.map(({ id }) => ({ id, baseurl, gpgKeys, metadataSigned: true }));
 }
 
-/** Results of a source that were signed before, by the source RPM's digest and the dist tag. */
-export const poolOf = (store: Store, stream: Stream, digest: string): string =>
-  join(
-    store.streamDir(stream.name),
-    'pool',
-    `${digest.replace('sha256:', '')}${needRebuild(stream).reimzul.disttag}`,
-  );
-
 /** Folders for packages that come from other repos than the run's own. */
 export async function inputFor(
   store: Store,
@@ -64,8 +57,8 @@ export async function inputFor(
 }
 
 /**
- * The plan for the sources of `locked`. Those that are to be built are then in `sources/`, verified; what was signed before of the others
- * is in `rebuilt/`. Fails with SourceMissing, PackageSignature, PackageChecksum, RepoUnreachable.
+ * The plan for the sources of `locked`. Those that are to be built are then in `sources/`, verified; the others are taken from `earlier`
+ * builds, the best first; without these, all are built. Fails with SourceMissing, PackageSignature, PackageChecksum, RepoUnreachable.
  */
 export async function collectSources(
   step: Step,
@@ -73,8 +66,8 @@ export async function collectSources(
   on: On,
   locked: Lockfile,
   rebuild: RebuildSettings,
-  reuse: boolean,
-): Promise<PlannedSource[]> {
+  earlier?: readonly Earlier[],
+): Promise<PlannedSources> {
   const { stream, arch } = on;
   const folder = store.archDir({ ...on, stream: stream.name }, arch);
   const repos = rebuild.sources.map((repo) => ({ ...repo, metadataSigned: false }));
@@ -83,41 +76,58 @@ export async function collectSources(
     sourcerpm === undefined ? [] : [[name, sourcerpm] as const],
   );
   const found = await findSources(step, input, [...bySource(locked).keys()], Object.fromEntries(makes));
-  const inPool = new Set<string>();
-  for (const { digest } of Object.values(found))
-    if (await exists(join(poolOf(store, stream, digest), 'result.json'))) inPool.add(digest);
-  const sources = planRebuild(locked, found, rebuild, reuse, (digest) => inPool.has(digest));
+  const sources: PlannedSource[] = [];
+  const reused: ReusedPackages = {};
+  for (const source of planRebuild(locked, found, rebuild)) {
+    const from = earlier && (await firstWithAll({ store }, on, source, earlier, rebuild.reimzul.disttag));
+    const why = from
+      ? `signed in ${from.build}, which is ${from.why}`
+      : earlier
+        ? 'not signed from this source in a build that is released or in testing'
+        : 'all are rebuilt';
+    step.note(`${source.srpm}: ${from ? 'reused' : 'rebuilt'}: ${why}`);
+    sources.push({ ...source, reused: from !== undefined, why });
+    if (from) for (const { name } of source.packages) reused[name] = { build: from.build, run: from.run };
+  }
   const fresh = sources.filter(({ reused }) => !reused);
   await downloadFrom(step, input, repos, sourceLockfile(fresh));
   await fill(
     join(folder, 'sources'),
     fresh.map(({ name, srpm }) => [join(packagesDir(input), `${name}.rpm`), srpm]),
   );
-  for (const { digest, srpm } of sources.filter(({ reused }) => reused))
-    await copyWhole(poolOf(store, stream, digest), rebuiltDir(folder, srpm));
-  return sources;
+  return { sources, reused, earlier: earlier ?? [] };
 }
 
-/** Where the results of a source RPM are, in the architecture's folder of a run. */
-export const rebuiltDir = (folder: string, srpm: string): string =>
-  join(folder, 'rebuilt', srpm.replace(/\.src\.rpm$/, ''));
+/** The plan, and where its reused packages are. */
+export interface PlannedSources {
+  readonly sources: readonly PlannedSource[];
+  readonly reused: ReusedPackages;
+  readonly earlier: readonly Earlier[];
+}
 
 /**
- * Puts each RPM (of `path(name)`) where its use is: of packages that `sources` make in `accepted-packages/`, of others in `packages/`.
- * Answers how many are taken as they are.
+ * Puts each RPM (of `path(name)`) where its use is: of packages that `sources` make in `accepted-packages/`, of others in `packages/`,
+ * beside those that are reused as they were signed, which `reused.json` names. Answers how many are taken as they were accepted.
  */
 export async function putPackages(
-  folder: string,
+  store: Store,
+  on: On,
   { packages }: Lockfile,
-  sources: readonly PlannedSource[],
+  { sources, reused, earlier }: PlannedSources,
   path: (name: string) => string,
 ): Promise<number> {
+  const folder = store.archDir({ ...on, stream: on.stream.name }, on.arch);
   const remade = new Set(sources.flatMap((source) => source.packages.map(({ name }) => name)));
   const filesOf = (again: boolean) =>
     Object.entries(packages)
       .filter(([name]) => remade.has(name) === again)
       .map(([name, { evra }]) => [path(name), `${name}-${evra}.rpm`] as const);
-  await fill(join(folder, 'packages'), filesOf(false));
+  const signed = Object.entries(reused).map(([name, { run }]) => {
+    const file = earlier.find((one) => one.run === run)?.packages[name]?.file ?? '';
+    return [earlierFile({ store }, on, run, file), file] as const;
+  });
+  await writeJson(join(folder, 'reused.json'), reused);
+  await fill(join(folder, 'packages'), [...filesOf(false), ...signed]);
   await fill(join(folder, 'accepted-packages'), filesOf(true));
   return filesOf(false).length;
 }
@@ -139,11 +149,4 @@ export async function fill(
   for (const [path, as] of files) await link(path, join(next, as)).catch(() => cp(path, join(next, as)));
   await rm(folder, { recursive: true, force: true });
   await rename(next, folder);
-}
-
-/** A copy of a folder of files, whole or not at all; one that is there stays. */
-export async function copyWhole(from: string, to: string): Promise<void> {
-  if (await exists(to)) return;
-  await mkdir(join(to, '..'), { recursive: true });
-  await fill(to, (await readdir(from)).map((name) => [join(from, name), name])); // prettier-ignore
 }

@@ -12,16 +12,7 @@ import { indexRepo } from '../rpm/index-repo.js';
 import { sha256 } from '../store/checksums.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Store } from '../store/store.js';
-import {
-  collectSources,
-  copyWhole,
-  fill,
-  needRebuild,
-  poolOf,
-  putPackages,
-  rebuiltDir,
-  type On,
-} from './collect.js';
+import { collectSources, fill, needRebuild, putPackages, type On } from './collect.js';
 import { givenId } from './fix-run.js';
 import { bySource, rebuildPlan, type PlannedSource } from './plan.js';
 import { fetchedRpms, type FetchedRpm } from './results.js';
@@ -38,8 +29,7 @@ const folderOf = (store: Store, { stream, run, arch }: On) =>
 const sourceName = (file: string) => file.replace(/-[^-]+-[^-]+$/, '');
 
 /**
- * Puts given source RPMs into `sources/`, and what each makes of the base's packages into `given.json`, which is the answer. What was
- * rebuilt and signed before is in `rebuilt/` then. Fails with FixNotFound, PackageChecksum.
+ * Puts given source RPMs into `sources/`, and what each makes of the base's packages into `given.json`, which is the answer. Fails with FixNotFound, PackageChecksum.
  */
 export async function collectGiven(
   step: Step,
@@ -77,11 +67,9 @@ export async function collectGiven(
     if (packages.length === 0)
       throw new Failure('FixNotFound', `${srpm}: the release has no package that is made of ${name}`);
     const digest = `sha256:${srpms[srpm] ?? ''}`;
-    const pool = poolOf(store, on.stream, digest);
-    const reused = await exists(join(pool, 'result.json'));
-    if (reused) await copyWhole(pool, rebuiltDir(folder, srpm));
     sources.push({
-      ...{ srpm, name, evra: `${evr}.src`, digest, repo: givenId, reused, wave: 0, packages },
+      ...{ srpm, name, evra: `${evr}.src`, digest, repo: givenId, wave: 0, packages },
+      ...{ reused: false, why: 'was given' },
       noarch: packages.every(({ arch }) => arch === 'noarch'),
     });
   }
@@ -157,10 +145,10 @@ export async function putPlanned(
   const changes = new Set([...bySource(fresh).keys()].map(sourceName));
   // Of a list only what a fix changes.
   const list = rebuild.list.filter((name) => changes.has(name));
-  const planned = await collectSources(step, store, on, fresh, { ...rebuild, list }, true);
+  const planned = await collectSources(step, store, on, fresh, { ...rebuild, list });
   const srpms = given.sources.map(({ srpm, digest }) => [srpm, digest.replace('sha256:', '')] as const);
   await putGiven(store, on, Object.fromEntries(srpms));
-  const sources = [...given.sources, ...planned];
+  const sources = [...given.sources, ...planned.sources];
   const released = join(store.archDir(run, on.arch), 'packages');
   const path = (name: string) => {
     const one = Object.hasOwn(changed.packages, name) ? changed.packages[name] : undefined;
@@ -168,6 +156,6 @@ export async function putPlanned(
     if (one.repo !== givenId) return join(packagesDir(input), `${name}.rpm`);
     return given.rpms.find((rpm) => rpm.name === name)?.path ?? '';
   };
-  await putPackages(folderOf(store, on), locked, sources, path);
+  await putPackages(store, on, locked, { ...planned, sources }, path);
   return sources;
 }

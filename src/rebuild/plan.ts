@@ -17,8 +17,10 @@ export const plannedSource = z.object({
   repo: z.string(),
   /** Are all that come out of it noarch? */
   noarch: z.boolean(),
-  /** Taken from an earlier attempt. */
+  /** Is what an earlier build has signed of it taken? */
   reused: z.boolean(),
+  /** Why it is reused or not, for people. */
+  why: z.string(),
   /** Sources of one wave need none of the same or a later one. */
   wave: z.int(),
   /** The accepted packages that must come out of it. */
@@ -39,15 +41,13 @@ export function bySource({ packages }: Lockfile): Map<string, PlannedSource['pac
 }
 
 /**
- * The plan by the stream's policy. `kept(digest)`: is there a signed result of this very source already? Fails with SourceMissing
- * where the stream lists a source that the accepted set or the source repos do not have.
+ * The plan by the stream's policy: which sources, in which wave. Nothing is reused yet. Fails with SourceMissing where the stream lists a
+ * source that the accepted set or the source repos do not have.
  */
 export function planRebuild(
   locked: Lockfile,
   found: FoundSources,
   { packages: policy, list, reimzul: { waves } }: RebuildSettings,
-  reuse: boolean,
-  kept: (digest: string) => boolean,
 ): PlannedSource[] {
   const made = bySource(locked);
   const listed = Object.entries(found).filter(([, { name }]) => policy !== 'list' || list.includes(name));
@@ -63,7 +63,7 @@ export function planRebuild(
       return {
         ...{ srpm, name, evra, digest, repo, packages },
         noarch: packages.every(({ arch }) => arch === 'noarch'),
-        reused: (reuse || policy === 'changed') && kept(digest),
+        ...{ reused: false, why: '' },
         wave: waves ? (waveOf[srpm] ?? 0) : 0,
       };
     })

@@ -12,12 +12,16 @@ import { needJson } from '../store/store.js';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
+const rpmName = z.string().regex(/^[^/\0-][^/\0]*\.rpm$/);
+
 /** Those parts of a `result.json` that the signing role compares. */
 const fetchedResult = z.object({
-  srpm: z.string(),
+  srpm: rpmName,
+  /** The source RPM that the build system made of it. */
+  source: z.object({ file: rpmName, digest }),
   /** `YYYYMMDDHHMMSS` of the build: a part of where its results are. */
   timestamp: z.string(),
-  packages: z.array(z.object({ name: z.string(), file: z.string().regex(/^[^/\0-][^/\0]*\.rpm$/), digest })),
+  packages: z.array(z.object({ name: z.string(), file: rpmName, digest })),
 });
 
 export interface FetchedRpm {
@@ -30,14 +34,36 @@ export interface FetchedRpm {
   readonly timestamp: string;
 }
 
+/** A source RPM that was rebuilt. */
+export interface FetchedSource {
+  /** File name of the one that was submitted. */
+  readonly srpm: string;
+  /** The one that the build system made of it, as `result.json` says. */
+  readonly path: string;
+  readonly digest: string;
+  readonly timestamp: string;
+}
+
+/** Of each folder of `rebuilt/`, what the build system built from. */
+export async function fetchedSources(folder: string): Promise<FetchedSource[]> {
+  const names = (await readdir(folder).catch((): string[] => [])).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const { srpm, source, timestamp } = await needJson(join(folder, name, 'result.json'), fetchedResult);
+      return { srpm, path: join(folder, name, source.file), digest: source.digest, timestamp };
+    }),
+  );
+}
+
 /**
  * The RPMs of `rebuilt/`. Fails with RebuildWrong for a file that its `result.json` does not name, or a package that was made twice.
  */
 export async function fetchedRpms(folder: string): Promise<FetchedRpm[]> {
   const found = new Map<string, FetchedRpm>();
   for (const source of (await readdir(folder).catch((): string[] => [])).sort()) {
-    const { srpm, timestamp, packages } = await needJson(join(folder, source, 'result.json'), fetchedResult);
-    const named = new Set(packages.map(({ file }) => file));
+    const result = await needJson(join(folder, source, 'result.json'), fetchedResult);
+    const { srpm, timestamp, packages } = result;
+    const named = new Set([result.source.file, ...packages.map(({ file }) => file)]);
     const stray = (await readdir(join(folder, source))).filter(
       (file) => file.endsWith('.rpm') && !named.has(file),
     );

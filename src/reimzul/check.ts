@@ -10,6 +10,7 @@ import {
 } from '../domain/rebuild.js';
 import type { Architecture } from '../domain/names.js';
 import type { ReimzulSettings } from '../domain/rebuild-settings.js';
+import { otherSource } from '../rpm/same-source.js';
 import { ask, save } from '../steps/http.js';
 import { ownCode, type Argv, type Step } from '../steps/step.js';
 import { resultsRequest, urlOf, type ListedPackage } from './results.js';
@@ -58,13 +59,13 @@ export function chosenPackages(
 
 /**
  * Downloads packages into `folder` and compares them with the repo's metadata, then what each RPM says of itself with what was accepted.
- * Throws `Wrong`; fails with ReimzulAway.
+ * Answers also the file name of their source RPM. Throws `Wrong`; fails with ReimzulAway.
  */
 export async function fetchPackages(
   wanted: Wanted,
   chosen: readonly ListedPackage[],
   folder: string,
-): Promise<RebuiltPackage[]> {
+): Promise<{ packages: RebuiltPackage[]; source: string }> {
   await mkdir(folder, { recursive: true });
   for (const one of chosen) await download(wanted, one, join(folder, one.file));
   const headers = await readHeaders(
@@ -73,7 +74,7 @@ export async function fetchPackages(
     chosen.map(({ file }) => file),
   );
   const { source, settings } = wanted;
-  return chosen.map(({ file, digest, size, ...listed }, index) => {
+  const packages = chosen.map(({ file, digest, size, ...listed }, index) => {
     const said = headers[index];
     if (said === undefined) throw new Wrong(`${file} is no RPM`);
     const expected = source.packages.find((one) => called(one) === called(said));
@@ -87,6 +88,32 @@ export async function fetchPackages(
       throw new Wrong(`${file} was built from ${said.sourceRpm}, not from ${source.srpm}`);
     return { name: said.name, evr: said.evr, arch: said.arch, file, digest, size };
   });
+  const [made = '', ...others] = new Set(headers.flatMap((said) => said?.sourceRpm ?? []));
+  if (others.length > 0)
+    throw new Wrong(`built from several source packages: ${[made, ...others].join(', ')}`);
+  return { packages, source: made };
+}
+
+/**
+ * Downloads the source RPM that the builder made of the submitted one, from beside its packages: it must have the same spec file and
+ * sources, since the incoming folder is anybody's who builds there. Throws `Wrong`; fails with ReimzulAway.
+ */
+export async function fetchSource(
+  { step, settings, arch, file: submitted }: Wanted & { readonly file: string },
+  from: string,
+  name: string,
+  folder: string,
+): Promise<{ file: string; digest: string }> {
+  if (!rpmFile.test(name)) throw new Wrong(`names its source package ${JSON.stringify(name)}`);
+  const [url, file] = [urlOf(settings, arch, `${from}${name}`), join(folder, name)];
+  const { sha256 } = await ask(url, resultsRequest(step, rpmBytes), async ({ status, body }) => {
+    if (status !== 200) throw new Wrong(`${name}, which it was built from, is not there`);
+    return save(body, file);
+  });
+  const why = await otherSource(step, submitted, file, join(folder, 'source'));
+  if (why !== undefined)
+    throw new Wrong(`was built from another source package than the accepted one: ${why}`);
+  return { file: name, digest: `sha256:${sha256}` };
 }
 
 /** A rebuilt package names its source package with the release of the rebuild. */

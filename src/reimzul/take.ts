@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Failure } from '../domain/failures.js';
 import type { RebuiltSource } from '../domain/rebuild.js';
 import type { Beanstalk } from './beanstalk.js';
-import { chosenPackages, fetchPackages, missingPackages, Wrong, type Wanted } from './check.js';
+import { chosenPackages, fetchPackages, fetchSource, missingPackages, Wrong, type Wanted } from './check.js';
 import type { ReimzulNews } from './job.js';
 import type { NewsJournal } from './news.js';
 import { isLocked, placeOf, type Place, type ResultsRepo } from './results.js';
@@ -73,10 +73,13 @@ export class Results {
     }
     const folder = join(this.input.work, `results-${randomUUID()}`);
     try {
-      const packages = await fetchPackages(this.input, chosenPackages(this.input, listed), folder);
+      const chosen = chosenPackages(this.input, listed);
+      const { packages, source: made } = await fetchPackages(this.input, chosen, folder);
+      const built = await fetchSource(this.input, place.folder, made, folder);
       const { builder, timestamp, url, log } = place;
       step.note(`rebuilt: ${url}`);
-      const result = { srpm: source.srpm, builder, timestamp, url, log, tries: tries.tries.length, packages };
+      const about = { srpm: source.srpm, builder, timestamp, url, log, tries: tries.tries.length };
+      const result = { ...about, source: built, packages };
       return { result, folder };
     } catch (error) {
       await rm(folder, { recursive: true, force: true });

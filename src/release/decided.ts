@@ -129,6 +129,9 @@ export async function requireDecided(
   if (!release || !isAbout(args, release.mode))
     throw refused(`what is decided by ${decided.decision} is something else`);
   const index = await readReleases(host, stream, step.signal);
+  const base = index.releases.find(({ version }) => version === onto)?.treeline.accepted ?? onto;
+  if (decided.decision === 'approve-fix' && args.accepted !== base)
+    throw refused(`is made from ${base ?? 'nothing'}, not from ${args.accepted ?? 'nothing'}`);
   // Statements of then still stand; what they decided is over.
   if (decided.decision === 'rollback') {
     if (currentRelease(index)?.version !== onto)

@@ -1,7 +1,7 @@
 /** Where readers are: the release that the repo's ref and the files' `stream.json` name. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Host } from '../host.js';
-import { resolveRef, summaryRefs } from '../ostree/repo.js';
+import { commitFacts, resolveRef, summaryRefs } from '../ostree/repo.js';
 import { Failure } from '../domain/failures.js';
 import { streamMetadata, type StreamMetadata } from '../domain/release.js';
 import { releasedLine, releaseRefOf, type Stream } from '../domain/stream.js';
@@ -141,6 +141,15 @@ export async function requireHead(
       );
   }
   if (!isSplit(place)) return;
+  // Else a release of between would be missing in the history that readers have.
+  for (const [ref, commit] of Object.entries(own)) {
+    const { parent } = await commitFacts(step, host.store.repo(line.name), commit);
+    if (parent !== former[ref])
+      throw new Failure(
+        'HeadMoved',
+        `${build}: was made on ${parent ?? 'nothing'}, not on ${former[ref] ?? 'nothing'} of ${onto ?? 'no release'}: redo it`,
+      );
+  }
   const pointed = pointedRefs(stream, await pointerAt(step, place));
   if (!isDeepStrictEqual(pointed, former) && !isDeepStrictEqual(pointed, own))
     throw new Failure(

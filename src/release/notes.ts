@@ -27,7 +27,7 @@ export interface NotesInput {
   readonly former: string | null;
   /** Names of those who approved it. */
   readonly approvers: readonly string[];
-  /** Of a signed rebuild: the accepted build. */
+  /** Of a signed rebuild or a security release: the accepted build. */
   readonly accepted?: string | undefined;
   /** Of a security release. */
   readonly security?: SecurityRelease | undefined;

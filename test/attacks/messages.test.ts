@@ -11,7 +11,16 @@ import { troubleSignal } from '../../src/workflows/chains/chain.js';
 import * as securityMessages from '../../src/workflows/decisions/security-messages.js';
 import * as streamSignals from '../../src/workflows/decisions/signals.js';
 import * as workflows from '../../src/workflows/index.js';
-import { commitsOf, refused, sideBySide, streamId, until } from '../workflows/scripted.js';
+import {
+  commitsOf,
+  promotionId,
+  refused,
+  releaseId,
+  rollbackId,
+  sideBySide,
+  streamId,
+  until,
+} from '../workflows/scripted.js';
 
 /** Nothing that takes an argument takes these. */
 const nothings: readonly unknown[] = [undefined, null, 0, true, [], [[]], 'text'.repeat(500)];
@@ -37,8 +46,6 @@ const signals = Object.values<unknown>({
 const good: Readonly<Record<string, readonly [Record<string, unknown>, ...string[]]>> = {
   promote: [{ build }, 'build'],
   retry: [{}],
-  releaseDone: [{ build, accepted: build, commits: commitsOf(build), case: '20261101-1' }, 'build', 'case'],
-  rollbackEnded: [{ build, to: build }, 'build', 'to'],
   go: [{ current: build, turn: '1' }, 'turn'],
   superseded: [{ by: build }, 'by'],
   rebuildNews: [{ attempt: 1, state: 'testing', build, commits: commitsOf(build) }, 'build', 'state'],
@@ -114,7 +121,7 @@ describe('a malformed message', function () {
     async 'does not stop a stream, which shows what it refused'(world) {
       await world.promote(build, 'alice');
       const toStream = [
-        'promote', 'decide', 'promotionChanged', 'advisories', 'caseChanged', 'releaseDone', 'rollbackEnded', 'trouble',
+        'promote', 'decide', 'promotionChanged', 'advisories', 'caseChanged', 'releasesChanged', 'trouble',
       ]; // prettier-ignore
       for (const name of toStream)
         for (const value of [null, {}, ['__proto__'], { build: '../../x', statement: {} }])
@@ -125,10 +132,66 @@ describe('a malformed message', function () {
       await world.released(build);
       const { memo } = await world.client.workflow.getHandle(streamId(world.stream)).describe();
       const told = memo?.refused as string[];
-      assert.equal(told.length, 20, 'the first 20 of 32 are kept');
+      assert.equal(told.length, 20, 'the first 20 of 24 are kept');
       assert.match(told[0]!, /^\d{4}-.*Z promote: input: /);
       const { refused: shown } = await until('it is shown', 60, () => world.view());
       assert.deepEqual(shown, told);
+    },
+
+    async 'does not make a stream or a promotion believe that something is released, or taken back'(world) {
+      await world.approved(build);
+      await world.released(build);
+      const later = '20261108_01';
+      const other = { current: later, build: later, accepted: later, to: later, commits: commitsOf(later) };
+      const forge = async (id: string, ...names: string[]) => {
+        for (const name of names)
+          for (const value of [undefined, {}, other, { ...other, build }])
+            await world.client.workflow.getHandle(id).signal(name, value);
+      };
+      const stream = ['releasesChanged', 'releaseDone', 'rollbackEnded'];
+      await forge(streamId(world.stream), ...stream);
+      await world.called('released', 2);
+      const { current, released } = await world.view();
+      assert.deepEqual([current, released.map((one) => one.build)], [build, [build]]);
+
+      // One that this promotion did not start: it would have to be told.
+      const held = world.hold('switchRelease', later);
+      await world.promote(later, 'alice');
+      await world.approve(later, 'bob');
+      await held.reached;
+      await world.terminate(promotionId(world.stream, later));
+      await world.renew();
+      await until('its promotion is begun again', 60, async () =>
+        (await world.view()).history.some(({ decision }) => decision === 'lost'),
+      );
+      await forge(promotionId(world.stream, later), 'releaseEnded');
+      await forge(streamId(world.stream), ...stream);
+      await until('the server is asked', 60, () =>
+        world.calls.some(
+          ({ name, args }) => name === 'workflowEnd' && args.id === releaseId(world.stream, later),
+        ),
+      );
+      assert.equal((await world.promotion(later))?.phase, 'releasing');
+      assert.equal((await world.view()).inWork, later);
+      assert.equal((await world.view()).current, build);
+      held.open();
+      await world.released(later);
+
+      const back = world.hold('switchRelease', build);
+      await world.decide('rollback', later, 'alice', { onto: build });
+      await back.reached;
+      await forge(streamId(world.stream), ...stream);
+      await until('the server is asked', 60, () =>
+        world.calls.some(
+          ({ name, args }) => name === 'workflowEnd' && args.id === rollbackId(world.stream, later),
+        ),
+      );
+      assert.equal((await world.view()).inWork, later, 'nothing else goes meanwhile');
+      assert.equal((await world.view()).current, later);
+      back.open();
+      await until('readers are back', 60, async () => (await world.view()).current === build);
+      await until('it has ended', 60, async () => (await world.view()).inWork === null);
+      assert.match((await world.view()).history[0]?.reason ?? '', /readers are back on/);
     },
   });
 });

@@ -56,9 +56,12 @@ async function changed(
   await rm(file);
   await writeFile(file, change(content));
   assert.notDeepEqual(await readFile(file), content);
-  await body();
-  await rm(file);
-  await writeFile(file, content);
+  try {
+    await body();
+  } finally {
+    await rm(file);
+    await writeFile(file, content);
+  }
 }
 
 /** A bit in the middle turned: as long as before. */

@@ -198,6 +198,10 @@ describe('decisions from the command line', function () {
     await no(/--pin vim: write NAME=EVRA/, accepted, 'rework', '--pin', 'vim');
     await no(/changes\.pin\.vim: write \[epoch:\]/, accepted, 'rework', '--pin', 'vim=a b');
     await no(/say why: --reason/, accepted, 'abandon');
+    await no(/there is nothing to drop/, accepted, 'rework', '--drop', 'nonsense');
+    await no(/--accepted-inputs stands alone/, accepted, 'rework', '--accepted-inputs', '--drop', 'vim');
+    const { said } = await signed('decide', 'sample', accepted, 'rework', '--accepted-inputs');
+    assert.deepEqual(said.changes, { pin: {}, drop: [], files: 'accepted' });
   });
 
   it('a build is named by its id, whichever line of its stream it is of', async () => {
@@ -236,6 +240,13 @@ describe('decisions from the command line', function () {
       assert.match(shown, /^this build failed a test: .* fail by tess, .*: no network$/m);
       assert.match(shown, /^1 of 2 passing test reports/m);
     }
+    // Nobody types a passphrase in vain.
+    await assert.rejects(
+      run('approve', 'sample', build, '--key', 'joe@example.org', ...ann().slice(2)),
+      /`joe@example\.org` is not the key of an approver of sample \(Ann\): name yours with/,
+    );
+    const { said } = await signed('report', 'sample', build, 'pass');
+    assert.equal(said.decision, 'report');
     await instance.edit('sample', 'stream.yaml', () => before);
     await rm(instance.store().statements('sample'), { recursive: true });
   });

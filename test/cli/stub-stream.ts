@@ -2,6 +2,7 @@
 import { condition, defineQuery, defineUpdate, setHandler } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type { ReworkChanges } from '../../src/domain/rework-changes.js';
 import type { SecurityCase } from '../../src/domain/security.js';
 import type { Answer } from '../../src/workflows/decisions/stream-messages.js';
 
@@ -21,6 +22,11 @@ export async function stream(input: { readonly stream: string }): Promise<void> 
       taken++;
       return { message: `${taken} ${update} ${JSON.stringify(request)}` };
     };
+  setHandler(defineUpdate<Answer, [{ changes: ReworkChanges }]>('checkRework'), ({ changes }) => {
+    if (changes.drop.includes('nonsense'))
+      throw ApplicationFailure.nonRetryable('there is nothing to drop', 'StatementRefused');
+    return { message: 'the changes change 2 packages' };
+  });
   for (const name of ['promote', 'decide', 'retry'])
     setHandler(defineUpdate<Answer, [Request]>(name), take(name));
   setHandler(defineQuery<StreamView>('view'), () => view(input.stream));

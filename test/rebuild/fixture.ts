@@ -4,7 +4,7 @@
  */
 import { execa } from 'execa';
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { hashInputs, inputHashKey } from '../../src/composers/input-hash.js';
 import type { Host } from '../../src/host.js';
@@ -297,10 +297,40 @@ export class Fixture {
     return { args: { ...args, build: acceptedBuild, onto: null, attempt: 1, reuse: false }, folder };
   }
 
-  /** Puts an RPM where reimzul has it and where its results were fetched to. */
-  async rebuilt(attempt: Attempt, srpm: string, files: readonly string[], at = timestamp): Promise<void> {
+  /** Makes a source RPM of that name, signed by the repo's key; answers its path. `content`: of its only source file. */
+  async source(srpm: string, content = 'x'): Promise<string> {
+    const [, name = '', version = '', release = ''] = /^(.+)-([^-]+)-([^-]+)\.src\.rpm$/.exec(srpm) ?? [];
+    const folder = this.s.at('srpms', `${srpm}-${content}`);
+    const file = join(folder, 'SRPMS', srpm);
+    if (await exists(file)) return file;
+    await mkdir(join(folder, 'SOURCES'), { recursive: true });
+    await writeFile(join(folder, 'SOURCES/notes'), content);
+    const spec = join(folder, 'package.spec');
+    // The same text whatever it is called, as a spec with a dist tag is.
+    const head = ['Name: %{called}', 'Version: %{at}', 'Release: %{rel}', 'Summary: x', 'License: x'];
+    await writeFile(spec, [...head, 'Source0: notes', '%description', 'x', ''].join('\n'));
+    const defines = { _topdir: folder, called: name, at: version, rel: release };
+    const options = Object.entries(defines).flatMap(([key, value]) => ['--define', `${key} ${value}`]);
+    await this.s.step.run(['rpmbuild', '-bs', '--quiet', ...options, spec]);
+    await this.sign(file);
+    return file;
+  }
+
+  /** Puts an RPM where reimzul has it and where its results were fetched to, beside what it was built from. */
+  async rebuilt(
+    attempt: Attempt,
+    srpm: string,
+    files: readonly string[],
+    { at = timestamp, from }: { at?: string; from?: string } = {},
+  ): Promise<void> {
     const packages = [];
     const to = join(attempt.folder, 'rebuilt', srpm.replace(/\.src\.rpm$/, ''));
+    const submitted = join(attempt.folder, 'sources', srpm);
+    if (!(await exists(submitted))) {
+      await mkdir(dirname(submitted), { recursive: true });
+      await cp(await this.source(srpm), submitted);
+    }
+    const [built, source] = [from ?? submitted, srpm.replace(/\.el7\.src\.rpm$/, `${disttag}.src.rpm`)];
     for (const path of files) {
       const file = path.split('/').at(-1) ?? '';
       const [, name = '', version = '', release = ''] =
@@ -309,6 +339,7 @@ export class Fixture {
       for (const folder of [results, to]) {
         await mkdir(folder, { recursive: true });
         await cp(path, join(folder, file));
+        await cp(built, join(folder, source));
       }
       const digest = `sha256:${await sha256(path)}`;
       const size = (await readFile(path)).length;
@@ -316,7 +347,7 @@ export class Fixture {
     }
     await writeJson(join(to, 'result.json'), {
       ...{ srpm, builder: 'b1', timestamp: at, url: 'http://127.0.0.1/', log: 'http://127.0.0.1/log' },
-      ...{ tries: 1, packages },
+      ...{ tries: 1, source: { file: source, digest: `sha256:${await sha256(built)}` }, packages },
     });
     await this.indexResults();
   }

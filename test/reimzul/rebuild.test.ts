@@ -25,7 +25,7 @@ const disttag = '.tl1';
 describe('rebuildSource', function () {
   let s: Scratch;
   let [hello, other, kernel]: Made[] = [];
-  let rpms: Record<'good' | 'otherDist' | 'otherVersion' | 'other' | 'kernel', string>;
+  let rpms: Record<'good' | 'swapped' | 'otherDist' | 'otherVersion' | 'other' | 'kernel', string>;
   let reimzul: Reimzul;
   let host: Host;
   let run: string;
@@ -41,9 +41,11 @@ describe('rebuildSource', function () {
     hello = await makeSource(s.at('sources'), 'hello');
     other = await makeSource(s.at('sources'), 'other');
     kernel = await makeSource(s.at('sources'), 'kernel');
+    const swapped = await makeSource(s.at('swapped'), 'hello', '1.0', '# evil');
     const newer = await makeSource(s.at('sources'), 'hello', '1.1');
     rpms = {
       good: await makePackages(s.at('built'), hello, disttag),
+      swapped: await makePackages(s.at('swapped'), swapped, disttag),
       otherDist: await makePackages(s.at('built'), hello, '.el9'),
       otherVersion: await makePackages(s.at('built'), newer, disttag),
       other: await makePackages(s.at('built'), other, disttag),
@@ -135,7 +137,8 @@ describe('rebuildSource', function () {
     ]);
     assert.deepEqual(await readFile(s.at(run, 'incoming', srpm)), await readFile(source().file));
     assert.deepEqual((await readdir(rebuilt())).sort(), [
-      ...['hello-1.0-1.tl1.x86_64.rpm', 'hello-doc-1.0-1.tl1.noarch.rpm', 'result.json', 'tries.json'],
+      ...['hello-1.0-1.tl1.src.rpm', 'hello-1.0-1.tl1.x86_64.rpm', 'hello-doc-1.0-1.tl1.noarch.rpm'],
+      ...['result.json', 'tries.json'],
     ]);
     assert.deepEqual(await needJson(join(rebuilt(), 'result.json'), rebuiltSource), result);
     // Another attempt has nothing to do, and the run leaves nothing behind.
@@ -330,6 +333,14 @@ describe('rebuildSource', function () {
       },
       /hello-1\.0-1\.tl1\.x86_64\.rpm is listed, but not there/,
     ],
+    'of another source package that had its name in the incoming folder': [
+      (hands) => hands.results(rpms.swapped).then(() => undefined),
+      /was built from another source package than the accepted one: hello-1\.0\.spec is another/,
+    ],
+    'without the source package that it was built from': [
+      (hands) => hands.results(rpms.good, /x86_64|noarch/).then(() => undefined),
+      /hello-1\.0-1\.tl1\.src\.rpm, which it was built from, is not there/,
+    ],
   };
   for (const [name, [behave, said]] of Object.entries(wrongs))
     it(`tries again after a success ${name}`, async () => {
@@ -462,7 +473,7 @@ describe('rebuildSource', function () {
   it('waits for a kernel’s packages of noarch, which another build makes', async () => {
     await begin({ lost: '1s' });
     reimzul.behaviour = async (hands) => {
-      await hands.results(rpms.kernel, /x86_64/);
+      await hands.results(rpms.kernel, /x86_64|src/);
       await hands.news('Success');
       await hands.createrepo();
       await new Promise((resolve) => setTimeout(resolve, 2500));

@@ -47,11 +47,11 @@ export interface Made extends SourcePackage {
   readonly file: string;
 }
 
-/** Makes the SRPM of a source package, without a dist tag. */
-export async function makeSource(folder: string, name: string, version = '1.0'): Promise<Made> {
+/** Makes the SRPM of a source package, without a dist tag. `more`: a line of its spec file. */
+export async function makeSource(folder: string, name: string, version = '1.0', more = ''): Promise<Made> {
   await mkdir(folder, { recursive: true });
   const specFile = join(folder, `${name}-${version}.spec`);
-  await writeFile(specFile, spec(name, version));
+  await writeFile(specFile, `${spec(name, version)}${more}\n`);
   await rpmbuild(folder, '-bs', specFile);
   const srpm = `${name}-${version}-1.src.rpm`;
   const file = join(folder, 'SRPMS', srpm);
@@ -70,7 +70,7 @@ export async function makePackages(folder: string, source: Made, disttag: string
   const out = join(folder, `rpms-${source.srpm}${disttag}`);
   await rpmbuild(
     join(folder, `build-${source.srpm}${disttag}`),
-    ...['--rebuild', '--target', 'x86_64', '--define', `dist ${disttag}`],
+    ...['-ra', '--target', 'x86_64', '--define', `_srcrpmdir ${out}`, '--define', `dist ${disttag}`],
     ...[
       '--define',
       `_rpmdir ${out}`,
@@ -79,6 +79,6 @@ export async function makePackages(folder: string, source: Made, disttag: string
     ],
     source.file,
   );
-  if ((await readdir(out)).length !== 3) throw new Error(`${out}: not three packages`);
+  if ((await readdir(out)).length !== 4) throw new Error(`${out}: not three packages and their source`);
   return out;
 }

@@ -109,7 +109,7 @@ export class Watched {
       release: {
         ...(signed ? { mode: 'signed-rebuild', rebuild } : {}),
         approvers: [{ name: 'Ada', key }],
-        approvals: { promote: 1, release: 1 },
+        approvals: { promote: 1, release: 1, accept: 1 },
         security,
       },
     };

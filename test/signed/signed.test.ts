@@ -137,6 +137,13 @@ describe('a signed rebuild', function () {
     });
     released.push(signed);
   }
+  /** The packages that were rebuilt for a build in testing. */
+  async function oursOf(build = ''): Promise<object> {
+    const file = await fetch(`${url('testing')}/builds/${build}/x86_64/packages.json`);
+    const packages = Object.entries(rebuildPackages.parse(await file.json()));
+    assert.ok(packages.some(([, { origin }]) => origin === 'rebuilt'));
+    return Object.fromEntries(packages.filter(([, { origin }]) => origin === 'rebuilt'));
+  }
   const key = () => join(instance.settings.state, 'keys/treeline.asc');
   async function clientHead(): Promise<string> {
     const folder = await mkdtemp(join(work, 'client-'));
@@ -176,6 +183,21 @@ describe('a signed rebuild', function () {
     const images = 'images:\n  - kind: qcow2\n    size: 2GiB\n';
     await instance.edit(stream, 'stream.yaml', (text) => text.replace(/^images: \[\]\n/m, images));
     const reason = ['--reason', 'with an image'];
+    // What cannot be made, or changes nothing, is refused before anybody signs, and ends no attempt.
+    const lock = lockfile.parse(
+      await (await fetch(`${url('buildlogs')}/builds/${build}/x86_64/lockfile.json`)).json(),
+    );
+    for (const [why, ...options] of [
+      [/is without nebtase: there is nothing to drop/, '--drop', 'nebtase'],
+      [/netbase/, '--pin', 'netbase=99-1.noarch'],
+      [/the changes change nothing/, '--pin', `netbase=${lock.packages.netbase?.evra ?? ''}`],
+      [/has the accepted inputs: redo it/, '--accepted-inputs'],
+    ] as const) {
+      const typo = await instance.cli('decide', stream, build, 'rework', ...options, ...as('alice'));
+      assert.notEqual(typo.exitCode, 0);
+      assert.match(typo.stderr, why);
+    }
+    assert.equal((await promotionOf(build))?.attempts?.at(-1)?.state, 'testing');
     await gate.close({ step: 'sign-packages', when: 'before', command: 'createrepo_c' });
     await ok('decide', stream, build, 'rework', '--current-files', '--reuse', ...reason, ...as('alice'));
     await killed('worker', { step: 'check-tree', when: 'before', command: 'ostree' });
@@ -183,6 +205,9 @@ describe('a signed rebuild', function () {
     await killed('worker');
     const attempt = await tested(build, 2);
     assert.equal(attempt.kind, 'rework');
+    // What was signed for the first attempt is taken as it was signed.
+    const [first] = (await promotionOf(build))?.attempts ?? [];
+    assert.deepEqual(await oursOf(attempt.build), await oursOf(first?.build));
     const stale = await instance.cli('decide', stream, '20200101_01', 'release', ...as('alice'));
     assert.notEqual(stale.exitCode, 0);
     await release(build, attempt);
@@ -276,6 +301,13 @@ describe('a signed rebuild', function () {
       [fixed, first, ['Bob'], ['CVE-2026-0001', 'CVE-2026-0002']],
     );
     assert.equal(await clientHead(), entry?.commits[0]?.checksum);
+    // Readers see the history of releases, and nothing of attempts that were none.
+    const mirror = join(instance.store().www(), `mirror/${stream}/repo`);
+    const log = await execa('ostree', [`--repo=${mirror}`, 'log', `${stream}/x86_64/standard`]);
+    assert.deepEqual(
+      Array.from(log.stdout.matchAll(/^commit ([0-9a-f]{64})$/gm), ([, commit]) => commit),
+      releases.map(({ commits }) => commits[0]?.checksum).reverse(),
+    );
     const packagesOf = async (build: string) =>
       lockfile.parse(await (await fetch(`${url('cloud')}/builds/${build}/x86_64/lockfile.json`)).json())
         .packages;

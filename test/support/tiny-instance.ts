@@ -147,17 +147,23 @@ export class TinyInstance {
     await this.approve(build);
   }
   /** Once more what failed, or goes on with what waits for a person. */
-  async retry({ build }: TinyBuild, mail?: 'sent' | 'again'): Promise<void> {
+  async retry(made: TinyBuild, mail?: 'sent' | 'again'): Promise<void> {
+    const { build } = made;
     const client = await this.instance.client();
     const request = mail === undefined ? { build } : { build, mail };
+    const former = await this.#run(made);
     try {
       await client.workflow.getHandle(streamId('tiny')).executeUpdate('retry', { args: [request] });
     } catch (error) {
       throw refusalOf(error, 'tiny');
     }
-    await until('it is tried again', 30, async () =>
-      (await this.view()).promotions.every((one) => one.build !== build || one.phase !== 'failed'),
-    );
+    // Not its phase: it may have failed again before anybody looks.
+    await until('it is tried again', 30, async () => (await this.#run(made)) !== former);
+  }
+  /** The newest run of the build's release. */
+  async #run({ build }: TinyBuild): Promise<string> {
+    const client = await this.instance.client();
+    return (await client.workflow.getHandle(releaseId('tiny', build)).describe()).runId;
   }
 
   /** Waits until the release workflow has ended well and its promotion has left the list. */
@@ -217,10 +223,9 @@ export class TinyInstance {
     return { type: cause.type, message: cause.message };
   }
   /** Log of a step of the build's newest release. */
-  async log({ build }: TinyBuild, step: string): Promise<string> {
-    const client = await this.instance.client();
-    const { runId } = await client.workflow.getHandle(releaseId('tiny', build)).describe();
-    return readFile(join(this.instance.store().logs({ stream: 'tiny', run: runId }), `${step}.log`), 'utf8');
+  async log(made: TinyBuild, step: string): Promise<string> {
+    const run = await this.#run(made);
+    return readFile(join(this.instance.store().logs({ stream: 'tiny', run }), `${step}.log`), 'utf8');
   }
 
   /** A machine of a user. */

@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
 import type { Judged, RollbackJudgement, Rules } from '../../src/activities/decide.js';
 import type { ReleasePlan } from '../../src/activities/release.js';
 import { endOf } from '../../src/activities/view.js';
-import type { Promotion, StreamView } from '../../src/domain/promotion.js';
+import type { Promotion, Released, StreamView } from '../../src/domain/promotion.js';
 import type {
   Affecting,
   CasePhase,
@@ -64,8 +64,8 @@ const names = [
     'examine',
     ...['rules', 'judgePromotion', 'judgeCase', 'judgeRollback'],
     'authorize',
-    'takeStatement',
-    'recall',
+    ...['readStatement', 'takeStatement', 'checkRework'],
+    ...['recall', 'released', 'workflowEnd'],
     'running',
     'saveView',
     'releasePages',
@@ -83,7 +83,7 @@ const names = [
     'cleanUpRelease',
   ],
   ...['takeFormer', 'rollbackMetadata', 'lookAtCadence', 'rememberTold'],
-  ...['rebuildEnd', 'clearTesting', 'beginAttempt', 'compareAttempt', 'testAttempt', 'endAttempt'],
+  ...['clearTesting', 'beginAttempt', 'compareAttempt', 'testAttempt', 'endAttempt'],
   ...['precheckRelease', 'verifyUndone', 'undoRollback', 'checkMirrors'],
   ...['findFix', 'lacking', 'lackingNow', 'recordFix', 'planCase', 'beginCase', 'compareCase', 'testCase'],
 ];
@@ -141,7 +141,7 @@ export class Scripted {
         },
       ]),
     );
-    for (const taskQueue of ['control', 'publish', 'signing'])
+    for (const taskQueue of ['control', 'publish', 'signing', 'compose-x86_64'])
       scripted.workers.push(
         await Worker.create({
           connection: scripted.environment.nativeConnection,
@@ -245,6 +245,8 @@ export class World {
   /** Steps that do something else than well. */
   steps: Steps = {};
   saved: StreamView | undefined;
+  /** What releases.json lists, newest first. */
+  index: Released[] = [];
   /** Statements that were accepted, oldest first. */
   readonly #said: Verified[] = [];
   testers: readonly string[] = [];
@@ -530,11 +532,25 @@ export class World {
   good(name: string): (args: Args) => unknown {
     return this.#good[name] ?? (() => undefined);
   }
-  step(name: string, args: Args): unknown {
+  async step(name: string, args: Args): Promise<unknown> {
     const workflow = Context.current().info.workflowExecution?.workflowId ?? '';
     this.calls.push({ name, args, workflow });
     this.#watch(name, workflow, args.step);
-    return (this.steps[name] ?? this.good(name))(args);
+    const answer = await (this.steps[name] ?? this.good(name))(args);
+    this.#publish(name, args);
+    return answer;
+  }
+
+  /** What the steps that write releases.json do to it when they do not fail. */
+  #publish(name: string, args: Args): void {
+    const { build, onto, accepted, reason } = args as Args & Partial<Record<string, string>>;
+    const at = new Date().toISOString();
+    if (name === 'releaseMetadata' && build !== undefined && !this.index.some((one) => one.build === build))
+      this.index = [{ build, accepted, at, commits: commitsOf(build) }, ...this.index];
+    if (name === 'rollbackMetadata' && build !== undefined)
+      this.index = this.index.map((one) =>
+        one.build === onto ? { ...one, rolledBack: { at, to: build, reason } } : one,
+      );
   }
 
   /** Statements of people who count now. */
@@ -575,21 +591,28 @@ export class World {
     }
   }
 
+  /** What the real one verifies by signature and form. */
+  #read({ text }: Args): Verified {
+    const { by, said: value } = JSON.parse(String(text)) as { by: string; said: unknown };
+    const { said, mistake } = readStatement(value);
+    if (!said) throw ApplicationFailure.nonRetryable(mistake, 'StatementRefused');
+    if (![...this.approvers, ...this.testers].includes(by))
+      throw ApplicationFailure.nonRetryable(`${by} is no approver`, 'StatementRefused');
+    const why = barred(this.#rules, by, said);
+    if (why !== undefined) throw ApplicationFailure.nonRetryable(why, 'StatementRefused');
+    return { statement: said, approver: by, fingerprint: fingerprintOf(by) };
+  }
+
   readonly #good: Steps = {
     takeFormer: () => ({ split: false }),
     examine: ({ build }) => ({ commits: commitsOf(String(build)) }),
-    takeStatement: ({ text }): Verified => {
-      const { by, said: value } = JSON.parse(String(text)) as { by: string; said: unknown };
-      const { said, mistake } = readStatement(value);
-      if (!said) throw ApplicationFailure.nonRetryable(mistake, 'StatementRefused');
-      if (![...this.approvers, ...this.testers].includes(by))
-        throw ApplicationFailure.nonRetryable(`${by} is no approver`, 'StatementRefused');
-      const why = barred(this.#rules, by, said);
-      if (why !== undefined) throw ApplicationFailure.nonRetryable(why, 'StatementRefused');
-      const verified = { statement: said, approver: by, fingerprint: fingerprintOf(by) };
+    takeStatement: (args): Verified => {
+      const verified = this.#read(args);
       this.#said.push(verified);
       return verified;
     },
+    readStatement: (args) => this.#read(args),
+    checkRework: () => ({ changed: 1 }),
     rules: () => this.#shown,
     judgeCase: (args): Judged<CaseJudgement> => {
       const matter = args.case as CaseMatter;
@@ -661,11 +684,13 @@ export class World {
       const signed = signedOf(String(build), Number(attempt));
       return { build: signed, commits: commitsOf(signed) };
     },
-    rebuildEnd: async ({ id, attempt }) => {
-      const end = await endOf(this.client, String(id));
-      return end && { attempt, ...end };
-    },
-    recall: (): StreamView => ({ ...(this.saved ?? emptyView(this.stream)), inWork: null }),
+    workflowEnd: ({ id }) => endOf(this.client, String(id)),
+    released: () => this.index,
+    recall: (): StreamView => ({
+      ...(this.saved ?? emptyView(this.stream)),
+      ...{ inWork: null, released: this.index },
+      current: this.index.find(({ rolledBack }) => !rolledBack)?.build ?? null,
+    }),
     saveView: ({ view }) => void (this.saved = view as StreamView),
     running: async ({ ids }) => {
       const running: string[] = [];

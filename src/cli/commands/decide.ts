@@ -150,7 +150,8 @@ function addDecideAttempt(program: Command, settings: Settings): void {
         .option('--no-reuse', 'redo, rework: rebuild all of them again')
         .option('--pin <name=evra>', 'rework: take this version of a package; may be repeated', collect, [])
         .option('--drop <name>', 'rework: leave a package out; may be repeated', collect, [])
-        .option('--current-files', 'rework: treefile and stream file as they are now'),
+        .option('--current-files', 'rework: treefile and stream file as they are now')
+        .option('--accepted-inputs', 'rework: without the changes of the last attempt'),
     ),
   ).action(
     async (

@@ -68,6 +68,8 @@ export type Matter = Readonly<z.infer<typeof matter>>;
 /** What is known of the matter when a statement about it is made or comes in. */
 export interface Known {
   readonly current: string | null;
+  /** When the current release was released; ISO 8601. */
+  readonly currentSince?: string | undefined;
   /** The last attempt at the signed rebuild of the build, if a promotion of it is open. */
   readonly attempt?: Attempt | undefined;
   /** Does the release of that attempt run? */
@@ -207,13 +209,14 @@ export const sameChanges = (one: ReworkChanges | undefined, other: ReworkChanges
 /** For kinds about an attempt: why it cannot be said of the last one; else what `more` says. */
 export const ofLastAttempt =
   <S extends { readonly attempt: number }>(
-    more: (said: S, last: Attempt) => string | undefined = () => undefined,
+    more: (said: S, last: Attempt, known: Known) => string | undefined = () => undefined,
   ) =>
-  (said: S, { attempt: last }: Known): string | undefined => {
+  (said: S, known: Known): string | undefined => {
+    const { attempt: last } = known;
     if (!last) return 'no rebuild of it waits for a decision';
     if (said.attempt !== last.number)
       return `was said of attempt ${said.attempt}; the last is ${last.number}`;
-    return more(said, last);
+    return more(said, last, known);
   };
 
 /** Why these are not the commits of the attempt. */

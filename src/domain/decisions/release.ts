@@ -21,8 +21,11 @@ export const release = decision(
     endedBy: ['reject', 'withdraw', 'redo', 'rework', 'abandon'],
     tested: ({ signed }) => signed,
     offered: (state) => state === 'testing',
-    check: ofLastAttempt((said, last) => {
+    check: ofLastAttempt((said, last, { current, currentSince = '' }) => {
       if (last.state !== 'testing') return `attempt ${last.number} cannot be released: it is ${last.state}`;
+      // Its commit follows a former one: readers' history would lack what was released since.
+      if (last.began < currentSince)
+        return `attempt ${last.number} was begun before ${current ?? ''} was released: redo it`;
       return said.signed === last.build
         ? otherCommits(said, last)
         : `attempt ${last.number} has made ${last.build ?? 'no build'}, not ${said.signed}`;

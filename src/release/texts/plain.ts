@@ -74,12 +74,14 @@ export function summaryOf(notes: ReleaseNotes): string {
   ].join(' ');
 }
 
-/** What a signed release was made from. */
+/** What a signed release, or a security release, was made from. */
 function signedFrom(notes: ReleaseNotes): string {
   const groups = originGroups(notes);
   const counts =
     groups.length > 0 ? `: ${groups.map(({ what, names }) => `${names.length} ${what}`).join(', ')}` : '';
-  return `Signed rebuild of the accepted build ${notes.accepted ?? ''}${counts}.`;
+  // A release by copy has one location.
+  const made = notes.repo === undefined ? 'Made from' : 'Signed rebuild of';
+  return `${made} the accepted build ${notes.accepted ?? ''}${counts}.`;
 }
 
 export const fingerprintOf = ({ signingKey }: ReleaseNotes) =>

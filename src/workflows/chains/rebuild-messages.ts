@@ -16,7 +16,9 @@ export const rebuildInput = z.object({
   kind: z.enum(['first', 'redo', 'rework']).optional(),
   /** The newest release when the build was approved. */
   onto: buildId.nullable(),
-  /** Are signed packages of earlier attempts taken where their sources are the same? */
+  /** Number of the promotion's first attempt: packages of attempts that other promotions made are not taken. */
+  since: attempt,
+  /** Are signed packages of earlier attempts, and of the current release, taken where their sources are the same? */
   reuse: z.boolean(),
   changes: reworkChanges.optional(),
 });

@@ -38,6 +38,7 @@ import {
   rebuildSources,
   type Collected,
 } from './signed-build.js';
+import { publishAlone } from './publication.js';
 import { promotionId } from '../decisions/stream-messages.js';
 import { workflow } from '../messages.js';
 
@@ -103,9 +104,9 @@ async function make(
   acceptance: ApprovalGate,
   tell: Tell,
 ): Promise<RebuildResult> {
-  const { build: accepted, attempt, kind, reuse, changes, onto } = input;
+  const { build: accepted, attempt, kind, since, reuse, changes, onto } = input;
   const date = new Date().toISOString();
-  const collected = await sideBySide(plan.architectures, (arch) => collect(chain.at(arch), reuse));
+  const collected = await sideBySide(plan.architectures, (arch) => collect(chain.at(arch), { reuse, since }));
   const build = await reserve(chain, date);
   await tell({ state: 'began', build });
   chain.phase('rebuild');
@@ -127,17 +128,19 @@ async function make(
   chain.phase('images');
   await sideBySide(trees, (tree) => makeImages(plan, tree, build));
   await signImages(chain, plan, trees);
-  await publishBuild(chain, build, commits);
+  // Of another promotion there may be a rebuild beside this one.
+  const waits = () => chain.phase('waits: another build is being published');
+  await publishAlone(chain.stream, waits, () => publishBuild(chain, build, commits));
   return { build, commits };
 }
 
-async function collect(chain: ArchChain, reuse: boolean): Promise<Collected> {
+async function collect(chain: ArchChain, taken: Pick<RebuildInput, 'reuse' | 'since'>): Promise<Collected> {
   const { worked, ...place } = await onHost(chain, (host) =>
     chain.step(
       'collect',
       'Collect the accepted packages and their sources',
       host.collect,
-      { reuse },
+      taken,
       ({ sources, accepted }) => {
         const reused = sources.filter((source) => source.reused).length;
         return `${sources.length - reused} to rebuild, ${reused} reused, ${accepted} as accepted`;

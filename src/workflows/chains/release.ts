@@ -19,7 +19,7 @@ import { releaseInput, type ReleaseInput } from './release-messages.js';
 import { workflow } from '../messages.js';
 import { mirrorAndCloud, oneTarget, undo, type Released, type ReleasePlace } from './release-place.js';
 import type { CaseToRelease } from '../decisions/security-messages.js';
-import { releaseDone, releaseEnded, type ReleaseDone } from '../decisions/signals.js';
+import { releaseEnded, releasesChanged } from '../decisions/signals.js';
 import { promotionId, securityId, streamId } from '../decisions/stream-messages.js';
 
 export const release = workflow('release', releaseInput, async (input): Promise<void> => {
@@ -29,7 +29,7 @@ export const release = workflow('release', releaseInput, async (input): Promise<
   const forward = new Forward(chain, build);
   const origin = originOf(input);
   const asker = getExternalWorkflowHandle(origin.asker);
-  const say = (end: { failure?: string }) => asker.signal(releaseEnded, end).catch(() => undefined);
+  const ends = () => asker.signal(releaseEnded).catch(() => undefined);
   try {
     const { plan, what } = await stage(chain, input, origin);
     await CancellationScope.nonCancellable(async () => {
@@ -37,20 +37,18 @@ export const release = workflow('release', releaseInput, async (input): Promise<
       await forward.finish(() => afterSwitch(forward, origin.place, what));
       await forward.finish(() => recordFix(forward, build, origin.fix));
       await getExternalWorkflowHandle(streamId(stream))
-        .signal(releaseDone, { build, ...origin.done, commits: plan.commits })
+        .signal(releasesChanged)
         .catch(() => undefined);
       await forward.finish(() => mirrorsFollow(forward, plan));
       await forward.finish(() => announce(forward, what, plan));
       const note = forward.stopped ? 'stopped: a rollback was approved' : undefined;
       await forward.finish(() => forward.insist('record', () => finish(chain, 'released', { note })));
-      await say({});
+      await ends();
     });
   } catch (error) {
-    const { code, message } = describeFailure(error);
     await CancellationScope.nonCancellable(async () => {
       await finishFailed(chain, error);
-      const cancelled = 'cancelled before anything was visible';
-      await say({ failure: isCancellation(error) ? cancelled : `${code}: ${message}` });
+      await ends();
     });
     throw error;
   }
@@ -65,8 +63,6 @@ interface Origin {
   readonly question: Question;
   /** What the steps need to know beside the build. */
   readonly facts: Pick<Released, 'accepted' | 'security'>;
-  /** What the stream is told in the end, beside the build. */
-  readonly done: Pick<ReleaseDone, 'accepted' | 'case'>;
   readonly fix?: CaseToRelease;
 }
 
@@ -78,7 +74,7 @@ function originOf(input: ReleaseInput): Origin {
         place: oneTarget,
         asker: promotionId(stream, build),
         question: { decision: 'promote', build, onto },
-        ...{ facts: {}, done: {} },
+        facts: {},
       };
     case 'rebuild': {
       const { accepted, attempt } = input;
@@ -86,7 +82,7 @@ function originOf(input: ReleaseInput): Origin {
         place: mirrorAndCloud,
         asker: promotionId(stream, accepted),
         question: { decision: 'release', build: accepted, onto, signed: build, attempt },
-        ...{ facts: { accepted }, done: { accepted } },
+        facts: { accepted },
       };
     }
     case 'fix': {
@@ -100,8 +96,7 @@ function originOf(input: ReleaseInput): Origin {
           ...{ decision: 'approve-fix', build: plan.base, onto: plan.base, signed: build },
           ...{ case: id, commits: plan.commits, changes: plan.changes, srpms },
         },
-        facts: { ...(signed ? { accepted } : {}), security: { case: id, advisories } },
-        done: { accepted, case: id },
+        facts: { accepted, security: { case: id, advisories } },
         fix,
       };
     }

@@ -3,12 +3,11 @@ import { CancellationScope, getExternalWorkflowHandle } from '@temporalio/workfl
 import { buildSteps } from '../../domain/build-steps.js';
 import { control, publish, signing } from '../activities.js';
 import { Chain } from './chain.js';
-import { describeFailure } from '../describe.js';
 import { finish, finishFailed } from './release.js';
 import { rollbackInput } from './release-messages.js';
 import { workflow } from '../messages.js';
 import { mirrorAndCloud, oneTarget } from './release-place.js';
-import { rollbackEnded } from '../decisions/signals.js';
+import { releasesChanged } from '../decisions/signals.js';
 import { streamId } from '../decisions/stream-messages.js';
 
 export const rollback = workflow(
@@ -20,6 +19,7 @@ export const rollback = workflow(
     const question = { decision: 'rollback', build, onto: to } as const;
     const back = { build: to, onto: build, decided: question };
     const entity = getExternalWorkflowHandle(streamId(stream));
+    const ends = () => entity.signal(releasesChanged).catch(() => undefined);
     const why = reason === undefined ? {} : { reason };
     try {
       chain.phase('verify');
@@ -45,15 +45,12 @@ export const rollback = workflow(
         const mark = 'Mark the release as taken back';
         await chain.step('metadata', mark, publish.rollbackMetadata, { ...back, ...why });
         await finish(chain, 'rolled-back', { note: `${build} → ${to}` });
-        await entity.signal(rollbackEnded, { build, to, ...why });
+        await ends();
       });
     } catch (error) {
       await CancellationScope.nonCancellable(async () => {
         await finishFailed(chain, error);
-        const { code, message } = describeFailure(error);
-        await entity
-          .signal(rollbackEnded, { build, to, failure: `${code}: ${message}` })
-          .catch(() => undefined);
+        await ends();
       });
       throw error;
     }

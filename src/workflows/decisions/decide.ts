@@ -8,6 +8,8 @@ import {
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import { commitsText } from '../../domain/decisions/decision.js';
+import { isEmpty } from '../../domain/rework-changes.js';
+import type { Architecture } from '../../domain/stream.js';
 import { caseId } from '../../domain/names.js';
 import { agreed, releasedAs, type Promotion } from '../../domain/promotion.js';
 import type { Lack } from '../../domain/security.js';
@@ -19,7 +21,7 @@ import {
   type StatementOf,
   type Verified,
 } from '../../domain/statement.js';
-import { control } from '../activities.js';
+import { compose, control } from '../activities.js';
 import { allVotes, lastAttempt } from './attempts.js';
 import { CaseDecisions } from './decide-on-case.js';
 import { unfixedText } from './cases.js';
@@ -36,6 +38,7 @@ import {
   type DecideRequest,
   type PromoteRequest,
   type RetryRequest,
+  type ReworkRequest,
 } from './stream-messages.js';
 
 /** What is known without a look at the build: enough to refuse a promotion at once. */
@@ -58,6 +61,9 @@ export async function startPromotion(entity: Entity, start: Promotion): Promise<
     staticSummary: `Promotion of ${entity.stream} ${start.build}`,
   }).catch(ifRunning);
 }
+
+/** Somebody waits for the answer. A depsolve of a large distribution takes a minute. */
+const checkLimit = { scheduleToCloseTimeout: '10m', retry: { maximumAttempts: 3 } } as const;
 
 export class Decisions {
   readonly cases: CaseDecisions;
@@ -118,6 +124,7 @@ export class Decisions {
     await condition(() => entity.ready);
     let verified: Verified;
     try {
+      await this.#checkStatement(text);
       verified = await this.#take(text);
     } catch (error) {
       throw this.#refused('statement', '', 'unknown', error);
@@ -313,6 +320,43 @@ export class Decisions {
     return lacks;
   }
 
+  /** A rework that cannot be made is refused before the archive has it: there it would count, and end the attempt before it. */
+  async #checkStatement(text: string): Promise<void> {
+    // Whoever hides the word is not looked at here; his rework then fails by itself.
+    if (!text.includes('"rework"')) return;
+    const title = 'Read the signed statement';
+    const { statement } = await this.entity.calls.call('read-statement', title, control.readStatement, {
+      text,
+    });
+    if (statement.decision !== 'rework') return;
+    checkAttempt(this.entity, statement);
+    await this.checkRework(statement);
+  }
+
+  /** Could an attempt be made with these changes to the inputs of a build whose rebuild is open? Fails with StatementRefused, DepsolveFailed. */
+  readonly checkRework = async ({ build, changes }: ReworkRequest): Promise<Answer> => {
+    const { entity } = this;
+    await condition(() => entity.ready);
+    const open = entity.promotion(build);
+    const last = open && lastAttempt(open);
+    if (!last) throw refuse('StatementRefused', `${build}: no rebuild of it waits for a decision`);
+    if (isEmpty(changes)) {
+      if (last.changes === undefined || isEmpty(last.changes))
+        throw refuse('StatementRefused', `${build}: attempt ${last.number} has the accepted inputs: redo it`);
+      return { message: `${build}: the next attempt has the accepted inputs again` };
+    }
+    const architectures = Object.keys((await this.#examine(build)).commits) as Architecture[];
+    let changed = 0;
+    for (const arch of architectures) {
+      const title = `Check whether the changes can be made (${arch})`;
+      const { checkRework } = compose(arch);
+      const about = { arch, build, changes };
+      const made = await entity.calls.call(`check-rework-${arch}`, title, checkRework, about, checkLimit);
+      changed += made.changed;
+    }
+    return { message: `${build}: the changes change ${changed} packages` };
+  };
+
   readonly #release = (build: string) => getExternalWorkflowHandle(releaseId(this.entity.stream, build));
   readonly #examine = (build: string) =>
     this.entity.calls.call('examine', `Check whether ${build} can be released`, control.examine, { build });
@@ -382,7 +426,11 @@ function checkAttempt(entity: Entity, said: StatementOf<RebuildDecision>): Promo
   const releasing = open?.phase === 'releasing' && (decision === 'release' || decision === 'accept');
   const why = releasing
     ? `attempt ${attempt?.number ?? ''} is being released`
-    : kindOf(decision).check(said, { current: entity.current, attempt });
+    : kindOf(decision).check(said, {
+        current: entity.current,
+        currentSince: entity.currentSince,
+        attempt,
+      });
   if (why !== undefined || !open) throw refuse('StatementRefused', `${build}: ${why ?? 'is not proposed'}`);
   return open;
 }

@@ -15,7 +15,6 @@ import { approval, streamView } from '../../domain/shapes.js';
 import { isOpenCase, type SecurityCase } from '../../domain/security.js';
 import { callerOf, type Caller } from '../call.js';
 import { allAdvisories, allFixes } from './cases.js';
-import type { ReleaseDone } from './signals.js';
 
 /** A rollback that is asked for. */
 const rollback = z.object({
@@ -64,6 +63,10 @@ export class Entity {
   #history: DecisionRecord[] = [];
   #attempted: Readonly<Record<string, number>> = {};
   #requests = 0;
+  /** What readers have is to be looked up. */
+  looking = false;
+  /** Milliseconds until it is looked up again, while a rollback runs that was said to end. */
+  pause: number | undefined;
   /** Readers have another release, and not everybody knows; `case`: the security case that has brought it. */
   #moved: { readonly case?: string | undefined } | undefined;
   readonly #superseded = new Set<string>();
@@ -84,6 +87,8 @@ export class Entity {
     this.#turn = state.turn;
     this.unsaved = state.unsaved ?? false;
     this.changed = this.unsaved;
+    // Messages came while it continued.
+    this.looking = true;
   }
 
   /** Begins from what the build store knows; nothing is taken to be in progress. */
@@ -144,6 +149,10 @@ export class Entity {
   /** By the build that was promoted, or that readers got. */
   release(build: string): Released | undefined {
     return this.#released.find((released) => released.build === build || released.accepted === build);
+  }
+  /** When the current release was released; ISO 8601. */
+  get currentSince(): string | undefined {
+    return this.#released.find(({ build }) => build === this.current)?.at;
   }
   /** A release that readers had before they got this build, and could have again. */
   former(to: string, build: string): Released | undefined {
@@ -283,30 +292,28 @@ export class Entity {
     if (this.inWork === build && this.rollingBack?.build !== build) this.inWork = null;
   }
 
-  released({ build, accepted, commits, case: of }: ReleaseDone): void {
-    this.#leave(of === undefined ? (accepted ?? build) : build);
-    if (!this.release(build)) {
-      this.#moved = { case: of };
-      const release = { build, ...(accepted === undefined ? {} : { accepted }), at: now(), commits };
-      this.#released = [release, ...this.#released].slice(0, keptReleases);
-      this.current = build;
-    }
+  /** What releases.json lists, newest first. What is new there is in progress no more. */
+  published(released: readonly Released[]): void {
+    const kept = released.slice(0, keptReleases);
+    for (const { build, accepted = build } of kept)
+      if (!this.#released.some((known) => known.build === build))
+        for (const one of [build, accepted]) this.#leave(one);
+    this.#released = kept;
+    const current = released.find(({ rolledBack }) => !rolledBack)?.build ?? null;
+    if (current === this.current) return;
+    this.#moved = { case: this.openCases.find(({ build }) => build === current)?.id };
+    this.current = current;
     this.changed = true;
   }
 
-  rollbackEnded({ build, to, failure, reason }: Rollback & { failure?: string | undefined }): void {
+  /** Its workflow has ended, as the server says; what readers have, `published` knows. */
+  rollbackEnded(build: string, failure: string | undefined): void {
     if (this.inWork === build) this.inWork = null;
     this.rollingBack = undefined;
-    if (failure !== undefined) this.note('rollback failed', build, failure);
-    else {
-      this.current = to;
-      this.#moved ??= {};
-      const rolledBack = { at: now(), to, reason };
-      this.#released = this.#released.map((released) =>
-        released.build === build ? { ...released, rolledBack } : released,
-      );
-      this.note('rolled back', build, `readers are back on ${to}`);
-    }
+    this.pause = undefined;
+    if (failure === undefined)
+      this.note('rolled back', build, `readers are back on ${this.current ?? 'none'}`);
+    else this.note('rollback failed', build, failure);
   }
 
   /** One that was begun before this workflow was; its end tells the rest. */
@@ -320,7 +327,8 @@ export class Entity {
     if (!this.asked?.enough) return undefined;
     const { build, to, reason } = this.asked;
     this.asked = undefined;
-    if (build !== this.current) {
+    // Of a release that was stopped before releases.json listed it, that has `to` still.
+    if (build !== this.current && to !== this.current) {
       this.note('rollback failed', build, `readers have ${this.current ?? 'no release'} now`);
       return undefined;
     }

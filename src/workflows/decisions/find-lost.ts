@@ -1,4 +1,7 @@
-/** Promotions and security cases whose workflows are gone (terminated, or lost with the server's database) are begun again. */
+/**
+ * What the stream asks others for, since messages may be lost or false: what is released, and whether promotions, security cases and
+ * rollbacks still run. Those whose workflows are gone (terminated, or lost with the server's database) are begun again.
+ */
 import { releasedAs, type Promotion } from '../../domain/promotion.js';
 import type { SecurityCase } from '../../domain/security.js';
 import { control } from '../activities.js';
@@ -12,7 +15,7 @@ import { attempt, limit } from './stream-view.js';
 /** Begins promotions again that should be running but are not; finds what is in progress. */
 export async function findLost(entity: Entity, recalled = false): Promise<void> {
   const { stream: name, promotions: open, openCases } = entity;
-  const back = recalled ? entity.current : entity.rollingBack?.build;
+  const back = recalled ? entity.current : null;
   const ids = open.flatMap((promotion) => [
     promotionId(name, promotion.build),
     releaseId(name, releasedAs(promotion)),
@@ -20,7 +23,7 @@ export async function findLost(entity: Entity, recalled = false): Promise<void> 
   ]);
   for (const { id, build } of openCases)
     ids.push(securityId(name, id), ...(build === undefined ? [] : [releaseId(name, build)]));
-  if (back != null) ids.push(rollbackId(name, back));
+  if (back !== null) ids.push(rollbackId(name, back));
   if (ids.length === 0) return;
   let running: readonly string[] = [];
   const answered = await attempt(entity, 'whether its promotions still run is not known', async () => {
@@ -28,10 +31,7 @@ export async function findLost(entity: Entity, recalled = false): Promise<void> 
     running = await entity.calls.call('running', title, control.running, { ids }, limit);
   });
   if (!answered) return;
-  if (back != null && running.includes(rollbackId(name, back))) {
-    if (!entity.rollingBack) entity.foundRollback(back);
-  } else if (entity.rollingBack && entity.rollingBack.build === back)
-    entity.rollbackEnded({ ...entity.rollingBack, failure: 'its workflow was gone' });
+  if (back !== null && running.includes(rollbackId(name, back))) entity.foundRollback(back);
   for (const promotion of open) {
     const { build } = promotion;
     // One that has told something meanwhile is there, or has ended.
@@ -47,6 +47,35 @@ export async function findLost(entity: Entity, recalled = false): Promise<void> 
     if (releasing && entity.inWork === null && entity.current !== one.build) entity.work(one.build ?? null);
     if (!running.includes(securityId(name, one.id))) await beginCaseAgain(entity, one, releasing);
   }
+}
+
+/** Milliseconds after which a rollback that was said to end is looked for, the first time and the last. */
+const [soon, late] = [2000, 3_600_000];
+
+/** Reads what readers have, and how a rollback has ended. */
+export async function lookAtReleases(entity: Entity): Promise<void> {
+  entity.looking = false;
+  const { stream: name, calls, rollingBack } = entity;
+  await attempt(entity, 'what is released is not known', async () => {
+    const end =
+      rollingBack &&
+      (await calls.call(
+        'rollback-end',
+        'Check whether the rollback still runs',
+        control.workflowEnd,
+        { id: rollbackId(name, rollingBack.build) },
+        limit,
+      ));
+    // After its end: it has written what is read now.
+    entity.published(await calls.call('released', 'Read what is released', control.released, {}, limit));
+    if (end) {
+      const well = end.state === 'completed';
+      entity.rollbackEnded(
+        rollingBack.build,
+        well ? undefined : (end.note ?? `its workflow was ${end.state}`),
+      );
+    } else if (rollingBack) entity.pause = Math.min((entity.pause ?? soon / 2) * 2, late);
+  });
 }
 
 /** For a case whose workflow is gone. A build or release that still runs is found by it. */

@@ -6,6 +6,7 @@ import {
   TerminatedFailure,
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
+import type { WorkflowEnd } from '../../activities/view.js';
 import type { Attempt } from '../../domain/promotion.js';
 import type { Decided } from '../../domain/promotion-judgement.js';
 import { control } from '../activities.js';
@@ -69,22 +70,27 @@ export class RunningAttempts {
   async look(): Promise<void> {
     const last = lastAttempt(this.sig.me);
     if (!last || !isRunning(last)) return;
-    const about = { id: this.#id(last.number), attempt: last.number };
     const title = 'Check whether the rebuild still runs';
-    const end = await this.sig.calls.call('rebuild-end', title, control.rebuildEnd, about);
-    if (end) this.sig.news.push(end);
+    const id = this.#id(last.number);
+    const end = await this.sig.calls.call('rebuild-end', title, control.workflowEnd, { id });
+    if (end) this.sig.news.push({ attempt: last.number, ...endNews(end, 'testing') });
   }
 
   /** Starts its workflow, or finds it running. */
   async #start({ number, kind, reuse = true, changes }: Attempt): Promise<void> {
     const { sig } = this;
     const { stream } = sig;
-    const { build, onto } = sig.me;
+    const { build, onto, attemptsBefore = 0 } = sig.me;
     const told = (news: Omit<RebuildNews, 'attempt'>) => void sig.news.push({ attempt: number, ...news });
     try {
       const child = await startChild<typeof rebuild>('rebuild', {
         workflowId: this.#id(number),
-        args: [{ stream, build, attempt: number, kind, onto, reuse, ...(changes ? { changes } : {}) }],
+        args: [
+          {
+            ...{ stream, build, attempt: number, kind, onto, reuse, since: attemptsBefore + 1 },
+            ...(changes ? { changes } : {}),
+          },
+        ],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         staticSummary: `Signed rebuild of ${stream} ${build}, attempt ${number}`,
       });
@@ -100,6 +106,12 @@ export class RunningAttempts {
 
   readonly #id = (number: number) => rebuildId(this.sig.stream, this.sig.me.build, number);
   readonly #handle = (number: number) => getExternalWorkflowHandle(this.#id(number));
+}
+
+/** What a workflow that has ended would have told; `well`: of one that has completed. */
+export function endNews<W extends string>({ state, made, note }: WorkflowEnd, well: W) {
+  if (state !== 'completed') return { state, note } as const;
+  return made ? { state: well, ...made } : ({ state: 'failed', note: 'it has made nothing' } as const);
 }
 
 /** How a child has ended that did not end well. */

@@ -7,7 +7,7 @@ import type { fix } from '../chains/fix.js';
 import { acceptSignal } from '../chains/rebuild-messages.js';
 import type { Case } from './case.js';
 import { isBuilding } from './cases.js';
-import { endOf } from './running-attempt.js';
+import { endNews, endOf } from './running-attempt.js';
 import { approvedSignal, sayAgainSignal, type FixNews } from './security-messages.js';
 import { fixId } from './stream-messages.js';
 
@@ -44,13 +44,11 @@ export class RunningFixes {
   async look(): Promise<void> {
     const { group } = this;
     if (!isBuilding(group.fix)) return;
-    const about = { id: this.#id, attempt: group.me.attempt };
+    const { attempt } = group.me;
     const title = 'Check whether the build still runs';
-    const end = await group.calls.call('fix-end', title, control.rebuildEnd, about);
+    const end = await group.calls.call('fix-end', title, control.workflowEnd, { id: this.#id });
     if (!end) return this.#signal(sayAgainSignal);
-    const { state, attempt, build, commits, note } = end;
-    const ended = state === 'testing' ? 'built' : state === 'cancelled' ? 'cancelled' : 'failed';
-    group.news.push({ attempt, state: ended, build, commits, note });
+    group.news.push({ attempt, ...endNews(end, 'built') });
   }
 
   /** Cancels it and waits until it has really ended. */

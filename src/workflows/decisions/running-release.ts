@@ -20,18 +20,16 @@ import { releaseEnded } from './signals.js';
 import { releaseId } from './stream-messages.js';
 import { onSignal } from '../messages.js';
 
-/** One that has vanished is looked for this often. */
-const lookEvery = '1h';
+/** Milliseconds: one that has vanished is looked for this often; of one that is said to end the server is asked so soon, then ever later. */
+const [lookEvery, lookSoon] = [3_600_000, 2000];
 
 export class RunningRelease {
   #ended: { failure?: string | undefined } | undefined;
-  // The end of an own child is known when that has really ended; what it signals before may be of another try.
-  #mine = false;
+  /** Somebody says that it ends. */
+  #ends = false;
 
   constructor(readonly stream: string) {
-    onSignal(releaseEnded, (end) => {
-      if (!this.#mine) this.#ended = end;
-    });
+    onSignal(releaseEnded, () => void (this.#ends = true));
   }
 
   /**
@@ -51,7 +49,6 @@ export class RunningRelease {
   }
 
   async #run(input: ReleaseInput, against: () => boolean): Promise<string | undefined> {
-    this.#mine = false;
     this.#ended = undefined;
     const { build } = input;
     const workflowId = releaseId(this.stream, build);
@@ -62,14 +59,12 @@ export class RunningRelease {
         parentClosePolicy: ParentClosePolicy.ABANDON,
         staticSummary: `Release of ${this.stream} ${build}`,
       });
-      this.#mine = true;
-      this.#ended = undefined;
       child.result().then(
         () => void (this.#ended = {}),
         (error: unknown) => void (this.#ended = { failure: whyEnded(error) }),
       );
     } catch (error) {
-      // It runs already, and says itself how it ended: who waits for it was lost meanwhile.
+      // It runs already: who waits for it was lost meanwhile.
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
     await this.#until(workflowId, () => this.#end() !== undefined || against());
@@ -87,19 +82,29 @@ export class RunningRelease {
     return this.#ended;
   }
 
-  /** Waits for something of the release; one that was terminated says nothing any more, and is missed here. */
+  /** Waits for something of the release; one that is no child, or was terminated, is looked for. */
   async #until(id: string, what: () => boolean): Promise<void> {
-    while (!(await condition(what, lookEvery))) {
+    const calls = callerOf(this.stream);
+    for (let pause = lookEvery; ; pause = Math.min(pause * 2, lookEvery)) {
+      await condition(() => what() || this.#ends, pause);
+      if (this.#ends) {
+        this.#ends = false;
+        pause = lookSoon;
+        await condition(what, pause);
+      }
+      if (what()) return;
       const title = 'Check whether the release still runs';
-      const running = await callerOf(this.stream).call('running', title, control.running, { ids: [id] });
-      if (running.length === 0) this.#ended ??= { failure: 'its workflow was gone' };
+      const end = await calls.call('release-end', title, control.workflowEnd, { id });
+      if (end) this.#ended ??= end.state === 'completed' ? {} : { failure: end.note ?? cancelled };
     }
   }
 }
 
+const cancelled = 'cancelled before anything was visible';
+
 /** Why a release ended that has released nothing. */
 function whyEnded(error: unknown): string {
-  if (isCancellation(error)) return 'cancelled before anything was visible';
+  if (isCancellation(error)) return cancelled;
   const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
   if (cause instanceof TerminatedFailure) return 'its workflow was terminated';
   const { code, message } = describeFailure(cause);

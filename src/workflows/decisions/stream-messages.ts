@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { buildId } from '../../domain/build-id.js';
 import { caseId } from '../../domain/names.js';
 import type { Promotion } from '../../domain/promotion.js';
+import { reworkChanges } from '../../domain/rework-changes.js';
 import { affecting } from '../../domain/shapes.js';
 
 /** The long-lived workflow of a stream. */
@@ -14,6 +15,8 @@ export const releaseId = (stream: string, build: string) => `release/${stream}/$
 /** One attempt at the signed rebuild of an accepted build. */
 export const rebuildId = (stream: string, build: string, attempt: number) =>
   `rebuild/${stream}/${build}/${attempt}`;
+/** Of the runs of a line, the one that publishes. */
+export const publicationId = (line: string) => `publication/${line}`;
 /** The return from a release to the one before. */
 export const rollbackId = (stream: string, build: string) => `rollback/${stream}/${build}`;
 /** The scheduled look at the cadence: proposes a candidate, reminds. */
@@ -61,6 +64,10 @@ export const retryRequest = z.object({
   mail: z.enum(['sent', 'again']).optional(),
 });
 export type RetryRequest = Readonly<z.infer<typeof retryRequest>>;
+
+/** Argument of the update `checkRework`: could an attempt be made with these changes? Nothing is decided by it. */
+export const reworkRequest = z.object({ build: buildId, changes: reworkChanges });
+export type ReworkRequest = Readonly<z.infer<typeof reworkRequest>>;
 
 /** Answer of the updates. They fail with StatementRefused or BuildNotReleasable. */
 export interface Answer {

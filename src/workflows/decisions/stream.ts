@@ -13,19 +13,19 @@ import { onQuery, onSignal, onUpdate, refusals, workflow } from '../messages.js'
 import { checkBuild, Decisions } from './decide.js';
 import { dispatch, tellOfRelease } from './dispatch.js';
 import { Entity, entityState } from './entity.js';
-import { findLost } from './find-lost.js';
+import { findLost, lookAtReleases } from './find-lost.js';
 import { caseChanged } from './security-messages.js';
 import {
   advisoriesSignal,
+  checkReworkUpdate,
   decideSignal,
   decideUpdate,
   promoteSignal,
   promoteUpdate,
   promotionChanged,
-  releaseDone,
+  releasesChanged,
   renewSignal,
   retryUpdate,
-  rollbackEnded,
   viewQuery,
 } from './signals.js';
 import { attempt, limit, show } from './stream-view.js';
@@ -51,14 +51,17 @@ export const stream = workflow('stream', streamInput, async ({ stream: name, sta
   );
   onUpdate(decideUpdate, (request) => decisions.decide(request));
   onUpdate(retryUpdate, (request) => decisions.retry(request));
+  onUpdate(checkReworkUpdate, (request) => decisions.checkRework(request));
   // A signal has no answer: what is refused is in the history.
   onSignal(promoteSignal, (request) => decisions.promote(request).then(nothing, nothing));
   onSignal(decideSignal, (request) => decisions.decide(request).then(nothing, nothing));
   onSignal(promotionChanged, (change, turn) => entity.promotionChanged(change, turn));
   onSignal(advisoriesSignal, (found) => decisions.cases.found(found).then(nothing, nothing));
   onSignal(caseChanged, (change, turn) => entity.caseChanged(change, turn));
-  onSignal(releaseDone, (done) => entity.released(done));
-  onSignal(rollbackEnded, (end) => entity.rollbackEnded(end));
+  onSignal(releasesChanged, () => {
+    entity.looking = true;
+    entity.pause = undefined;
+  });
   onSignal(troubleSignal, nothing);
   onSignal(renewSignal, () => void (asked.renew = true));
   upsertSearchAttributes([{ key: streamAttribute, value: name }]);
@@ -76,6 +79,7 @@ export const stream = workflow('stream', streamInput, async ({ stream: name, sta
   await findLost(entity, state === undefined);
   const leaving = () => (asked.renew || isLong()) && allHandlersFinished();
   for (;;) {
+    if (entity.looking) await lookAtReleases(entity);
     await tellOfRelease(entity);
     await dispatch(entity);
     if (entity.takeChanged()) await show(entity);
@@ -85,10 +89,11 @@ export const stream = workflow('stream', streamInput, async ({ stream: name, sta
         state: entity.state(),
       });
     const woken = await condition(
-      () => entity.changed || leaving(),
-      entity.unsaved || entity.trouble !== undefined ? tryEvery : lookEvery,
+      () => entity.changed || entity.looking || leaving(),
+      entity.pause ?? (entity.unsaved || entity.trouble !== undefined ? tryEvery : lookEvery),
     );
     if (woken) continue;
+    entity.looking = true;
     await findLost(entity);
     entity.changed ||= entity.unsaved;
   }

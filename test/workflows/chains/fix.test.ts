@@ -13,7 +13,7 @@ import { ScriptedChain, type Args, type Script } from '../scripted-chain.js';
 
 const source = (name: string) => ({
   ...{ srpm: `${name}-2-1.src.rpm`, name, evra: '2-1.src', digest: `sha256:${'d'.repeat(64)}`, repo: 'r' },
-  ...{ noarch: false, reused: false, wave: 0, packages: [] },
+  ...{ noarch: false, reused: false, why: '', wave: 0, packages: [] },
 });
 const [commit, baseCommit] = ['b'.repeat(64), 'a'.repeat(64)];
 const base = '20261124_01';

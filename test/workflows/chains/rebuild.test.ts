@@ -14,7 +14,7 @@ import { ScriptedChain, type Args, type Script } from '../scripted-chain.js';
 
 const source = (name: string, more: object = {}) => ({
   ...{ srpm: `${name}-1-1.src.rpm`, name, evra: '1-1.src', digest: `sha256:${'d'.repeat(64)}`, repo: 'r' },
-  ...{ noarch: false, reused: false, wave: 0, packages: [], ...more },
+  ...{ noarch: false, reused: false, why: '', wave: 0, packages: [], ...more },
 });
 const commit = 'b'.repeat(64);
 const accepted = '20261124_01';
@@ -79,7 +79,16 @@ describe('rebuild workflow', function () {
       workflowId: `rebuild/test-${randomUUID()}`,
       taskQueue: 'control',
       args: [
-        { stream: 'test', build: accepted, attempt: 1, kind: 'first', onto: null, reuse: false, ...input },
+        {
+          stream: 'test',
+          build: accepted,
+          attempt: 1,
+          since: 1,
+          kind: 'first',
+          onto: null,
+          reuse: false,
+          ...input,
+        },
       ],
     });
     await during?.(handle);
@@ -199,6 +208,55 @@ describe('rebuild workflow', function () {
     assert.equal(result?.build, signed);
     const asked = of('authorize').at(-1);
     assert.deepEqual([asked?.decision, asked?.commits], ['accept', { x86_64: commit }]);
+  });
+
+  it('publishes while no other rebuild of the line does, and leaves no lock behind when it dies', async () => {
+    const [reached, open] = [new Map<string, () => void>(), new Map<string, () => void>()];
+    const arrivals = ['one', 'two', 'three'].map(
+      (run) => new Promise<void>((resolve) => reached.set(run, resolve)),
+    );
+    const byRun = new Map<string, string>();
+    const inside: string[] = [];
+    let most = 0;
+    change = {
+      snapshot: async ({ run }: Args) => {
+        const name = byRun.get(String(run)) ?? '';
+        most = Math.max(most, inside.push(name));
+        reached.get(name)?.();
+        await new Promise<void>((resolve) => open.set(name, resolve));
+      },
+      compare: () => void inside.pop(),
+    };
+    const begin = async (name: string) => {
+      const handle = await chain.client.workflow.start('rebuild', {
+        workflowId: `rebuild/test-${randomUUID()}`,
+        taskQueue: 'control',
+        args: [
+          { stream: 'test', build: accepted, attempt: 1, since: 1, kind: 'first', onto: null, reuse: false },
+        ],
+      });
+      byRun.set(handle.firstExecutionRunId, name);
+      return handle;
+    };
+    const phase = (handle: WorkflowHandle) =>
+      handle.query<{ phase: string }>('progress').then((progress) => progress.phase);
+    const first = await begin('one');
+    await arrivals[0];
+    const second = await begin('two');
+    await until('it waits', 60, async () => /another build is being published/.test(await phase(second)));
+    open.get('one')?.();
+    await first.result();
+    await arrivals[1];
+    const third = await begin('three');
+    await until('it waits', 60, async () => /another build is being published/.test(await phase(third)));
+    // Nobody ends the turn of one that is terminated.
+    await second.terminate();
+    inside.pop();
+    open.get('two')?.();
+    await arrivals[2];
+    open.get('three')?.();
+    await third.result();
+    assert.equal(most, 1);
   });
 
   it('publishes nothing when a step fails, and records why', async () => {

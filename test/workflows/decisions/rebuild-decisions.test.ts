@@ -102,7 +102,15 @@ describe('promotion with signed rebuilds', function () {
           ],
         );
         assert.deepEqual(inputs(world), [
-          { stream: world.stream, build: first, attempt: 1, kind: 'first', onto: null, reuse: true },
+          {
+            stream: world.stream,
+            build: first,
+            attempt: 1,
+            kind: 'first',
+            onto: null,
+            reuse: true,
+            since: 1,
+          },
         ]);
         const { args } = world.calls.find(({ name }) => name === 'switchRelease') ?? {};
         assert.deepEqual(args, {
@@ -414,12 +422,52 @@ describe('promotion with signed rebuilds', function () {
         assert.deepEqual([said(votes), all?.length], [{}, 1]);
         assert.match(note ?? '', /20261108_51 is the newest release now: decide again/);
         assert.equal(await world.result(first), 'superseded');
+        // Its commit follows what is no release any more.
+        await refused(
+          world.say('release', third, 'bob'),
+          'StatementRefused',
+          /attempt 1 was begun before 20261108_51 was released: redo it/,
+        );
+        await world.say('redo', third, 'bob');
+        await world.attempt(third, 2, 'testing', 'deciding');
         for (const name of ['bob', 'carol']) await world.say('release', third, name);
         await world.released(third);
-        assert.equal(world.count('beginAttempt', third), 1);
+        assert.equal(world.count('beginAttempt', third), 2);
         // Back to the one before, by the ids of what readers have.
-        await world.decide('rollback', signedOf(third, 1), 'alice', { onto: signedOf(second, 1) });
+        await world.decide('rollback', signedOf(third, 2), 'alice', { onto: signedOf(second, 1) });
         await until('readers are back', 60, async () => (await world.view()).current === signedOf(second, 1));
+      },
+
+      async 'keeps a tested attempt where a rework could not be made, and goes back to the accepted inputs'(
+        world,
+      ) {
+        await begin(world);
+        await world.attempt(first, 1, 'testing', 'deciding');
+        const none = { pin: {}, drop: [], files: 'accepted' } as const;
+        const no = (changes: ReworkChanges, code: string, why: RegExp) =>
+          refused(world.say('rework', first, 'bob', { changes }), code, why);
+        await no({ ...none, drop: [] }, 'StatementRefused', /attempt 1 has the accepted inputs: redo it/);
+        world.steps.checkRework = () => {
+          throw ApplicationFailure.nonRetryable('no package nebtase', 'PackageNotFound');
+        };
+        await no(
+          { ...none, drop: [], pin: { nebtase: '1-1.noarch' } },
+          'PackageNotFound',
+          /no package nebtase/,
+        );
+        // The archive has none of these: nothing is judged by them later.
+        assert.equal(world.count('takeStatement'), 2);
+        await world.decide('report', first, 'alice', { result: 'pass' });
+        assert.equal((await world.attempt(first, 1, 'testing', 'deciding')).attempts?.length, 1);
+        delete world.steps.checkRework;
+        await world.say('rework', first, 'bob', { changes: pinned });
+        await world.attempt(first, 2, 'testing', 'deciding');
+        await world.say('rework', first, 'bob', { changes: { ...none, drop: [] } });
+        const { attempts = [] } = await world.attempt(first, 3, 'testing', 'deciding');
+        assert.deepEqual(
+          attempts.map(({ changes }) => changes),
+          [undefined, pinned, none],
+        );
       },
 
       async 'begun again, finds its running rebuild; one that was ended shows as failed'(world) {
@@ -518,7 +566,7 @@ describe('promotion with signed rebuilds', function () {
         await until('it is found', 60, async () => (await world.view()).inWork === first);
         step.open();
         await world.released(first);
-        assert.equal(world.stepsOf(releaseId(world.stream, signedOf(first, 1))).length, 4);
+        assert.equal(world.stepsOf(releaseId(world.stream, signedOf(first, 1))).length, 5);
       },
 
       async 'a word against a running release stops it in time, where too few want it then'(world) {

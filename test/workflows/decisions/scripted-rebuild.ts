@@ -16,7 +16,7 @@ import {
   type RebuildResult,
 } from '../../../src/workflows/chains/rebuild-messages.js';
 import type { ReleaseInput } from '../../../src/workflows/chains/release-messages.js';
-import { releaseDone, releaseEnded } from '../../../src/workflows/decisions/signals.js';
+import { releaseEnded, releasesChanged } from '../../../src/workflows/decisions/signals.js';
 import { promotionId, streamId } from '../../../src/workflows/decisions/stream-messages.js';
 
 export * from '../../../src/workflows/index.js';
@@ -29,7 +29,8 @@ const steps = proxyActivities<{
   endAttempt(input: RebuildInput): Promise<void>;
   authorize(args: object): Promise<object>;
   tryRelease(input: ReleaseInput): Promise<void>;
-  switchRelease(input: ReleaseInput): Promise<{ commits: RebuildResult['commits'] }>;
+  switchRelease(input: ReleaseInput): Promise<object>;
+  releaseMetadata(input: ReleaseInput): Promise<void>;
 }>({
   taskQueue: 'control',
   startToCloseTimeout: '1m',
@@ -75,23 +76,19 @@ export async function rebuild(input: RebuildInput): Promise<RebuildResult> {
 export async function release(input: Extract<ReleaseInput, { kind: 'rebuild' }>): Promise<void> {
   const { stream, build: signed, accepted: build, attempt, onto } = input;
   const promotion = getExternalWorkflowHandle(promotionId(stream, build));
-  const say = (end: { failure?: string }) => promotion.signal(releaseEnded, end).catch(() => undefined);
+  const ends = () => promotion.signal(releaseEnded).catch(() => undefined);
   try {
     const question = { stream, decision: 'release', build, onto, attempt, signed };
     await steps.authorize(question);
     await steps.tryRelease(input);
     await steps.authorize(question);
-    const { commits } = await steps.switchRelease(input);
-    await getExternalWorkflowHandle(streamId(stream)).signal(releaseDone, {
-      build: signed,
-      accepted: build,
-      commits,
-    });
-    await say({});
+    await steps.switchRelease(input);
+    await steps.releaseMetadata(input);
+    await getExternalWorkflowHandle(streamId(stream)).signal(releasesChanged);
+    await ends();
   } catch (error) {
     await CancellationScope.nonCancellable(async () => {
-      const { code, message } = describeFailure(error);
-      await say({ failure: isCancellation(error) ? 'cancelled' : `${code}: ${message}` });
+      await ends();
     });
     throw error;
   }

@@ -7,7 +7,6 @@ import { fixId, securityId } from '../../../src/workflows/decisions/stream-messa
 import {
   affecting,
   commitsOf,
-  emptyView,
   fixedBuild,
   refused,
   releaseId,
@@ -24,7 +23,7 @@ const released = { build: base, at: '2026-11-01T12:00:00Z', commits: commitsOf(b
 
 /** Readers have a release. */
 async function begin(world: World): Promise<void> {
-  world.saved = { ...emptyView(world.stream), current: base, released: [released] };
+  world.index = [released];
   await world.terminate(streamId(world.stream));
   await world.start();
   await until('it knows the release', 60, async () => (await world.view()).current === base);
@@ -420,13 +419,7 @@ describe('security cases', function () {
       ) {
         world.rules.mode = 'signed-rebuild';
         const signed = signedOf(base, 1);
-        world.saved = {
-          ...emptyView(world.stream),
-          ...{
-            current: signed,
-            released: [{ ...released, build: signed, accepted: base, commits: commitsOf(signed) }],
-          },
-        };
+        world.index = [{ ...released, build: signed, accepted: base, commits: commitsOf(signed) }];
         await world.terminate(streamId(world.stream));
         await world.start();
         await until('it knows the release', 60, async () => (await world.view()).current === signed);

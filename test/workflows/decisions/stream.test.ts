@@ -5,7 +5,6 @@ import { WorkflowFailedError } from '@temporalio/client';
 import type { CadenceActions } from '../../../src/domain/candidate.js';
 import {
   commitsOf,
-  emptyView,
   fingerprintOf,
   promotionId,
   refused,
@@ -55,11 +54,7 @@ describe('stream workflow', function () {
     },
 
     async 'refuses what cannot be released, by statement or without, and records what it looked at'(world) {
-      world.saved = {
-        ...emptyView(world.stream),
-        current: second,
-        released: [{ build: second, at: '2026-11-08T12:00:00Z', commits: commitsOf(second) }],
-      };
+      world.index = [{ build: second, at: '2026-11-08T12:00:00Z', commits: commitsOf(second) }];
       await world.terminate(streamId(world.stream));
       await world.start();
       await refused(world.promote('nonsense'), 'InputRefused', /build: write a build id such as/);
