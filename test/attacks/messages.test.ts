@@ -164,6 +164,8 @@ describe('a malformed message', function () {
       await until('its promotion is begun again', 60, async () =>
         (await world.view()).history.some(({ decision }) => decision === 'lost'),
       );
+      const promotion = world.client.workflow.getHandle(promotionId(world.stream, later));
+      await until('it runs', 60, async () => (await promotion.describe()).status.name === 'RUNNING');
       await forge(promotionId(world.stream, later), 'releaseEnded');
       await forge(streamId(world.stream), ...stream);
       await until('the server is asked', 60, () =>

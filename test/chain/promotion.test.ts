@@ -92,8 +92,8 @@ describe('a promotion', function () {
     );
     await execa('gpgconf', ['--homedir', stranger, '--kill', 'all']);
     await rm(stranger, { recursive: true, force: true });
-    assert.equal(refused.exitCode, 1);
-    assert.match(refused.stderr, /StatementRefused: .*key/);
+    assert.equal(refused.exitCode, 2);
+    assert.match(refused.stderr, /`mallory@sample\.invalid` is not the key of an approver of sample/);
 
     const approved = await instance.cli('approve', 'sample', build, ...as('bob'));
     assert.equal(approved.exitCode, 0, approved.stderr);

@@ -151,19 +151,20 @@ export class TinyInstance {
     const { build } = made;
     const client = await this.instance.client();
     const request = mail === undefined ? { build } : { build, mail };
-    const former = await this.#run(made);
+    const former = await this.#describe(made);
     try {
       await client.workflow.getHandle(streamId('tiny')).executeUpdate('retry', { args: [request] });
     } catch (error) {
       throw refusalOf(error, 'tiny');
     }
     // Not its phase: it may have failed again before anybody looks.
-    await until('it is tried again', 30, async () => (await this.#run(made)) !== former);
+    if (former.status.name !== 'RUNNING')
+      await until('it is tried again', 30, async () => (await this.#describe(made)).runId !== former.runId);
   }
   /** The newest run of the build's release. */
-  async #run({ build }: TinyBuild): Promise<string> {
+  async #describe({ build }: TinyBuild) {
     const client = await this.instance.client();
-    return (await client.workflow.getHandle(releaseId('tiny', build)).describe()).runId;
+    return client.workflow.getHandle(releaseId('tiny', build)).describe();
   }
 
   /** Waits until the release workflow has ended well and its promotion has left the list. */
@@ -224,7 +225,7 @@ export class TinyInstance {
   }
   /** Log of a step of the build's newest release. */
   async log(made: TinyBuild, step: string): Promise<string> {
-    const run = await this.#run(made);
+    const { runId: run } = await this.#describe(made);
     return readFile(join(this.instance.store().logs({ stream: 'tiny', run }), `${step}.log`), 'utf8');
   }
 
