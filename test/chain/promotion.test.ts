@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StreamView } from '../../src/domain/promotion.js';
@@ -90,10 +90,17 @@ describe('a promotion', function () {
     const refused = await instance.cli(
       ...['approve', 'sample', build, '--gnupg-home', stranger, '--key', 'mallory@sample.invalid', '--yes'],
     );
-    await execa('gpgconf', ['--homedir', stranger, '--kill', 'all']);
-    await rm(stranger, { recursive: true, force: true });
     assert.equal(refused.exitCode, 2);
     assert.match(refused.stderr, /`mallory@sample\.invalid` is not the key of an approver of sample/);
+    // Signed elsewhere, it comes to the workflow, which says so too.
+    const statement = join(stranger, 'statement.json');
+    await writeFile(statement, (await instance.cli('approve', 'sample', build, '--print')).stdout);
+    await execa('gpg', [...gpg, '--digest-algo', 'SHA256', '--clearsign', statement]);
+    const submitted = await instance.cli('submit', `${statement}.asc`);
+    await execa('gpgconf', ['--homedir', stranger, '--kill', 'all']);
+    await rm(stranger, { recursive: true, force: true });
+    assert.equal(submitted.exitCode, 1);
+    assert.match(submitted.stderr, /StatementRefused: .*key/);
 
     const approved = await instance.cli('approve', 'sample', build, ...as('bob'));
     assert.equal(approved.exitCode, 0, approved.stderr);
