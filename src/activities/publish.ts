@@ -22,12 +22,12 @@ import {
 import { writeBuildPages, writeInstancePage } from '../publish/pages.js';
 import {
   buildlogsPlace,
+  hasSigned,
   headOf,
   keepSwitched,
   pullAsClient,
   pushObjects,
   restoreRefs,
-  hasSigned,
   switchRefs,
   takeCommit,
 } from '../publish/repo.js';

@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { WorkflowFailedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
-import type { Released, StreamView } from '../domain/promotion.js';
+import { keptReleases, type Released, type StreamView } from '../domain/promotion.js';
 import { readReleases } from '../publish/published-releases.js';
 import { readView, recalledView, releasedOf, saveView } from '../store/releases.js';
 import { loadStream } from '../streams/load.js';
@@ -20,10 +20,13 @@ export const viewActivities = (host: Host) => ({
     return recalledView(args.stream, await readView(host.store, args.stream), index);
   }),
 
-  /** What releases.json lists, newest first: what a message says of releases is not believed. Fails with StreamInvalid, TargetUnreachable. */
+  /**
+   * The newest of what releases.json lists, newest first: what a message says of releases is not believed. Fails with StreamInvalid,
+   * TargetUnreachable.
+   */
   released: asStep(host, stepArgs, async (step, args): Promise<Released[]> => {
     const stream = await loadStream(host.settings, args.stream);
-    return releasedOf(await readReleases(host, stream, step.signal));
+    return releasedOf(await readReleases(host, stream, step.signal)).slice(0, keptReleases);
   }),
 
   /** Keeps the view for pages, the cadence and a stream workflow that begins again. */
@@ -68,6 +71,7 @@ export interface WorkflowEnd {
   readonly note?: string;
 }
 
+/** How the newest run of a workflow has ended; undefined while it runs. */
 export async function endOf(client: Client, id: string): Promise<WorkflowEnd | undefined> {
   const handle = client.workflow.getHandle<() => Promise<RebuildResult | undefined>>(id);
   const failed = (note: string) => ({ state: 'failed', note }) as const;

@@ -5,7 +5,8 @@ import type { Group } from '../domain/decisions/decision.js';
 import { Failure } from '../domain/failures.js';
 import { membersOf } from '../domain/judgement.js';
 import { kindOf, type Decision, type Statement, type StatementOf } from '../domain/statement.js';
-import { approverKeys } from '../keys/statement.js';
+import { approverKeys, type Approver } from '../keys/statement.js';
+import type { ReleaseSettings } from '../domain/release-settings.js';
 import type { Settings } from '../settings.js';
 import { Store } from '../store/store.js';
 import { loadStream } from '../streams/load.js';
@@ -74,7 +75,7 @@ export async function decide<D extends Decision>(
   choose: (known: Known, store: Store) => Facts<D> | Promise<Facts<D>>,
   show: (store: Store, said: StatementOf<D>, known: Known) => Promise<void> | void,
 ): Promise<void> {
-  await needReleases(settings, stream);
+  const release = await needReleases(settings, stream);
   const store = new Store(settings.state);
   const client = await connect(settings).catch((error: unknown) => {
     if (options.print) return undefined;
@@ -100,7 +101,13 @@ export async function decide<D extends Decision>(
       const { message } = await sendUpdate(client, stream, 'checkRework', { build, changes });
       if (!options.json) console.log(clean(message));
     }
-    await needMember(settings, stream, kindOf(decision).group, options);
+    await needMember(
+      settings,
+      stream,
+      membersOf(release, kindOf(decision).group),
+      kindOf(decision).group,
+      options,
+    );
     if (!options.json) await show(store, said, known);
     await confirm(`${decision} ${stream} ${said.build}?`, options);
     const text = await signStatement(said, { key: options.key, home: options.gnupgHome });
@@ -119,14 +126,13 @@ export async function decide<D extends Decision>(
 async function needMember(
   settings: Settings,
   stream: string,
+  members: readonly Approver[],
   group: Group,
   { key, gnupgHome }: DecisionOptions,
 ): Promise<void> {
   const own = await secretKeys({ key, home: gnupgHome });
-  const { release } = await loadStream(settings, stream);
   // Without private keys here, or the members' public ones, signing and the workflow say what is wrong.
-  if (own.length === 0 || !release) return;
-  const members = membersOf(release, group);
+  if (own.length === 0) return;
   const step = await commandStep(settings, 'decide');
   const keys = await approverKeys(step, members).catch(() => undefined);
   if (keys && !keys.some(({ fingerprint }) => own.includes(fingerprint)))
@@ -168,13 +174,14 @@ export async function send<U extends keyof Updates>(
 }
 
 /** A misspelt stream must not start a workflow. */
-async function needReleases(settings: Settings, stream: string): Promise<void> {
+async function needReleases(settings: Settings, stream: string): Promise<ReleaseSettings> {
   const { release } = await loadStream(settings, stream);
   if (!release)
     throw new Failure(
       'StreamInvalid',
       `${stream}: the stream has no \`release\` in its stream file: nothing to decide`,
     );
+  return release;
 }
 
 function printAnswer(answer: Answer, { json }: { readonly json?: boolean | undefined }): void {

@@ -247,7 +247,7 @@ export const failureKinds = {
     'decision',
     false,
     'The release location has moved since the approval.',
-    'Look at what was released there; then approve again.',
+    'Look at what was released there; then approve again, or redo the signed rebuild where the message says so.',
   ),
   MailServerAway: kind(
     'publish',

@@ -184,6 +184,9 @@ export interface Released {
 export const acceptedOf = (released: readonly Released[], build: string): string =>
   released.find((release) => release.build === build)?.accepted ?? build;
 
+/** So many releases, the newest, are in a stream's view; releases.json has all. */
+export const keptReleases = 50;
+
 export interface StreamView {
   readonly stream: string;
   /** Build id of the release that readers have now. */
@@ -192,7 +195,7 @@ export interface StreamView {
   readonly promotions: readonly Promotion[];
   /** Build whose release or rollback runs now. */
   readonly inWork: string | null;
-  /** The newest 50, newest first; releases.json has all. */
+  /** The newest, newest first: `keptReleases`. */
   readonly released: readonly Released[];
   /** Builds that an approver has rejected, with the veto's author. */
   readonly vetoes: readonly { readonly build: string; readonly by: string; readonly fingerprint: string }[];

@@ -156,6 +156,24 @@ export async function keepSwitched(place: Place, run: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
+/** A fresh repo below `work`, with a remote `client` that verifies signatures; `unnamed`: those of commits alone. */
+async function clientRepo(
+  step: Step,
+  target: Target,
+  keys: readonly string[],
+  work: string,
+  unnamed: boolean,
+): Promise<string> {
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
+  const repo = join(work, 'repo');
+  // `bare-user` spares compressing every object again.
+  await initRepo(step, repo, 'bare-user');
+  for (const command of remoteCommands(repo, 'client', `${target.url}/repo`, keys))
+    await step.run(unnamed ? withoutSummary(command) : command);
+  return repo;
+}
+
 /** Does the target have this commit with a signature of one of the keys? Fetches the commit object alone. Fails with TargetUnreachable. */
 export async function hasSigned(
   step: Step,
@@ -163,13 +181,8 @@ export async function hasSigned(
   commit: string,
   { keys, work }: { keys: readonly string[]; work: string },
 ): Promise<boolean> {
-  await rm(work, { recursive: true, force: true });
-  await mkdir(work, { recursive: true });
-  const repo = join(work, 'repo');
-  await initRepo(step, repo, 'bare-user');
   await fetchPublished(step, target, 'repo/config');
-  for (const command of remoteCommands(repo, 'client', `${target.url}/repo`, keys))
-    await step.run(withoutSummary(command));
+  const repo = await clientRepo(step, target, keys, work, true);
   const pull = ostree(repo, 'pull', '--commit-metadata-only', 'client', commit);
   const { exitCode } = await step.run(pull, { okCodes: [0, 1] });
   await rm(work, { recursive: true, force: true });
@@ -187,17 +200,11 @@ export async function pullAsClient(
   refs: Readonly<Record<string, string>>,
   { keys, work, unnamed = false }: { keys: readonly string[]; work: string; unnamed?: boolean },
 ): Promise<void> {
-  await rm(work, { recursive: true, force: true });
-  await mkdir(work, { recursive: true });
-  const repo = join(work, 'repo');
-  // `bare-user` spares compressing every object again.
-  await initRepo(step, repo, 'bare-user');
   const url = `${target.url}/repo`;
   // A readers' server that is away for a moment is waited for; one that has something else is not.
   if (unnamed) await fetchPublished(step, target, 'repo/config');
   else await awaitReaders(step, target, movingFiles(Object.keys(refs)));
-  for (const command of remoteCommands(repo, 'client', url, keys))
-    await step.run(unnamed ? withoutSummary(command) : command);
+  const repo = await clientRepo(step, target, keys, work, unnamed);
   for (const [ref, commit] of Object.entries(refs)) {
     await step
       .run(ostree(repo, 'pull', '--disable-fsync', 'client', unnamed ? commit : ref))

@@ -7,18 +7,12 @@ import { downloadFrom, findSources, packagesDir } from '../composers/dnf/package
 import { Failure } from '../domain/failures.js';
 import type { Lockfile } from '../domain/lockfile.js';
 import type { RebuildSettings } from '../domain/rebuild-settings.js';
-import type { Architecture, Stream } from '../domain/stream.js';
+import type { Stream } from '../domain/stream.js';
 import type { Step } from '../steps/step.js';
 import { writeJson, type Store } from '../store/store.js';
+import { folderOf, type On } from './on.js';
 import { bySource, planRebuild, type PlannedSource } from './plan.js';
 import { earlierFile, firstWithAll, type Earlier, type ReusedPackages } from './reuse.js';
-
-/** A run for one architecture, with its frozen stream. */
-export interface On {
-  readonly stream: Stream;
-  readonly run: string;
-  readonly arch: Architecture;
-}
 
 /** Fails with StreamInvalid for a stream that rebuilds nothing. */
 export const needRebuild = ({ name, release }: Pick<Stream, 'name' | 'release'>): RebuildSettings => {
@@ -68,10 +62,9 @@ export async function collectSources(
   rebuild: RebuildSettings,
   earlier?: readonly Earlier[],
 ): Promise<PlannedSources> {
-  const { stream, arch } = on;
-  const folder = store.archDir({ ...on, stream: stream.name }, arch);
+  const folder = folderOf(store, on);
   const repos = rebuild.sources.map((repo) => ({ ...repo, metadataSigned: false }));
-  const input = await inputFor(store, on, repos, 'sources', stream.name);
+  const input = await inputFor(store, on, repos, 'sources', on.stream.name);
   const makes = Object.entries(locked.packages).flatMap(([name, { sourcerpm }]) =>
     sourcerpm === undefined ? [] : [[name, sourcerpm] as const],
   );
@@ -79,7 +72,7 @@ export async function collectSources(
   const sources: PlannedSource[] = [];
   const reused: ReusedPackages = {};
   for (const source of planRebuild(locked, found, rebuild)) {
-    const from = earlier && (await firstWithAll({ store }, on, source, earlier, rebuild.reimzul.disttag));
+    const from = earlier && (await firstWithAll(store, on, source, earlier, rebuild.reimzul.disttag));
     const why = from
       ? `signed in ${from.build}, which is ${from.why}`
       : earlier
@@ -87,7 +80,11 @@ export async function collectSources(
         : 'all are rebuilt';
     step.note(`${source.srpm}: ${from ? 'reused' : 'rebuilt'}: ${why}`);
     sources.push({ ...source, reused: from !== undefined, why });
-    if (from) for (const { name } of source.packages) reused[name] = { build: from.build, run: from.run };
+    if (from)
+      for (const { name } of source.packages) {
+        const { build, run, packages } = from;
+        reused[name] = { build, run, file: packages[name]?.file ?? '' };
+      }
   }
   const fresh = sources.filter(({ reused }) => !reused);
   await downloadFrom(step, input, repos, sourceLockfile(fresh));
@@ -95,14 +92,13 @@ export async function collectSources(
     join(folder, 'sources'),
     fresh.map(({ name, srpm }) => [join(packagesDir(input), `${name}.rpm`), srpm]),
   );
-  return { sources, reused, earlier: earlier ?? [] };
+  return { sources, reused };
 }
 
 /** The plan, and where its reused packages are. */
 export interface PlannedSources {
   readonly sources: readonly PlannedSource[];
   readonly reused: ReusedPackages;
-  readonly earlier: readonly Earlier[];
 }
 
 /**
@@ -113,19 +109,18 @@ export async function putPackages(
   store: Store,
   on: On,
   { packages }: Lockfile,
-  { sources, reused, earlier }: PlannedSources,
+  { sources, reused }: PlannedSources,
   path: (name: string) => string,
 ): Promise<number> {
-  const folder = store.archDir({ ...on, stream: on.stream.name }, on.arch);
+  const folder = folderOf(store, on);
   const remade = new Set(sources.flatMap((source) => source.packages.map(({ name }) => name)));
   const filesOf = (again: boolean) =>
     Object.entries(packages)
       .filter(([name]) => remade.has(name) === again)
       .map(([name, { evra }]) => [path(name), `${name}-${evra}.rpm`] as const);
-  const signed = Object.entries(reused).map(([name, { run }]) => {
-    const file = earlier.find((one) => one.run === run)?.packages[name]?.file ?? '';
-    return [earlierFile({ store }, on, run, file), file] as const;
-  });
+  const signed = Object.values(reused).map(
+    ({ run, file }) => [earlierFile(store, { ...on, run }, file), file] as const,
+  );
   await writeJson(join(folder, 'reused.json'), reused);
   await fill(join(folder, 'packages'), [...filesOf(false), ...signed]);
   await fill(join(folder, 'accepted-packages'), filesOf(true));

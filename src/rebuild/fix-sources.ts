@@ -12,7 +12,8 @@ import { indexRepo } from '../rpm/index-repo.js';
 import { sha256 } from '../store/checksums.js';
 import type { Step } from '../steps/step.js';
 import { exists, needJson, writeJson, type Store } from '../store/store.js';
-import { collectSources, fill, needRebuild, putPackages, type On } from './collect.js';
+import { collectSources, fill, needRebuild, putPackages } from './collect.js';
+import { folderOf, type On } from './on.js';
 import { givenId } from './fix-run.js';
 import { bySource, rebuildPlan, type PlannedSource } from './plan.js';
 import { fetchedRpms, type FetchedRpm } from './results.js';
@@ -23,13 +24,12 @@ export interface Given {
   readonly rpms: readonly FetchedRpm[];
 }
 
-const folderOf = (store: Store, { stream, run, arch }: On) =>
-  store.archDir({ stream: stream.name, run }, arch);
 /** `name-version-release.src.rpm` */
 const sourceName = (file: string) => file.replace(/-[^-]+-[^-]+$/, '');
 
 /**
- * Puts given source RPMs into `sources/`, and what each makes of the base's packages into `given.json`, which is the answer. Fails with FixNotFound, PackageChecksum.
+ * Puts given source RPMs into `sources/`, and what each makes of the base's packages into `given.json`, which is the answer. Fails with
+ * FixNotFound, PackageChecksum.
  */
 export async function collectGiven(
   step: Step,

@@ -15,8 +15,8 @@ import { readReleases } from '../publish/published-releases.js';
 import { storedIndex } from '../publish/stored-builds.js';
 import type { Step } from '../steps/step.js';
 import { currentRelease } from '../store/releases.js';
-import { exists, readJson } from '../store/store.js';
-import type { On } from './collect.js';
+import { exists, readJson, type Store } from '../store/store.js';
+import { folderOf, type On } from './on.js';
 import type { PlannedSource } from './plan.js';
 
 /** A signed build whose packages may be taken. */
@@ -27,8 +27,11 @@ export interface Earlier {
   readonly packages: RebuildPackages;
 }
 
-/** `reused.json`: by package name, the build that it is taken from. */
-export const reusedPackages = z.record(packageName, z.object({ build: buildId, run: runId }));
+/** `reused.json`: by package name, the build that it is taken from, and its file there. */
+export const reusedPackages = z.record(
+  packageName,
+  z.object({ build: buildId, run: runId, file: z.string().regex(/^[^/\0-][^/\0]*\.rpm$/) }),
+);
 export type ReusedPackages = z.infer<typeof reusedPackages>;
 
 /** Attempts of one promotion: of `accepted`, from the number `since` on, before `attempt`. */
@@ -66,14 +69,14 @@ export async function currentBuild(step: Step, host: Host, { name, ...stream }: 
 /** Builds at the testing location that were made from the accepted build, newest first, by attempts of these numbers. */
 export async function testedBuilds(
   { store }: Host,
-  { stream, arch }: On,
+  on: On,
   { accepted, since, attempt }: Attempts,
 ): Promise<string[]> {
   const tested: string[] = [];
-  for (const { id } of (await storedIndex(store, stream.name))?.builds ?? []) {
-    const run = await store.runOf(stream.name, id);
+  for (const { id } of (await storedIndex(store, on.stream.name))?.builds ?? []) {
+    const run = await store.runOf(on.stream.name, id);
     if (run === undefined) continue;
-    const file = join(store.archDir({ stream: stream.name, run }, arch), 'rebuild.json');
+    const file = join(folderOf(store, { ...on, run }), 'rebuild.json');
     const made = await readJson(file, rebuildRecord);
     if (made?.accepted === accepted && made.attempt >= since && made.attempt < attempt) tested.push(id);
   }
@@ -82,28 +85,24 @@ export async function testedBuilds(
 
 async function earlier(
   { store }: Host,
-  { stream, arch }: On,
+  on: On,
   build: string,
   why: Earlier['why'],
 ): Promise<Earlier | undefined> {
-  const run = await store.runOf(stream.name, build);
+  const run = await store.runOf(on.stream.name, build);
   if (run === undefined) return undefined;
-  const folder = store.archDir({ stream: stream.name, run }, arch);
-  const packages = await readJson(join(folder, 'packages.json'), rebuildPackages);
+  const file = join(folderOf(store, { ...on, run }), 'packages.json');
+  const packages = await readJson(file, rebuildPackages);
   return packages && { build, run, why, packages };
 }
 
-/** Where a package of an earlier build is. */
-export const earlierFile = (
-  { store }: Pick<Host, 'store'>,
-  { stream, arch }: On,
-  run: string,
-  file: string,
-): string => join(store.archDir({ stream: stream.name, run }, arch), 'packages', file);
+/** Where a package of an earlier build, `on`, is. */
+export const earlierFile = (store: Store, on: On, file: string): string =>
+  join(folderOf(store, on), 'packages', file);
 
 /** The first build that has all packages of a source, made of just this source RPM and still there. */
 export async function firstWithAll(
-  host: Pick<Host, 'store'>,
+  store: Store,
   on: On,
   { digest, packages }: Pick<PlannedSource, 'digest' | 'packages'>,
   builds: readonly Earlier[],
@@ -116,7 +115,9 @@ export async function firstWithAll(
       return record?.origin === 'rebuilt' && record.source === digest && fits ? record : undefined;
     });
     const there = await Promise.all(
-      records.map(async (record) => record && (await exists(earlierFile(host, on, one.run, record.file)))),
+      records.map(
+        async (record) => record && (await exists(earlierFile(store, { ...on, run: one.run }, record.file))),
+      ),
     );
     if (packages.length > 0 && there.every(Boolean)) return one;
   }

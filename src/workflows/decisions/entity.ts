@@ -2,6 +2,7 @@
 import {
   acceptedOf,
   isOpen,
+  keptReleases,
   releasedAs,
   type Approval,
   type DecisionRecord,
@@ -38,7 +39,6 @@ export const entityState = z.object({
 });
 export type EntityState = Readonly<z.infer<typeof entityState>>;
 
-const keptReleases = 50;
 const keptHistory = 100;
 /** Of those that have ended: their advisories open no other case. */
 const keptCases = 100;
